@@ -29,7 +29,7 @@ const (
 	Phase_PHASE_PLAN    Phase = 2 // object: plan envelope
 	Phase_PHASE_CHECK   Phase = 3 // seats: uploads are there to be checked
 	Phase_PHASE_OPEN    Phase = 4 // seats: object is the roster envelope
-	Phase_PHASE_RELEASE Phase = 5 // the job's last release is there
+	Phase_PHASE_RELEASE Phase = 5 // object: envelope of the job's last release
 )
 
 // Enum value maps for Phase.
@@ -85,7 +85,7 @@ const (
 	FetchKind_FETCH_NONE     FetchKind = 0
 	FetchKind_FETCH_JOB      FetchKind = 1 // by manifest digest: wire.Bundle of manifest, resolved spec, contract, approvals
 	FetchKind_FETCH_STATE    FetchKind = 2 // by state digest
-	FetchKind_FETCH_EVIDENCE FetchKind = 3 // by context: wire.Bundle of plan, roster, uploads, share sums, release
+	FetchKind_FETCH_EVIDENCE FetchKind = 3 // by release digest: wire.Bundle of plan, roster, release, uploads, share sums
 	FetchKind_FETCH_PAYLOAD  FetchKind = 4 // by payload digest
 )
 
@@ -1327,7 +1327,8 @@ func (x *SealedShare) GetSealed() []byte {
 type FetchReleaseRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           []byte                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
-	Ctx           []byte                 `protobuf:"bytes,2,opt,name=ctx,proto3" json:"ctx,omitempty"`
+	Release       []byte                 `protobuf:"bytes,2,opt,name=release,proto3" json:"release,omitempty"`                          // digest
+	LedgerSize    uint64                 `protobuf:"varint,3,opt,name=ledger_size,json=ledgerSize,proto3" json:"ledger_size,omitempty"` // of the head to prove inclusion under; 0: the checkpoint's
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1369,11 +1370,18 @@ func (x *FetchReleaseRequest) GetJob() []byte {
 	return nil
 }
 
-func (x *FetchReleaseRequest) GetCtx() []byte {
+func (x *FetchReleaseRequest) GetRelease() []byte {
 	if x != nil {
-		return x.Ctx
+		return x.Release
 	}
 	return nil
+}
+
+func (x *FetchReleaseRequest) GetLedgerSize() uint64 {
+	if x != nil {
+		return x.LedgerSize
+	}
+	return 0
 }
 
 type FetchReleaseReply struct {
@@ -1538,10 +1546,12 @@ const file_participant_proto_rawDesc = "" +
 	"\x05after\x18\x03 \x01(\rR\x05after\"=\n" +
 	"\vSealedShare\x12\x16\n" +
 	"\x06upload\x18\x01 \x01(\fR\x06upload\x12\x16\n" +
-	"\x06sealed\x18\x02 \x01(\fR\x06sealed\"9\n" +
+	"\x06sealed\x18\x02 \x01(\fR\x06sealed\"b\n" +
 	"\x13FetchReleaseRequest\x12\x10\n" +
-	"\x03job\x18\x01 \x01(\fR\x03job\x12\x10\n" +
-	"\x03ctx\x18\x02 \x01(\fR\x03ctx\"\xa2\x01\n" +
+	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
+	"\arelease\x18\x02 \x01(\fR\arelease\x12\x1f\n" +
+	"\vledger_size\x18\x03 \x01(\x04R\n" +
+	"ledgerSize\"\xa2\x01\n" +
 	"\x11FetchReleaseReply\x12\x18\n" +
 	"\arelease\x18\x01 \x01(\fR\arelease\x12\x1e\n" +
 	"\n" +

@@ -1,0 +1,282 @@
+package round
+
+import (
+	"bytes"
+	"slices"
+
+	"tributary/crypto/secagg"
+	"tributary/protocol/charter"
+	"tributary/protocol/wire"
+)
+
+// MaxLifeMs is the longest time that a job's keys may live: 30 days, in milliseconds.
+const MaxLifeMs = 30 * 24 * 3600 * 1000
+
+// MaxVerified is the most payload bytes of one roster that members fetch to verify a state (G8). Beyond it the approval says
+// that the coordinator is trusted with the model.
+const MaxVerified = 64 << 20
+
+// Proposal is a manifest that has passed every check that needs no approval.
+type Proposal struct {
+	Charter  *wire.Charter
+	Manifest *wire.Manifest
+	Job      wire.Digest // the manifest's digest
+	model    Model
+	params   map[wire.RoundKind]secagg.Params
+}
+
+// OpenManifest checks a coordinator's proposal against the accepted charter and against the model that the
+// resolved spec gives: nothing in it may differ from what the member computes for itself.
+func OpenManifest(accepted *wire.Charter, model Model, e *wire.Envelope) (*Proposal, error) {
+	var m wire.Manifest
+	if err := e.Open(&m); err != nil {
+		return nil, refuse(RuleSignature, "", "%v", err)
+	}
+	if e.Signer != accepted.Coordinator {
+		return nil, refuse(RuleCharter, "Ask the coordinator's operator who sent it.", "manifest signed by %s, not by the charter's coordinator", e.Signer.Short())
+	}
+	p := &Proposal{Charter: accepted, Manifest: &m, Job: m.Digest(), model: model, params: map[wire.RoundKind]secagg.Params{}}
+	if m.CharterDigest != accepted.Digest() {
+		return nil, refuse(RuleCharter, "Compare `charter show` with the coordinator's and accept the new version if all agree.",
+			"the job is under charter %x, the accepted one is %x", m.CharterDigest[:4], p.charterDigest()[:4])
+	}
+	for _, check := range []func() error{p.checkKind, p.checkCohort, p.checkCommittee, p.checkRounds} {
+		if err := check(); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func (p *Proposal) charterDigest() []byte { d := p.Charter.Digest(); return d[:] }
+
+func (p *Proposal) checkKind() error {
+	m := p.Manifest
+	if m.Kind != wire.Exact || m.Mode != wire.Sealed {
+		return refuse(RuleUnavailable, "Use `privacy: exact` and `mode: sealed`.", "this version runs exact, sealed jobs only")
+	}
+	if !m.State0.IsZero() && m.State0 != StateDigest(p.model.InitialState()) {
+		return refuse(RuleState, "", "state 0 isn't the one that the spec gives")
+	}
+	if m.RoundMs == 0 || m.ExpiresMs == 0 {
+		return refuse(RuleManifest, "", "the manifest has no deadline or no expiry")
+	}
+	return nil
+}
+
+func (p *Proposal) checkCohort() error {
+	m := p.Manifest
+	if m.F != p.Charter.F {
+		return refuse(RuleCohort, "", "f is %d, the charter's is %d", m.F, p.Charter.F)
+	}
+	if least := max(3, int(m.F)+2); len(m.Cohort) < least {
+		return refuse(RuleCohort, "Invite more organisations: a sum over fewer would show single ones.", "a cohort of %d, at least %d", len(m.Cohort), least)
+	}
+	for _, key := range m.Cohort {
+		member, ok := charter.Find(p.Charter, key)
+		if !ok {
+			return refuse(RuleCohort, "", "cohort member %s isn't in the charter", key.Short())
+		}
+		if !member.Role.HasData() {
+			return refuse(RuleCohort, "", "cohort member %q holds no data", member.Card.Name)
+		}
+	}
+	if int(m.NMin) != len(m.Cohort) {
+		return refuse(RuleCohort, "", "an exact job's roster is its cohort: n_min is %d, the cohort has %d", m.NMin, len(m.Cohort))
+	}
+	return nil
+}
+
+func (p *Proposal) checkCommittee() error {
+	m := p.Manifest
+	if err := charter.Quorum(int(m.T), len(m.Committee), int(m.F)); err != nil {
+		return refuse(RuleCommittee, "", "%v", err)
+	}
+	seen := map[wire.Member]bool{}
+	for _, seat := range m.Committee {
+		member, ok := charter.Find(p.Charter, seat.Member)
+		switch {
+		case !ok:
+			return refuse(RuleCommittee, "", "seat %d is held by %s, who isn't in the charter", seat.Index, seat.Member.Short())
+		case !member.Role.HasSeat():
+			return refuse(RuleCommittee, "", "seat %d is held by %q, whose role is data only", seat.Index, member.Card.Name)
+		case seen[seat.Member]:
+			return refuse(RuleCommittee, "", "%q holds two seats", member.Card.Name)
+		}
+		seen[seat.Member] = true
+	}
+	return nil
+}
+
+func (p *Proposal) checkRounds() error {
+	m := p.Manifest
+	if len(m.Rounds) != 3 {
+		return refuse(RuleManifest, "", "%d kinds of round, want fit, train and evaluate", len(m.Rounds))
+	}
+	for i := range m.Rounds {
+		r := &m.Rounds[i]
+		want, params, err := roundSpec(p.model, r.Kind, len(m.Cohort), int(r.Codec.Bits), int(m.T), len(m.Committee))
+		if err != nil {
+			return refuse(RuleManifest, "", "%s rounds: %v", r.Kind, err)
+		}
+		if r.DP != (wire.DP{}) {
+			return refuse(RuleManifest, "", "%s rounds of an exact job carry noise parameters", r.Kind)
+		}
+		if !bytes.Equal(wire.Encode(&wire.Manifest{Kind: 1, Mode: 1, Rounds: []wire.RoundSpec{*r}}),
+			wire.Encode(&wire.Manifest{Kind: 1, Mode: 1, Rounds: []wire.RoundSpec{want}})) {
+			return refuse(RuleManifest, "", "the codec of %s rounds isn't the one that the spec gives", r.Kind)
+		}
+		p.params[r.Kind] = params
+	}
+	return nil
+}
+
+func roundSpec(model Model, kind wire.RoundKind, n, bits, t, m int) (wire.RoundSpec, secagg.Params, error) {
+	options := secagg.Options{Contributors: n, Bits: bits, Threshold: t, Seats: m}
+	spec := wire.RoundSpec{Kind: kind, MaxRounds: uint16(model.Limit(uint8(kind)))}
+	for name, v := range model.Segments(uint8(kind)) {
+		spec.Codec.Segments = append(spec.Codec.Segments, wire.Segment{Name: name, Length: uint32(v[0]), ScaleNum: v[1], ScaleDen: v[2]})
+		options.Segments = append(options.Segments, secagg.Segment{Name: name, Length: int(v[0]), ScaleNum: v[1], ScaleDen: v[2]})
+	}
+	params, err := secagg.NewParams(options)
+	if err != nil {
+		return wire.RoundSpec{}, secagg.Params{}, err
+	}
+	c := &spec.Codec
+	c.Ring, c.NMax, c.Bits = wire.RingV1, uint16(n), uint8(bits)
+	c.SumBits, c.ErrorBits, c.Lanes = uint8(params.SumBits()), uint8(params.ErrorBits()), uint8(params.Lanes())
+	return spec, params, nil
+}
+
+// Draft is what a coordinator chooses of a manifest; the model gives the rest.
+type Draft struct {
+	Nonce                     [16]byte
+	SpecDigest                wire.Digest
+	ContractDigest            wire.Digest
+	Cohort                    []wire.Member
+	Seats                     []wire.Member
+	Threshold, Bits           int
+	NowMs, ExpiresMs, RoundMs uint64
+}
+
+// NewManifest completes a draft. OpenManifest accepts what it returns, or it is an error.
+func NewManifest(c *wire.Charter, model Model, d Draft) (*wire.Manifest, error) {
+	m := &wire.Manifest{CharterDigest: c.Digest(), Nonce: d.Nonce, SpecDigest: d.SpecDigest, ContractDigest: d.ContractDigest,
+		Kind: wire.Exact, Mode: wire.Sealed, Cohort: slices.Clone(d.Cohort), T: uint16(d.Threshold), F: c.F, NMin: uint16(len(d.Cohort)),
+		ExpiresMs: d.ExpiresMs, RoundMs: uint32(d.RoundMs)}
+	slices.SortFunc(m.Cohort, wire.Member.Compare)
+	for i, seat := range d.Seats {
+		m.Committee = append(m.Committee, wire.Seat{Index: uint16(i + 1), Member: seat})
+	}
+	for kind := wire.Fit; kind <= wire.Evaluate; kind++ {
+		spec, _, err := roundSpec(model, kind, len(d.Cohort), d.Bits, d.Threshold, len(d.Seats))
+		if err != nil {
+			return nil, refuse(RuleManifest, "", "%s rounds: %v", kind, err)
+		}
+		m.Rounds = append(m.Rounds, spec)
+	}
+	return m, nil
+}
+
+// InCohort reports whether the member contributes to this job's sums.
+func (p *Proposal) InCohort(m wire.Member) bool { return slices.Contains(p.Manifest.Cohort, m) }
+
+// Seat is the member's seat index, 0 for none.
+func (p *Proposal) Seat(m wire.Member) uint16 {
+	for _, s := range p.Manifest.Committee {
+		if s.Member == m {
+			return s.Index
+		}
+	}
+	return 0
+}
+
+// Params are the secure aggregation's parameters for one kind of round.
+func (p *Proposal) Params(kind wire.RoundKind) secagg.Params { return p.params[kind] }
+
+// Verifiable reports whether members recompute every state (G8): no roster's payloads exceed MaxVerified.
+func (p *Proposal) Verifiable() bool {
+	for _, params := range p.params {
+		if params.PayloadBytes()*len(p.Manifest.Cohort) > MaxVerified {
+			return false
+		}
+	}
+	return true
+}
+
+// NeedsApproval reports whether the job waits for this member: all of the cohort and all seats in an exact job.
+func (p *Proposal) NeedsApproval(m wire.Member) bool { return p.InCohort(m) || p.Seat(m) != 0 }
+
+// Approve makes the member's signed consent; seatKey is the public half of this job's key, nil without a seat.
+func (p *Proposal) approval(member wire.Member, seatKey []byte) wire.Approval {
+	return wire.Approval{Job: p.Job, Member: member, SeatKey: seatKey}
+}
+
+// Job is a closed job: a manifest with all its approvals. Everything later is bound to it through the context.
+type Job struct {
+	*Proposal
+	Closed wire.Digest
+	seats  []secagg.Seat
+}
+
+// Close checks that the approvals are exactly those that the manifest needs, each signed by its member.
+func Close(p *Proposal, approvals []wire.Envelope) (*Job, error) {
+	j := &Job{Proposal: p, seats: make([]secagg.Seat, len(p.Manifest.Committee))}
+	sorted := slices.Clone(approvals)
+	slices.SortFunc(sorted, func(a, b wire.Envelope) int { return a.Signer.Compare(b.Signer) })
+	parts := [][]byte{p.Job[:]}
+	seen := map[wire.Member]bool{}
+	for i := range sorted {
+		a, err := OpenApproval(p, &sorted[i])
+		if err != nil {
+			return nil, err
+		}
+		if seen[a.Member] {
+			return nil, refuse(RuleApprovals, "", "two approvals by %s", charter.Name(p.Charter, a.Member))
+		}
+		seen[a.Member] = true
+		if index := p.Seat(a.Member); index != 0 {
+			j.seats[index-1] = secagg.Seat{Index: index, Member: secagg.Member(a.Member), PublicKey: a.SeatKey}
+		}
+		parts = append(parts, wire.Encode(a))
+	}
+	for _, member := range p.needed() {
+		if !seen[member] {
+			return nil, refuse(RuleApprovals, "", "%s hasn't approved the job", charter.Name(p.Charter, member))
+		}
+	}
+	j.Closed = wire.Hash("closed-job", parts...)
+	return j, nil
+}
+
+func (p *Proposal) needed() []wire.Member {
+	out := slices.Clone(p.Manifest.Cohort)
+	for _, s := range p.Manifest.Committee {
+		if !p.InCohort(s.Member) {
+			out = append(out, s.Member)
+		}
+	}
+	return out
+}
+
+// OpenApproval checks one approval: by a member that the job needs, for this job, with a seat's key exactly if it has a seat.
+func OpenApproval(p *Proposal, e *wire.Envelope) (*wire.Approval, error) {
+	var a wire.Approval
+	if err := e.Open(&a); err != nil {
+		return nil, refuse(RuleSignature, "", "%v", err)
+	}
+	name := charter.Name(p.Charter, a.Member)
+	switch {
+	case e.Signer != a.Member:
+		return nil, refuse(RuleSignature, "", "approval of %s signed by %s", name, e.Signer.Short())
+	case a.Job != p.Job:
+		return nil, refuse(RuleContext, "", "approval by %s is for job %x", name, a.Job[:4])
+	case !p.NeedsApproval(a.Member):
+		return nil, refuse(RuleApprovals, "", "%s has no part in this job", name)
+	case (p.Seat(a.Member) != 0) != (len(a.SeatKey) != 0):
+		return nil, refuse(RuleApprovals, "", "%s has a seat without a key, or a key without a seat", name)
+	case len(a.SeatKey) != 0 && secagg.CheckSeatPublicKey(a.SeatKey) != nil:
+		return nil, refuse(RuleApprovals, "", "the seat key of %s: %v", name, secagg.CheckSeatPublicKey(a.SeatKey))
+	}
+	return &a, nil
+}
