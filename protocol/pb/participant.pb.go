@@ -452,6 +452,7 @@ type NextRequest struct {
 	NodeEpoch     uint64                 `protobuf:"varint,2,opt,name=node_epoch,json=nodeEpoch,proto3" json:"node_epoch,omitempty"` // random at each start of the node
 	Holding       []*Holding             `protobuf:"bytes,3,rep,name=holding,proto3" json:"holding,omitempty"`
 	MaxWaitMs     uint32                 `protobuf:"varint,4,opt,name=max_wait_ms,json=maxWaitMs,proto3" json:"max_wait_ms,omitempty"`
+	LedgerSize    uint64                 `protobuf:"varint,5,opt,name=ledger_size,json=ledgerSize,proto3" json:"ledger_size,omitempty"` // of the last head that the node saw; a plan's proof starts there
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -514,15 +515,21 @@ func (x *NextRequest) GetMaxWaitMs() uint32 {
 	return 0
 }
 
+func (x *NextRequest) GetLedgerSize() uint64 {
+	if x != nil {
+		return x.LedgerSize
+	}
+	return 0
+}
+
 type Task struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
 	Job              []byte                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
 	Round            uint64                 `protobuf:"varint,2,opt,name=round,proto3" json:"round,omitempty"`
 	Phase            Phase                  `protobuf:"varint,3,opt,name=phase,proto3,enum=tributary.v1.Phase" json:"phase,omitempty"`
 	Object           []byte                 `protobuf:"bytes,4,opt,name=object,proto3" json:"object,omitempty"`
-	ConsistencyProof [][]byte               `protobuf:"bytes,5,rep,name=consistency_proof,json=consistencyProof,proto3" json:"consistency_proof,omitempty"` // from ledger_size to the plan's head
+	ConsistencyProof [][]byte               `protobuf:"bytes,5,rep,name=consistency_proof,json=consistencyProof,proto3" json:"consistency_proof,omitempty"` // from the request's ledger_size to the plan's head
 	LeftMs           int64                  `protobuf:"varint,6,opt,name=left_ms,json=leftMs,proto3" json:"left_ms,omitempty"`
-	LedgerSize       uint64                 `protobuf:"varint,7,opt,name=ledger_size,json=ledgerSize,proto3" json:"ledger_size,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -595,13 +602,6 @@ func (x *Task) GetConsistencyProof() [][]byte {
 func (x *Task) GetLeftMs() int64 {
 	if x != nil {
 		return x.LeftMs
-	}
-	return 0
-}
-
-func (x *Task) GetLedgerSize() uint64 {
-	if x != nil {
-		return x.LedgerSize
 	}
 	return 0
 }
@@ -1481,22 +1481,22 @@ const file_participant_proto_rawDesc = "" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x14\n" +
 	"\x05round\x18\x02 \x01(\x04R\x05round\x12)\n" +
 	"\x05phase\x18\x03 \x01(\x0e2\x13.tributary.v1.PhaseR\x05phase\x12\x18\n" +
-	"\achecked\x18\x04 \x01(\rR\achecked\"\x97\x01\n" +
+	"\achecked\x18\x04 \x01(\rR\achecked\"\xb8\x01\n" +
 	"\vNextRequest\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x1d\n" +
 	"\n" +
 	"node_epoch\x18\x02 \x01(\x04R\tnodeEpoch\x12/\n" +
 	"\aholding\x18\x03 \x03(\v2\x15.tributary.v1.HoldingR\aholding\x12\x1e\n" +
-	"\vmax_wait_ms\x18\x04 \x01(\rR\tmaxWaitMs\"\xd8\x01\n" +
+	"\vmax_wait_ms\x18\x04 \x01(\rR\tmaxWaitMs\x12\x1f\n" +
+	"\vledger_size\x18\x05 \x01(\x04R\n" +
+	"ledgerSize\"\xb7\x01\n" +
 	"\x04Task\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x14\n" +
 	"\x05round\x18\x02 \x01(\x04R\x05round\x12)\n" +
 	"\x05phase\x18\x03 \x01(\x0e2\x13.tributary.v1.PhaseR\x05phase\x12\x16\n" +
 	"\x06object\x18\x04 \x01(\fR\x06object\x12+\n" +
 	"\x11consistency_proof\x18\x05 \x03(\fR\x10consistencyProof\x12\x17\n" +
-	"\aleft_ms\x18\x06 \x01(\x03R\x06leftMs\x12\x1f\n" +
-	"\vledger_size\x18\a \x01(\x04R\n" +
-	"ledgerSize\"L\n" +
+	"\aleft_ms\x18\x06 \x01(\x03R\x06leftMs\"L\n" +
 	"\x06Cancel\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
