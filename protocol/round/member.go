@@ -145,6 +145,7 @@ type Member struct {
 	rec     Record
 	plan    *wire.Plan // of rec.Plan
 	shares  map[wire.Member]seenShare
+	sealing bool // between the Seal effect and SealNow: a key is made at most once, never after a restart
 }
 
 type seenShare struct {
@@ -379,14 +380,15 @@ func (m *Member) trained(in Trained) ([]Effect, error) {
 	if err != nil {
 		return nil, refuse(RuleLanes, "A value is larger than the contract's ranges allow; run `tributary-participant check`.", "%v", err)
 	}
-	m.rec.Stage = StageEncrypting
+	m.rec.Stage, m.sealing = StageEncrypting, true
 	return []Effect{Persist{Record: m.rec}, Seal{SealNow{lanes}}}, nil
 }
 
 func (m *Member) seal(in SealNow) ([]Effect, error) {
-	if m.rec.Stage != StageEncrypting || in.lanes == nil {
+	if !m.sealing || in.lanes == nil {
 		return nil, refuse(RulePlan, "", "nothing to seal")
 	}
+	m.sealing = false
 	ctx := m.Context()
 	sealed, err := secagg.Encrypt(m.job.Params(m.plan.Kind), secagg.Context(ctx), secagg.Member(m.self), m.job.seats, in.lanes)
 	clear(in.lanes)

@@ -54,7 +54,8 @@ func (c *Coordinator) NextClock() uint64 {
 	return at
 }
 
-// Holds is what a node says that it holds when it asks for its next task.
+// Holds is what a node says that it holds when it asks for its next task. Whoever serves the question also feeds Checked to the
+// machine as CheckedCame, each time: the machine doesn't store it.
 type Holds struct {
 	Round   uint64 // of the plan that it accepted last
 	Phase   TaskPhase
