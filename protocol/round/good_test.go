@@ -2,7 +2,6 @@ package round
 
 import (
 	"testing"
-
 )
 
 func TestGoodJobGivesTheSumsModelToEveryone(t *testing.T) {
@@ -114,4 +113,3 @@ func TestRevokedCohortMemberEndsAnExactJob(t *testing.T) {
 		t.Errorf("an ended job still has tasks: %d", phase)
 	}
 }
-

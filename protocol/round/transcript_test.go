@@ -35,7 +35,9 @@ func TestTranscripts(t *testing.T) {
 			}},
 		"gone-before-opening": {"Delta stops after its upload in round 2 and never opens: three of four seats are enough.", Completed,
 			func(w *world) {
-				w.before = func(n *node, phase TaskPhase) bool { return n.name != "delta" || phase != TaskOpen || w.coord.View().Round != 2 }
+				w.before = func(n *node, phase TaskPhase) bool {
+					return n.name != "delta" || phase != TaskOpen || w.coord.View().Round != 2
+				}
 			}},
 		"lying-seat": {"Baltic lies about its share sum in round 1. The fourth reply corrects it; the release names its seat as suspect.", Completed,
 			func(w *world) {

@@ -397,8 +397,12 @@ func (w *world) approve(n *node) {
 // turn lets one node do its next task; it reports whether there was one.
 func (w *world) turn(n *node) bool {
 	if n.holds.Checked > 0 && !n.down { // as each Next does
+		before := w.coord.View().Phase
 		if err := w.feed(CheckedCame{n.key.Public(), n.holds.Round, n.holds.Checked}); err != nil {
 			w.t.Fatal(err)
+		}
+		if w.coord.View().Phase != before {
+			return true
 		}
 	}
 	phase, object := w.coord.Task(n.key.Public(), n.holds)
@@ -447,6 +451,7 @@ func (w *world) turn(n *node) bool {
 
 func (w *world) check(n *node) {
 	index := w.proposal.Seat(n.key.Public())
+	w.say("%s: checks %d shares", n.name, len(w.coord.View().Uploads))
 	for _, e := range w.coord.View().Uploads {
 		if err := w.step(n, ShareSeen{e, w.shares[e.Digest()][index-1]}); err != nil {
 			w.say("%s refuses: %v", n.name, err)
