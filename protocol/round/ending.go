@@ -1,0 +1,102 @@
+package round
+
+import (
+	"fmt"
+	"slices"
+	"tributary/protocol/charter"
+	"tributary/protocol/ledger"
+	"tributary/protocol/wire"
+)
+
+func (c *Coordinator) refusalCame(e *wire.Envelope) error {
+	var r wire.Refusal
+	if err := e.Open(&r); err != nil {
+		return refuse(RuleSignature, "", "%v", err)
+	}
+	if r.Job != c.proposal.Job || !c.proposal.NeedsApproval(e.Signer) {
+		return refuse(RuleContext, "", "refusal of another job, or by one who has no part in it")
+	}
+	name := charter.Name(c.proposal.Charter, e.Signer)
+	if c.job == nil {
+		c.emit(Log{ledger.Refusal, e.Bytes()}, c.note("approve", e.Signer, "refused ("+r.Rule+"). "+r.Hint))
+		c.finish(Aborted, fmt.Sprintf("%s refused the job (%s). %s", name, r.Rule, r.Hint))
+		return nil
+	}
+	if c.plan == nil || r.Ctx != c.ctx && !r.Ctx.IsZero() && r.Rule != string(RulePlan) && r.Phase != "plan" {
+		return refuse(RuleContext, "", "refusal of another round")
+	}
+	if r.Rule == string(RuleLost) {
+		if _, ok := c.uploads[e.Signer]; ok {
+			return refuse(RuleUpload, "", "%s says that its upload is lost, it is here", name)
+		}
+		c.emit(Log{ledger.Refusal, e.Bytes()})
+		c.abortRound(r.Phase, r.Rule, name+" stopped while it encrypted", e.Signer)
+		return nil
+	}
+	c.emit(Log{ledger.Refusal, e.Bytes()}, c.note(r.Phase, e.Signer, "refused ("+r.Rule+"). "+r.Hint))
+	if r.Phase == "open" && c.job.Seat(e.Signer) != 0 {
+		c.loseSeat(e.Signer, fmt.Sprintf("%s refused to open (%s)", name, r.Rule))
+		return nil
+	}
+	c.finish(Aborted, fmt.Sprintf("%s refused in %s (%s). %s", name, r.Phase, r.Rule, r.Hint))
+	return nil
+}
+
+// loseSeat counts a seat as absent for this round; without a quorum the round is given up.
+func (c *Coordinator) loseSeat(m wire.Member, reason string) {
+	if _, ok := c.replies[m]; ok {
+		return
+	}
+	c.refused[m] = true
+	if len(c.job.Manifest.Committee)-len(c.refused) < int(c.job.Manifest.T) {
+		c.abortRound("open", "no-quorum", reason, m)
+	}
+}
+
+func (c *Coordinator) revokedNow(m wire.Member) {
+	if !c.proposal.NeedsApproval(m) {
+		return
+	}
+	name := charter.Name(c.proposal.Charter, m)
+	c.revoked[m] = true
+	lost := 0
+	for _, seat := range c.proposal.Manifest.Committee {
+		if c.revoked[seat.Member] {
+			lost++
+		}
+	}
+	switch {
+	case c.proposal.InCohort(m) || c.job == nil:
+		c.finish(Aborted, name+" was revoked")
+	case len(c.proposal.Manifest.Committee)-lost < int(c.proposal.Manifest.T):
+		c.finish(Aborted, fmt.Sprintf("%s was revoked: fewer than %d seats are left", name, c.proposal.Manifest.T))
+	default:
+		if c.plan != nil {
+			c.loseSeat(m, name+" was revoked")
+		}
+	}
+}
+
+func (c *Coordinator) abortRound(phase, code, reason string, suspects ...wire.Member) {
+	slices.SortFunc(suspects, wire.Member.Compare)
+	a := &wire.Abort{Job: c.job.Job, Round: c.at.Round, Ctx: c.ctx, Phase: phase, Code: code, Reason: reason, Suspects: slices.Compact(suspects)}
+	e := wire.Sign(c.key, a)
+	if len(c.uploads) > 0 {
+		c.at.Failures++
+	}
+	c.emit(Store{c.at.Round, e}, Log{ledger.Abort, e.Bytes()}, c.note("abort", wire.Member{}, code+": "+reason))
+	c.clearRound()
+	if c.at.Failures >= maxFailures {
+		c.finish(Aborted, fmt.Sprintf("%d rounds in a row were uploaded and not opened; the last: %s", c.at.Failures, reason))
+		return
+	}
+	c.at.Status, c.at.Reason = Running, ""
+	c.emit(c.advance())
+}
+
+func (c *Coordinator) finish(status Status, reason string) {
+	c.at.Status, c.at.Reason = status, reason
+	f := &wire.Finish{Job: c.proposal.Job, Outcome: outcomes[status], State: StateDigest(c.at.State), Reason: reason}
+	e := wire.Sign(c.key, f)
+	c.emit(Log{ledger.Finish, e.Bytes()}, c.advance(), c.note("end", wire.Member{}, reason))
+}
