@@ -1,0 +1,192 @@
+// Package dataset holds frozen rows after the data contract has been applied: numbers in the contract's units, categories as
+// indices into the contract's values. Nothing of a Table is ever sent.
+package dataset
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"math"
+)
+
+// ErrInvalid is wrapped by every error of Validate.
+var ErrInvalid = errors.New("invalid table")
+
+// Missing is the code of a missing category. A missing number is NaN.
+const Missing int32 = -1
+
+// Column is one contract column; exactly one of Numbers and Codes is set (both have the table's rows; a table without rows
+// has an empty, non-nil slice).
+type Column struct {
+	Name    string
+	Numbers []float64 // contract units; NaN: missing
+	Codes   []int32   // index into Values; len(Values): a value that the contract doesn't list; Missing: missing
+	Values  []string  // the contract's values in its order (categories only)
+}
+
+// Table is an ordered set of rows.
+type Table struct {
+	Rows    int
+	Columns []Column
+	Label   []bool // true: the contract's positive value
+	HeldOut []bool // true: evaluation only; nil: no row is held out
+}
+
+// Column finds a column by its contract name.
+func (t *Table) Column(name string) (*Column, bool) {
+	for i := range t.Columns {
+		if t.Columns[i].Name == name {
+			return &t.Columns[i], true
+		}
+	}
+	return nil, false
+}
+
+// Held tells whether a row is for evaluation only.
+func (t *Table) Held(row int) bool { return t.HeldOut != nil && t.HeldOut[row] }
+
+// Validate checks shapes, codes and that no number is infinite. It doesn't know the contract's ranges.
+func (t *Table) Validate() error {
+	if t.Rows < 0 {
+		return fmt.Errorf("%w: %d rows", ErrInvalid, t.Rows)
+	}
+	if len(t.Label) != t.Rows {
+		return fmt.Errorf("%w: %d labels for %d rows", ErrInvalid, len(t.Label), t.Rows)
+	}
+	if t.HeldOut != nil && len(t.HeldOut) != t.Rows {
+		return fmt.Errorf("%w: %d hold-out marks for %d rows", ErrInvalid, len(t.HeldOut), t.Rows)
+	}
+	seen := make(map[string]bool, len(t.Columns))
+	for i := range t.Columns {
+		c := &t.Columns[i]
+		if c.Name == "" {
+			return fmt.Errorf("%w: column %d has no name", ErrInvalid, i)
+		}
+		if seen[c.Name] {
+			return fmt.Errorf("%w: column %q twice", ErrInvalid, c.Name)
+		}
+		seen[c.Name] = true
+		if err := c.validate(t.Rows); err != nil {
+			return fmt.Errorf("%w: column %q: %w", ErrInvalid, c.Name, err)
+		}
+	}
+	return nil
+}
+
+func (c *Column) validate(rows int) error {
+	if (c.Numbers == nil) == (c.Codes == nil) {
+		return errors.New("exactly one of numbers and codes must be set")
+	}
+	if c.Numbers != nil {
+		if len(c.Values) != 0 {
+			return errors.New("a column of numbers has no values")
+		}
+		if len(c.Numbers) != rows {
+			return fmt.Errorf("%d numbers for %d rows", len(c.Numbers), rows)
+		}
+		for i, x := range c.Numbers {
+			if math.IsInf(x, 0) {
+				return fmt.Errorf("row %d: the number is infinite", i)
+			}
+		}
+		return nil
+	}
+	if len(c.Codes) != rows {
+		return fmt.Errorf("%d codes for %d rows", len(c.Codes), rows)
+	}
+	for i, code := range c.Codes {
+		if code < Missing || int(code) > len(c.Values) {
+			return fmt.Errorf("row %d: code %d is outside -1..%d", i, code, len(c.Values))
+		}
+	}
+	seen := make(map[string]bool, len(c.Values))
+	for _, v := range c.Values {
+		if seen[v] {
+			return fmt.Errorf("value %q twice", v)
+		}
+		seen[v] = true
+	}
+	return nil
+}
+
+// Digest is SHA-256 over the names, values, rows, labels and folds in order: two tables with one digest give the same sums.
+// It is a fingerprint of private rows and stays with the participant. The table must be valid.
+func (t *Table) Digest() [sha256.Size]byte {
+	w := digester{h: sha256.New()}
+	w.text("tributary/v1/rows")
+	w.number(uint64(t.Rows))
+	w.number(uint64(len(t.Columns)))
+	for i := range t.Columns {
+		c := &t.Columns[i]
+		w.text(c.Name)
+		if c.Numbers != nil {
+			w.number(1)
+			for _, x := range c.Numbers {
+				w.number(canonicalBits(x))
+			}
+			continue
+		}
+		w.number(2)
+		w.number(uint64(len(c.Values)))
+		for _, v := range c.Values {
+			w.text(v)
+		}
+		for _, code := range c.Codes {
+			w.number(uint64(int64(code)))
+		}
+	}
+	for i := range t.Rows {
+		w.number(mark(t.Label[i]) | mark(t.Held(i))<<1)
+	}
+	return w.sum()
+}
+
+// canonicalBits gives every NaN one encoding, and -0 that of 0.
+func canonicalBits(x float64) uint64 {
+	switch {
+	case math.IsNaN(x):
+		return 0x7ff8000000000001
+	case x == 0:
+		return 0
+	}
+	return math.Float64bits(x)
+}
+
+func mark(b bool) uint64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// digester buffers small writes to the hash: a call per number is several times slower.
+type digester struct {
+	h   hash.Hash
+	buf []byte
+}
+
+func (d *digester) number(v uint64) {
+	d.buf = binary.BigEndian.AppendUint64(d.buf, v)
+	d.flush(32 << 10)
+}
+
+func (d *digester) text(s string) {
+	d.number(uint64(len(s)))
+	d.buf = append(d.buf, s...)
+	d.flush(32 << 10)
+}
+
+func (d *digester) flush(atLeast int) {
+	if len(d.buf) >= atLeast {
+		d.h.Write(d.buf)
+		d.buf = d.buf[:0]
+	}
+}
+
+func (d *digester) sum() (out [sha256.Size]byte) {
+	d.flush(0)
+	d.h.Sum(out[:0])
+	return out
+}

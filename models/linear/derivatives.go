@@ -1,0 +1,214 @@
+package linear
+
+import (
+	"math"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas64"
+)
+
+// shardRows and maxShards cut rows into runs that depend on their number alone: at most 8 copies of a Hessian are in memory.
+const (
+	shardRows = 4096
+	maxShards = 8
+	blockRows = 256 // rows of one matrix product: a block of 100 columns stays in the second-level cache
+)
+
+func shardCount(n int) int { return max(min((n+shardRows-1)/shardRows, maxShards), 1) }
+
+// shards runs f on each shard of n rows, on as many goroutines as there are processors.
+func shards(n int, f func(shard, from, to int)) {
+	count := shardCount(n)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(count, runtime.GOMAXPROCS(0)) {
+		wg.Go(func() {
+			for {
+				k := int(next.Add(1)) - 1
+				if k >= count {
+					return
+				}
+				f(k, n*k/count, n*(k+1)/count)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// sum adds f over the shards in their order.
+func sum(n int, f func(from, to int) float64) float64 {
+	parts := make([]float64, shardCount(n))
+	shards(n, func(k, from, to int) { parts[k] = f(from, to) })
+	total := 0.0
+	for _, v := range parts {
+		total += v
+	}
+	return total
+}
+
+// block is the dense values of rows from..to as a matrix. Its columns must not be none.
+func (d *Design) block(r *rows, from, to int) blas64.General {
+	k := len(d.dense)
+	return blas64.General{Rows: to - from, Cols: k, Stride: k, Data: r.dense[from*k : to*k]}
+}
+
+// margins gives w·x of each row.
+func (d *Design) margins(r *rows, w []float64) []float64 {
+	out := make([]float64, r.n)
+	dense := make([]float64, len(d.dense))
+	for k, c := range d.dense {
+		dense[k] = w[c]
+	}
+	shards(r.n, func(_, from, to int) {
+		for i := from; i < to; i++ {
+			out[i] = w[d.columns-1]
+			for _, c := range r.slots[i*d.slots : (i+1)*d.slots] {
+				if c != none {
+					out[i] += w[c]
+				}
+			}
+		}
+		if len(dense) > 0 && to > from {
+			blas64.Gemv(blas.NoTrans, 1, d.block(r, from, to), vector(dense), 1, vector(out[from:to]))
+		}
+	})
+	return out
+}
+
+func vector(data []float64) blas64.Vector { return blas64.Vector{N: len(data), Inc: 1, Data: data} }
+
+// partial are the sums of one shard. Dense columns are numbered among themselves, indicators and the intercept as output
+// columns: what pairs two dense columns, a dense column and an indicator, and two indicators is kept apart.
+type partial struct {
+	denseGradient []float64 // k
+	gradient      []float64 // columns: indicators and intercept
+	denseHessian  []float64 // k × k, upper triangle
+	mixed         []float64 // columns × k: row c is Σ h·x over the rows where c is active
+	hessian       []float64 // columns × columns, upper triangle
+}
+
+// derivatives gives Σ (p-y)·x and the packed upper triangle of Σ h·x·xᵀ over the training rows.
+func (d *Design) derivatives(s *scored) (gradient, hessian []float64) {
+	k, n := len(d.dense), d.columns
+	parts := make([]*partial, shardCount(d.train.n))
+	shards(d.train.n, func(shard, from, to int) {
+		p := &partial{
+			denseGradient: make([]float64, k), gradient: make([]float64, n),
+			denseHessian: make([]float64, k*k), mixed: make([]float64, n*k), hessian: make([]float64, n*n),
+		}
+		d.addDense(p, s, from, to)
+		d.addSparse(p, s, from, to)
+		parts[shard] = p
+	})
+	total := parts[0]
+	for _, p := range parts[1:] {
+		add(total.denseGradient, p.denseGradient)
+		add(total.gradient, p.gradient)
+		add(total.denseHessian, p.denseHessian)
+		add(total.mixed, p.mixed)
+		add(total.hessian, p.hessian)
+	}
+	return d.pack(total)
+}
+
+func add(to, from []float64) {
+	for i, v := range from {
+		to[i] += v
+	}
+}
+
+// addDense adds the pairs of dense columns and their gradient, in blocks whose rows are scaled by √h.
+func (d *Design) addDense(p *partial, s *scored, from, to int) {
+	k := len(d.dense)
+	if k == 0 {
+		return
+	}
+	scaled := make([]float64, blockRows*k)
+	residual := make([]float64, blockRows)
+	gram := blas64.Symmetric{N: k, Stride: k, Data: p.denseHessian, Uplo: blas.Upper}
+	for start := from; start < to; start += blockRows {
+		end := min(start+blockRows, to)
+		x := d.block(d.train, start, end)
+		for i := start; i < end; i++ {
+			root, row := math.Sqrt(s.h[i]), x.Data[(i-start)*k:(i-start+1)*k]
+			out := scaled[(i-start)*k : (i-start+1)*k]
+			for j, v := range row {
+				out[j] = root * v
+			}
+			residual[i-start] = d.residual(s, i)
+		}
+		y := blas64.General{Rows: end - start, Cols: k, Stride: k, Data: scaled[:(end-start)*k]}
+		blas64.Syrk(blas.Trans, 1, y, 1, gram)
+		blas64.Gemv(blas.Trans, 1, x, vector(residual[:end-start]), 1, vector(p.denseGradient))
+	}
+}
+
+// residual is p - y of a training row.
+func (d *Design) residual(s *scored, i int) float64 {
+	if d.train.label[i] {
+		return s.p[i] - 1
+	}
+	return s.p[i]
+}
+
+// addSparse adds all pairs with an indicator or the intercept.
+func (d *Design) addSparse(p *partial, s *scored, from, to int) {
+	k, n := len(d.dense), d.columns
+	active := make([]int, 0, d.slots+1)
+	for i := from; i < to; i++ {
+		active = active[:0]
+		for _, c := range d.train.slots[i*d.slots : (i+1)*d.slots] {
+			if c != none {
+				active = append(active, int(c))
+			}
+		}
+		active = append(active, n-1)
+		h, residual, row := s.h[i], d.residual(s, i), d.train.dense[i*k:(i+1)*k]
+		for at, c := range active {
+			p.gradient[c] += residual
+			mixed := p.mixed[c*k : (c+1)*k]
+			for j, v := range row {
+				mixed[j] += h * v
+			}
+			// Slots are in the order of columns: the pair is in the upper triangle.
+			pairs := p.hessian[c*n : (c+1)*n]
+			for _, other := range active[at:] {
+				pairs[other] += h
+			}
+		}
+	}
+}
+
+// pack puts the three kinds of pairs in the order of output columns.
+func (d *Design) pack(p *partial) (gradient, hessian []float64) {
+	k, n := len(d.dense), d.columns
+	place := make([]int, n) // index among the dense columns, or -1
+	for c := range place {
+		place[c] = -1
+	}
+	gradient = p.gradient
+	for at, c := range d.dense {
+		place[c] = at
+		gradient[c] = p.denseGradient[at]
+	}
+	hessian = make([]float64, 0, n*(n+1)/2)
+	for a := range n {
+		for b := a; b < n; b++ {
+			i, j := place[a], place[b]
+			switch {
+			case i >= 0 && j >= 0:
+				hessian = append(hessian, p.denseHessian[i*k+j])
+			case i >= 0:
+				hessian = append(hessian, p.mixed[b*k+i])
+			case j >= 0:
+				hessian = append(hessian, p.mixed[a*k+j])
+			default:
+				hessian = append(hessian, p.hessian[a*n+b])
+			}
+		}
+	}
+	return gradient, hessian
+}

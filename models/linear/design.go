@@ -1,0 +1,128 @@
+// Package linear computes a participant's sums for a linear model: rows are encoded once into a block of numbers and lists of
+// active indicator columns, and never densified. The sums of given rows and a given state are the same bits whatever GOMAXPROCS
+// is: rows are cut into shards by their number alone, and shards are added in order.
+package linear
+
+import (
+	"errors"
+	"fmt"
+
+	"tributary/models/dataset"
+	"tributary/models/optim"
+	"tributary/models/pipeline"
+	"tributary/models/pipeline/fit"
+)
+
+// ErrState is returned for a state that a design can't serve.
+var ErrState = errors.New("state doesn't fit the rows' encoding")
+
+// Design is a table encoded for one fitted pipeline. It is immutable.
+type Design struct {
+	program *optim.Program
+	fitted  *pipeline.Fitted
+	columns int // output columns with the intercept
+	dense   []int
+	slots   int
+	train   *rows
+	held    *rows
+}
+
+// rows are encoded rows in the table's order.
+type rows struct {
+	n     int
+	label []bool
+	dense []float64 // n × len(Design.dense): value columns
+	slots []int32   // n × Design.slots: the active indicator column of each slot, or none
+}
+
+// none marks a slot without an active column.
+const none int32 = -1
+
+// Prepare encodes a table's rows with the state's fitted pipeline. The design serves all later states of the job.
+func Prepare(p *optim.Program, s *optim.State, t *dataset.Table) (*Design, error) {
+	if s.Fitted() == nil {
+		return nil, fmt.Errorf("%w: the pipeline isn't fitted before FIT", ErrState)
+	}
+	columns, err := fit.Bind(p.Pipeline(), t)
+	if err != nil {
+		return nil, err
+	}
+	d := newDesign(p, s)
+	held := 0
+	for i := range t.Rows {
+		if t.Held(i) {
+			held++
+		}
+	}
+	if held > 0 && !p.Evaluate.HoldOut {
+		return nil, fmt.Errorf("%w: %d held-out rows in a job without hold-out", fit.ErrTable, held)
+	}
+	if int64(t.Rows) > p.MaxRows {
+		return nil, fmt.Errorf("%w: %d rows, the contract allows %d\nhint: raise max_rows in the contract", fit.ErrTable, t.Rows, p.MaxRows)
+	}
+	d.train = d.encode(columns, t, t.Rows-held, func(i int) bool { return !t.Held(i) })
+	d.held = d.encode(columns, t, held, t.Held)
+	return d, nil
+}
+
+func newDesign(p *optim.Program, s *optim.State) *Design {
+	d := &Design{program: p, fitted: s.Fitted(), columns: p.Coefficients()}
+	for i, c := range p.Pipeline().Columns() {
+		if c.Role == pipeline.ValueRole {
+			d.dense = append(d.dense, i)
+		}
+	}
+	for _, f := range p.Pipeline().Features() {
+		if f.Kind == pipeline.Category || f.MissingIndicator {
+			d.slots++
+		}
+	}
+	return d
+}
+
+// encode takes the n rows for which keep holds.
+func (d *Design) encode(columns []*dataset.Column, t *dataset.Table, n int, keep func(int) bool) *rows {
+	out := &rows{n: n, label: make([]bool, 0, n), dense: make([]float64, n*len(d.dense)), slots: make([]int32, n*d.slots)}
+	kept := make([]int, 0, n)
+	for i := range t.Rows {
+		if keep(i) {
+			kept = append(kept, i)
+			out.label = append(out.label, t.Label[i])
+		}
+	}
+	spec := d.program.Pipeline()
+	value, slot := 0, 0
+	for feature, c := range columns {
+		missing := spec.MissingColumn(feature)
+		if c.Codes != nil {
+			active := spec.CategoryColumns(d.fitted, feature)
+			for at, i := range kept {
+				out.slots[at*d.slots+slot] = int32(active[c.Codes[i]+1])
+			}
+			slot++
+			continue
+		}
+		for at, i := range kept {
+			out.dense[at*len(d.dense)+value] = spec.Number(d.fitted, feature, c.Numbers[i])
+		}
+		value++
+		if missing < 0 {
+			continue
+		}
+		for at, i := range kept {
+			active := none
+			if c.Numbers[i] != c.Numbers[i] && !d.fitted.Folded[missing] {
+				active = int32(missing)
+			}
+			out.slots[at*d.slots+slot] = active
+		}
+		slot++
+	}
+	return out
+}
+
+// serves tells whether the state has the pipeline that the design was encoded with.
+func (d *Design) serves(s *optim.State) bool {
+	f := s.Fitted()
+	return f == d.fitted || f != nil && f.Equal(d.fitted)
+}

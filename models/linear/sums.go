@@ -1,0 +1,159 @@
+package linear
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"tributary/models/dataset"
+	"tributary/models/metrics"
+	"tributary/models/optim"
+	"tributary/models/pipeline/fit"
+)
+
+// ErrConcentrated is returned for a state at which a few rows dominate the Hessian: its sum would be those rows. The state is
+// refused, and nothing leaves.
+var ErrConcentrated = errors.New("a few rows dominate the sum")
+
+// MinEffectiveRows is the least (Σh)²/Σh², h = p(1-p), over a participant's training rows: the number of equally weighted rows
+// with the same concentration.
+const MinEffectiveRows = 50
+
+// Sums gives a participant's values for the round that comes next, in the order of the program's Layout. They are raw: they
+// leave only through a sealed upload.
+func Sums(p *optim.Program, s *optim.State, t *dataset.Table) ([][]float64, error) {
+	if s.Kind() != optim.Fit {
+		d, err := Prepare(p, s, t)
+		if err != nil {
+			return nil, err
+		}
+		return d.Sums(s)
+	}
+	if int64(t.Rows) > p.MaxRows {
+		return nil, fmt.Errorf("%w: %d rows, the contract allows %d\nhint: raise max_rows in the contract", fit.ErrTable, t.Rows, p.MaxRows)
+	}
+	totals, err := fit.Sums(p.Pipeline(), t)
+	if err != nil {
+		return nil, err
+	}
+	if totals.HeldOut > 0 && !p.Evaluate.HoldOut {
+		return nil, fmt.Errorf("%w: %d held-out rows in a job without hold-out", fit.ErrTable, totals.HeldOut)
+	}
+	return p.EncodeFit(totals), nil
+}
+
+// Sums gives the values for a TRAIN or EVALUATE round.
+func (d *Design) Sums(s *optim.State) ([][]float64, error) {
+	if !d.serves(s) {
+		return nil, fmt.Errorf("%w: it has another fitted pipeline", ErrState)
+	}
+	if k := s.Kind(); k != optim.Train && k != optim.Evaluate {
+		return nil, fmt.Errorf("%w: no sum for %s", ErrState, k)
+	}
+	train := d.scores(d.train, s.Coefficients())
+	if err := concentration(train); err != nil {
+		return nil, err
+	}
+	loss := train.loss(d.train.label)
+	if s.Kind() == optim.Train {
+		gradient, hessian := d.derivatives(train)
+		return d.program.EncodeTrain(s, optim.TrainSums{Rows: int64(d.train.n), Loss: loss, Gradient: gradient, Hessian: hessian}), nil
+	}
+	out := optim.EvaluateSums{
+		Rows: int64(d.train.n), Loss: loss, HeldOut: int64(d.held.n),
+		PositiveBins: make([]int64, metrics.Bins), NegativeBins: make([]int64, metrics.Bins),
+	}
+	held := d.scores(d.held, s.Coefficients())
+	out.HeldOutLoss = held.loss(d.held.label)
+	for i, y := range d.held.label {
+		bins := out.NegativeBins
+		if y {
+			bins = out.PositiveBins
+			out.Positives++
+		}
+		bins[metrics.Bin(held.p[i])]++
+		if (held.p[i] >= 0.5) == y {
+			out.Correct++
+		}
+	}
+	return d.program.EncodeEvaluate(s, out), nil
+}
+
+// Score gives each row's probability of the positive label, in the table's order, held out or not.
+func Score(p *optim.Program, s *optim.State, t *dataset.Table) ([]float64, error) {
+	if s.Fitted() == nil {
+		return nil, fmt.Errorf("%w: the pipeline isn't fitted before FIT", ErrState)
+	}
+	columns, err := fit.Bind(p.Pipeline(), t)
+	if err != nil {
+		return nil, err
+	}
+	d := newDesign(p, s)
+	all := d.encode(columns, t, t.Rows, func(int) bool { return true })
+	return d.scores(all, s.Coefficients()).p, nil
+}
+
+// scored are rows at some coefficients.
+type scored struct {
+	margin []float64 // w·x
+	p      []float64 // 1/(1+exp(-margin))
+	h      []float64 // p(1-p)
+}
+
+func (d *Design) scores(r *rows, w []float64) *scored {
+	out := &scored{margin: d.margins(r, w), p: make([]float64, r.n), h: make([]float64, r.n)}
+	shards(r.n, func(_, from, to int) {
+		for i := from; i < to; i++ {
+			e := math.Exp(-math.Abs(out.margin[i])) // never overflows
+			q := 1 / (1 + e)
+			out.h[i] = e * q * q
+			if out.margin[i] < 0 {
+				q = e * q
+			}
+			out.p[i] = q
+		}
+	})
+	return out
+}
+
+// loss is Σ min(log loss, 64) in nats.
+func (s *scored) loss(label []bool) float64 {
+	return sum(len(label), func(from, to int) float64 {
+		total := 0.0
+		for i := from; i < to; i++ {
+			m := s.margin[i]
+			if label[i] {
+				m = -m
+			}
+			// log(1+exp(m)) without overflow.
+			total += min(max(m, 0)+math.Log1p(math.Exp(-math.Abs(m))), metrics.MaxLoss)
+		}
+		return total
+	})
+}
+
+// concentration refuses h whose (Σh)²/Σh² is below MinEffectiveRows; h is scaled by its largest value first, as squares of
+// tiny ones underflow.
+func concentration(s *scored) error {
+	largest := 0.0
+	for _, h := range s.h {
+		largest = max(largest, h)
+	}
+	first, second := 0.0, 0.0
+	if largest > 0 {
+		for _, h := range s.h {
+			v := h / largest
+			first += v
+			second += v * v
+		}
+	}
+	if !(first*first >= MinEffectiveRows*second && second > 0) {
+		effective := 0.0
+		if second > 0 {
+			effective = first * first / second
+		}
+		return fmt.Errorf("%w: %d training rows weigh as %.1f at this state, %d are needed\nhint: a participant needs at least %d training rows; with more, the model singles some out (raise l2 or min_count), or it was chosen to",
+			ErrConcentrated, len(s.h), effective, MinEffectiveRows, MinEffectiveRows)
+	}
+	return nil
+}

@@ -1,0 +1,45 @@
+package optim
+
+import (
+	"errors"
+
+	"tributary/models/metrics"
+)
+
+// ErrDone is returned by Apply for a state that no round follows.
+var ErrDone = errors.New("training is done")
+
+// Report is what a step tells: for people, and never read back.
+type Report struct {
+	Kind       RoundKind
+	Step       uint32  // opened rounds with this one
+	Rows       int64   // training rows of the cohort
+	Objective  float64 // nats, at the coefficients that the round summed at (not in FIT)
+	LossPerRow float64 // nats, training rows (not in FIT)
+	Decrement  float64 // √(gᵀH⁻¹g): half its square estimates the distance to the optimum, in nats
+	Damped     bool    // the objective rose: the step was halved instead of a new one taken
+	Converged  bool
+	Frozen     int              // columns without a usable pivot: collinear or separated, and no penalty
+	Metrics    *metrics.Summary // EVALUATE only
+	Note       string
+}
+
+// Apply is the server step: a pure function of the program, the state and the opened sum of Layout(s.Kind()). The same inputs
+// give the same state, bit for bit, on every architecture. The given state isn't changed.
+func (p *Program) Apply(s *State, segments [][]float64) (*State, Report, error) {
+	if s.kind == Done {
+		return nil, Report{}, ErrDone
+	}
+	values, err := p.split(s.kind, segments)
+	if err != nil {
+		return nil, Report{}, err
+	}
+	switch s.kind {
+	case Fit:
+		return p.applyFit(s, values)
+	case Train:
+		return p.applyTrain(s, values)
+	default:
+		return p.applyEvaluate(s, values)
+	}
+}

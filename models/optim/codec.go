@@ -1,0 +1,254 @@
+package optim
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+
+	"tributary/models/metrics"
+	"tributary/models/pipeline"
+)
+
+// ErrState is wrapped by every error of DecodeState.
+var ErrState = errors.New("invalid state")
+
+// stateVersion is the first field of an encoded state.
+const stateVersion = 1
+
+// Encode is the state's one encoding, big-endian; floats are IEEE 754 bits:
+//
+//	version u16, kind u8, step u32, rounds u32, converged u8
+//	not FIT:     rows u64, positives u64, held_out u64, mean []f64, sd []f64, folded []u8, w []f64
+//	rounds > 0:  best []f64, best_objective f64, decrement f64
+//	DONE:        train_loss f64, objective f64, held_out u64, positives u64, auc, log_loss, accuracy (known u8, f64)
+//
+// Each list is a u32 length and its items.
+func (s *State) Encode() []byte {
+	var e encoder
+	e.buf = binary.BigEndian.AppendUint16(e.buf, stateVersion)
+	e.buf = append(e.buf, byte(s.kind))
+	e.buf = binary.BigEndian.AppendUint32(e.buf, s.step)
+	e.buf = binary.BigEndian.AppendUint32(e.buf, s.rounds)
+	e.flag(s.converged)
+	if s.kind == Fit {
+		return e.buf
+	}
+	e.integers(s.fitted.Rows, s.fitted.Positives, s.fitted.HeldOut)
+	e.list(s.fitted.Mean)
+	e.list(s.fitted.SD)
+	e.length(len(s.fitted.Folded))
+	for _, f := range s.fitted.Folded {
+		e.flag(f)
+	}
+	e.list(s.w)
+	if s.rounds > 0 {
+		e.list(s.best)
+		e.numbers(s.bestObjective, s.decrement)
+	}
+	if s.kind == Done {
+		e.numbers(s.summary.TrainLoss, s.summary.Objective)
+		e.integers(s.summary.HeldOut, s.summary.Positives)
+		for _, v := range []metrics.Value{s.summary.AUC, s.summary.LogLoss, s.summary.Accuracy} {
+			e.flag(v.Known)
+			e.numbers(v.V)
+		}
+	}
+	return e.buf
+}
+
+// DecodeState reads a state of this program. It is strict: what decodes encodes to the same bytes, and is a state that the
+// program can reach as far as one state shows. It doesn't show that a sum led there: for that the step is recomputed.
+func (p *Program) DecodeState(data []byte) (*State, error) {
+	d := decoder{buf: data}
+	if version := d.u16(); d.err == nil && version != stateVersion {
+		d.fail("version %d, want %d", version, stateVersion)
+	}
+	s := &State{kind: RoundKind(d.u8()), step: d.u32(), rounds: d.u32(), converged: d.flag()}
+	switch {
+	case d.err != nil:
+	case s.kind == Fit:
+	case s.kind == Train || s.kind == Evaluate || s.kind == Done:
+		p.decodeBody(&d, s)
+	default:
+		d.fail("unknown kind %d", s.kind)
+	}
+	if d.err == nil && len(d.buf) != 0 {
+		d.fail("%d bytes after the end", len(d.buf))
+	}
+	if d.err == nil {
+		d.err = p.checkState(s)
+	}
+	if d.err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrState, d.err)
+	}
+	return s, nil
+}
+
+func (p *Program) decodeBody(d *decoder, s *State) {
+	numbers, coefficients := p.spec.Numbers(), p.Coefficients()
+	s.fitted = &pipeline.Fitted{Rows: d.i64(), Positives: d.i64(), HeldOut: d.i64()}
+	s.fitted.Mean = d.list(numbers)
+	s.fitted.SD = d.list(numbers)
+	if d.length(coefficients-1, 1) {
+		s.fitted.Folded = make([]bool, coefficients-1)
+		for i := range s.fitted.Folded {
+			s.fitted.Folded[i] = d.flag()
+		}
+	}
+	s.w = d.list(coefficients)
+	if s.rounds > 0 {
+		s.best = d.list(coefficients)
+		s.bestObjective, s.decrement = d.f64(), d.f64()
+	}
+	if s.kind == Done {
+		s.summary = metrics.Summary{Rows: s.fitted.Rows, TrainLoss: d.f64(), Objective: d.f64(), HeldOut: d.i64(), Positives: d.i64()}
+		for _, v := range []*metrics.Value{&s.summary.AUC, &s.summary.LogLoss, &s.summary.Accuracy} {
+			v.Known = d.flag()
+			v.V = d.f64()
+			if !v.Known && math.Float64bits(v.V) != 0 {
+				d.fail("an absent metric has a value")
+			}
+		}
+	}
+}
+
+// checkState holds a state to what Apply can give.
+func (p *Program) checkState(s *State) error {
+	limit := uint32(p.Model.MaxRounds)
+	var ok bool
+	switch s.kind {
+	case Fit:
+		ok = s.step == 0 && s.rounds == 0 && !s.converged
+		if !ok {
+			return errors.New("a state before FIT has no steps")
+		}
+		return nil
+	case Train:
+		ok = s.rounds < limit && s.step == s.rounds+1 && !s.converged
+	case Evaluate:
+		ok = s.rounds >= 1 && s.rounds <= limit && s.step == s.rounds+1
+	case Done:
+		ok = s.rounds >= 1 && s.rounds <= limit && s.step == s.rounds+2
+	}
+	if !ok || s.kind == Evaluate && s.rounds < limit && !s.converged || s.kind == Done && s.rounds < limit && !s.converged {
+		return fmt.Errorf("kind %s, step %d, %d TRAIN rounds of %d, converged %t", s.kind, s.step, s.rounds, limit, s.converged)
+	}
+	if err := p.spec.Check(s.fitted); err != nil {
+		return err
+	}
+	if s.bestObjective < 0 || s.decrement < 0 {
+		return fmt.Errorf("objective %g, decrement %g", s.bestObjective, s.decrement)
+	}
+	for i, w := range s.w {
+		zero := s.rounds == 0 || i < len(s.fitted.Folded) && s.fitted.Folded[i]
+		if zero && w != 0 || math.Abs(w) > maxCoefficient || s.rounds > 0 && (zero && s.best[i] != 0 || math.Abs(s.best[i]) > maxCoefficient) {
+			return fmt.Errorf("coefficient %d is %g", i, w)
+		}
+	}
+	return nil
+}
+
+type encoder struct{ buf []byte }
+
+func (e *encoder) flag(b bool) {
+	if b {
+		e.buf = append(e.buf, 1)
+		return
+	}
+	e.buf = append(e.buf, 0)
+}
+
+func (e *encoder) length(n int) { e.buf = binary.BigEndian.AppendUint32(e.buf, uint32(n)) }
+
+func (e *encoder) integers(values ...int64) {
+	for _, v := range values {
+		e.buf = binary.BigEndian.AppendUint64(e.buf, uint64(v))
+	}
+}
+
+func (e *encoder) numbers(values ...float64) {
+	for _, v := range values {
+		e.buf = binary.BigEndian.AppendUint64(e.buf, math.Float64bits(v))
+	}
+}
+
+func (e *encoder) list(values []float64) {
+	e.length(len(values))
+	e.numbers(values...)
+}
+
+// decoder reads fields until the first problem, after which it gives zeros.
+type decoder struct {
+	buf []byte
+	err error
+}
+
+func (d *decoder) fail(format string, args ...any) {
+	if d.err == nil {
+		d.err = fmt.Errorf(format, args...)
+	}
+}
+
+func (d *decoder) take(n int) []byte {
+	if d.err == nil && len(d.buf) < n {
+		d.fail("truncated")
+	}
+	if d.err != nil {
+		return make([]byte, n)
+	}
+	out := d.buf[:n]
+	d.buf = d.buf[n:]
+	return out
+}
+
+func (d *decoder) u8() uint8   { return d.take(1)[0] }
+func (d *decoder) u16() uint16 { return binary.BigEndian.Uint16(d.take(2)) }
+func (d *decoder) u32() uint32 { return binary.BigEndian.Uint32(d.take(4)) }
+
+func (d *decoder) flag() bool {
+	b := d.u8()
+	if b > 1 {
+		d.fail("a flag is %d", b)
+	}
+	return b == 1
+}
+
+func (d *decoder) i64() int64 {
+	v := binary.BigEndian.Uint64(d.take(8))
+	if v > 1<<53 {
+		d.fail("a count is %d", v)
+	}
+	return int64(v)
+}
+
+func (d *decoder) f64() float64 {
+	v := math.Float64frombits(binary.BigEndian.Uint64(d.take(8)))
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		d.fail("a number is %g", v)
+		return 0
+	}
+	return v
+}
+
+// length reads a list's length, which must be n items of the given bytes that are all there.
+func (d *decoder) length(n, bytes int) bool {
+	if got := d.u32(); d.err == nil && int64(got) != int64(n) {
+		d.fail("a list of %d, want %d", got, n)
+	}
+	if d.err == nil && len(d.buf) < n*bytes {
+		d.fail("truncated")
+	}
+	return d.err == nil
+}
+
+func (d *decoder) list(n int) []float64 {
+	if !d.length(n, 8) {
+		return nil
+	}
+	out := make([]float64, n)
+	for i := range out {
+		out[i] = d.f64()
+	}
+	return out
+}

@@ -1,0 +1,116 @@
+package optim
+
+import (
+	"fmt"
+
+	"tributary/models/metrics"
+)
+
+// EvaluateSums are one participant's sums for the trained model.
+type EvaluateSums struct {
+	Rows int64   // training rows
+	Loss float64 // Σ min(log loss, 64) over them, nats
+
+	HeldOut, Positives         int64
+	Correct                    int64   // held-out rows right at probability 0.5
+	HeldOutLoss                float64 // Σ min(log loss, 64), nats
+	PositiveBins, NegativeBins []int64 // held-out rows by metrics.Bin, length metrics.Bins
+}
+
+// layoutHeldOut adds only what the job's metrics need: no other sum is opened.
+func (p *Program) layoutHeldOut(add func(name string, length int, scale uint64)) {
+	if !p.Evaluate.HoldOut {
+		return
+	}
+	add(segHeldOut, 1, 1)
+	add(segHeldPos, 1, 1)
+	if p.Evaluate.Correct {
+		add(segHeldCorrect, 1, 1)
+	}
+	if p.Evaluate.LogLoss {
+		add(segHeldLoss, 1, p.lane())
+	}
+	if p.Evaluate.AUC {
+		add(segBinsPos, metrics.Bins, 1)
+		add(segBinsNeg, metrics.Bins, 1)
+	}
+}
+
+// EncodeEvaluate gives EVALUATE sums as the segments of Layout(Evaluate). The state must have a fitted pipeline.
+func (p *Program) EncodeEvaluate(s *State, t EvaluateSums) [][]float64 {
+	return p.assemble(Evaluate, map[string][]float64{
+		segRows: one(t.Rows), segLoss: encodeLoss(t.Loss, s.fitted.Rows),
+		segHeldOut: one(t.HeldOut), segHeldPos: one(t.Positives), segHeldCorrect: one(t.Correct),
+		segHeldLoss: encodeLoss(t.HeldOutLoss, s.fitted.HeldOut),
+		segBinsPos:  floats(t.PositiveBins), segBinsNeg: floats(t.NegativeBins),
+	})
+}
+
+func (p *Program) applyEvaluate(s *State, v map[string][]float64) (*State, Report, error) {
+	rows := s.fitted.Rows
+	if int64(v[segRows][0]) != rows {
+		return nil, Report{}, fmt.Errorf("%w: %g rows, FIT had %d\nhint: a participant's rows changed during the job", ErrSums, v[segRows][0], rows)
+	}
+	loss := decodeLoss(v[segLoss], rows)
+	if err := p.checkLoss(loss, rows); err != nil {
+		return nil, Report{}, err
+	}
+	summary := metrics.Summary{Rows: rows, TrainLoss: loss / float64(rows), Objective: p.objective(loss, s.w)}
+	if err := p.heldOut(s, v, &summary); err != nil {
+		return nil, Report{}, err
+	}
+	next := *s
+	next.kind, next.step, next.summary = Done, s.step+1, summary
+	report := Report{
+		Kind: Evaluate, Step: next.step, Rows: rows, Objective: summary.Objective, LossPerRow: summary.TrainLoss,
+		Decrement: s.decrement, Converged: s.converged, Metrics: &summary,
+	}
+	if p.Evaluate.HoldOut && summary.HeldOut == 0 {
+		report.Note = "no held-out rows: no metrics"
+	}
+	return &next, report, nil
+}
+
+func (p *Program) heldOut(s *State, v map[string][]float64, out *metrics.Summary) error {
+	if !p.Evaluate.HoldOut {
+		return nil
+	}
+	out.HeldOut, out.Positives = int64(v[segHeldOut][0]), int64(v[segHeldPos][0])
+	if out.HeldOut != s.fitted.HeldOut || out.Positives < 0 || out.Positives > out.HeldOut {
+		return fmt.Errorf("%w: %d held-out rows with %d positives, FIT had %d\nhint: a participant's rows changed during the job", ErrSums, out.HeldOut, out.Positives, s.fitted.HeldOut)
+	}
+	if p.Evaluate.Correct {
+		correct := v[segHeldCorrect][0]
+		if correct < 0 || correct > float64(out.HeldOut) {
+			return fmt.Errorf("%w: %g of %d held-out rows are right", ErrSums, correct, out.HeldOut)
+		}
+		out.Accuracy = metrics.Mean(correct, out.HeldOut)
+	}
+	if p.Evaluate.LogLoss {
+		loss := decodeLoss(v[segHeldLoss], out.HeldOut)
+		if err := p.checkLoss(loss, out.HeldOut); err != nil {
+			return err
+		}
+		out.LogLoss = metrics.Mean(loss, out.HeldOut)
+	}
+	if p.Evaluate.AUC {
+		positive, negative := counts(v[segBinsPos]), counts(v[segBinsNeg])
+		if total(positive) != out.Positives || total(negative) != out.HeldOut-out.Positives {
+			return fmt.Errorf("%w: the bins don't add up to the held-out rows", ErrSums)
+		}
+		auc, err := metrics.AUC(positive, negative)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrSums, err)
+		}
+		out.AUC = auc
+	}
+	return nil
+}
+
+func total(values []int64) int64 {
+	sum := int64(0)
+	for _, v := range values {
+		sum += v
+	}
+	return sum
+}

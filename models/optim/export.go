@@ -1,0 +1,114 @@
+package optim
+
+import (
+	"encoding/json"
+	"errors"
+
+	"tributary/models/metrics"
+	"tributary/models/pipeline"
+)
+
+// ErrNotFitted is returned by Export before FIT: there is no model yet.
+var ErrNotFitted = errors.New("no model before FIT")
+
+// exportModel is the JSON form of a model. A raw record is scored by
+//
+//	1/(1+exp(-(intercept + Σ coefficient·value)))
+//
+// over the columns. A number's value is (t-mean)/sd clamped to ±clip when it is standardised and t otherwise, t being
+// log(1+x) or x; 0 when it is missing or the column is folded. An indicator's value is 1 or 0; values of folded columns,
+// unlisted values, and missing ones without a column of their own count as the feature's "other".
+type exportModel struct {
+	Format       string         `json:"format"`
+	Version      int            `json:"version"`
+	Type         string         `json:"type"`
+	L2           float64        `json:"l2"`
+	Intercept    float64        `json:"intercept"`
+	Columns      []exportColumn `json:"columns"`
+	TrainingRows int64          `json:"training_rows"`
+	Rounds       int            `json:"train_rounds"`
+	Converged    bool           `json:"converged"`
+	Metrics      *exportMetrics `json:"metrics,omitempty"`
+}
+
+type exportColumn struct {
+	Name        string        `json:"name"`
+	Feature     string        `json:"feature"`
+	Role        string        `json:"role"` // number, missing, value, other
+	Value       *string       `json:"value,omitempty"`
+	Number      *exportNumber `json:"number,omitempty"`
+	Folded      bool          `json:"folded"`
+	Coefficient float64       `json:"coefficient"`
+}
+
+type exportNumber struct {
+	Min         float64 `json:"min"`
+	Max         float64 `json:"max"`
+	Log1p       bool    `json:"log1p"`
+	Standardize bool    `json:"standardize"`
+	Mean        float64 `json:"mean"`
+	SD          float64 `json:"sd"`
+	Clip        float64 `json:"clip"`
+}
+
+type exportMetrics struct {
+	Objective float64  `json:"objective"`
+	TrainLoss float64  `json:"train_log_loss"`
+	HeldOut   int64    `json:"held_out_rows"`
+	Positives int64    `json:"held_out_positives"`
+	AUC       *float64 `json:"auc,omitempty"`
+	LogLoss   *float64 `json:"log_loss,omitempty"`
+	Accuracy  *float64 `json:"accuracy,omitempty"`
+}
+
+// Export writes a fitted model as an indented JSON document that is enough to score raw records. Coefficients are those of the
+// output columns, so of standardised numbers where the job asks for that. Metrics are there once the state is Done.
+func Export(p *Program, s *State) ([]byte, error) {
+	if s.fitted == nil {
+		return nil, ErrNotFitted
+	}
+	last := p.Coefficients() - 1
+	m := exportModel{
+		Format: "tributary-model", Version: 1, Type: p.Model.Type, L2: p.Model.L2, Intercept: s.w[last],
+		TrainingRows: s.fitted.Rows, Rounds: int(s.rounds), Converged: s.converged,
+	}
+	for i, c := range p.spec.Columns() {
+		m.Columns = append(m.Columns, p.exportColumn(s, c, i))
+	}
+	if summary, ok := s.Metrics(); ok {
+		m.Metrics = &exportMetrics{
+			Objective: summary.Objective, TrainLoss: summary.TrainLoss, HeldOut: summary.HeldOut, Positives: summary.Positives,
+			AUC: known(summary.AUC), LogLoss: known(summary.LogLoss), Accuracy: known(summary.Accuracy),
+		}
+	}
+	out, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	return append(out, '\n'), nil
+}
+
+func (p *Program) exportColumn(s *State, c pipeline.Column, i int) exportColumn {
+	f := &p.spec.Features()[c.Feature]
+	out := exportColumn{Name: c.Name, Feature: f.Name, Folded: s.fitted.Folded[i], Coefficient: s.w[i]}
+	switch c.Role {
+	case pipeline.ValueRole:
+		mean, sd := p.spec.Natural(s.fitted, c.Feature)
+		out.Role = "number"
+		out.Number = &exportNumber{Min: f.Min, Max: f.Max, Log1p: f.Log1p, Standardize: f.Standardize, Mean: mean, SD: sd, Clip: f.Clip}
+	case pipeline.MissingRole:
+		out.Role = "missing"
+	case pipeline.CategoryRole:
+		out.Role, out.Value = "value", &f.Values[c.Code]
+	case pipeline.OtherRole:
+		out.Role = "other"
+	}
+	return out
+}
+
+func known(v metrics.Value) *float64 {
+	if !v.Known {
+		return nil
+	}
+	return &v.V
+}

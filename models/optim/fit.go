@@ -1,0 +1,78 @@
+package optim
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"tributary/models/pipeline"
+)
+
+// ErrNoRows is returned by Apply when the cohort has no training rows.
+var ErrNoRows = errors.New("no training rows")
+
+// ErrOneClass is returned by Apply when all training rows have one label: no model can be fitted.
+var ErrOneClass = errors.New("one class only")
+
+// EncodeFit gives a participant's FIT totals as the segments of Layout(Fit). Sums of values in [0, 1] are split into a whole
+// number and the rest: normalised by max_rows alone, a small cohort's variances would drown in the quantisation.
+func (p *Program) EncodeFit(t pipeline.Totals) [][]float64 {
+	sumWhole, sumPart := parts(t.Sum)
+	squareWhole, squarePart := parts(t.Square)
+	return p.assemble(Fit, map[string][]float64{
+		segRows: one(t.Rows), segPositives: one(t.Positives), segHeldOut: one(t.HeldOut),
+		segPresent:  floats(t.Present),
+		segSumWhole: sumWhole, segSumPart: sumPart, segSquareWhole: squareWhole, segSquarePart: squarePart,
+		segCategories: floats(t.Counts),
+	})
+}
+
+func parts(values []float64) (whole, part []float64) {
+	for _, v := range values {
+		w := math.Floor(v)
+		whole = append(whole, w)
+		part = append(part, v-w)
+	}
+	return whole, part
+}
+
+func join(whole, part []float64) []float64 {
+	out := make([]float64, len(whole))
+	for i := range whole {
+		out[i] = whole[i] + part[i]
+	}
+	return out
+}
+
+func (p *Program) applyFit(s *State, v map[string][]float64) (*State, Report, error) {
+	t := pipeline.Totals{
+		Rows: int64(v[segRows][0]), Positives: int64(v[segPositives][0]), HeldOut: int64(v[segHeldOut][0]),
+		Present: counts(v[segPresent]),
+		Sum:     join(v[segSumWhole], v[segSumPart]), Square: join(v[segSquareWhole], v[segSquarePart]),
+		Counts: counts(v[segCategories]),
+	}
+	switch {
+	case t.Rows == 0:
+		return nil, Report{}, fmt.Errorf("%w: the cohort has %d held-out rows and nothing to train on\nhint: check the bindings' filters and the split column", ErrNoRows, t.HeldOut)
+	case t.Rows > 0 && t.Positives == 0:
+		return nil, Report{}, fmt.Errorf("%w: all %d training rows have the negative label\nhint: check the label's mapping in the bindings", ErrOneClass, t.Rows)
+	case t.Rows > 0 && t.Positives == t.Rows:
+		return nil, Report{}, fmt.Errorf("%w: all %d training rows have the positive label\nhint: check the label's mapping in the bindings", ErrOneClass, t.Rows)
+	}
+	if !p.Evaluate.HoldOut && t.HeldOut != 0 {
+		return nil, Report{}, fmt.Errorf("%w: %d held-out rows in a job without hold-out", ErrSums, t.HeldOut)
+	}
+	fitted, err := p.spec.Fit(t, p.unit())
+	if err != nil {
+		return nil, Report{}, fmt.Errorf("%w: %w", ErrSums, err)
+	}
+	next := &State{kind: Train, step: s.step + 1, fitted: fitted, w: make([]float64, p.Coefficients())}
+	folded := 0
+	for _, f := range fitted.Folded {
+		if f {
+			folded++
+		}
+	}
+	note := fmt.Sprintf("%d training rows, %d positive, %d held out; %d rare or constant columns folded", t.Rows, t.Positives, t.HeldOut, folded)
+	return next, Report{Kind: Fit, Step: next.step, Rows: t.Rows, Note: note}, nil
+}

@@ -1,0 +1,49 @@
+package optim
+
+import (
+	"tributary/models/metrics"
+	"tributary/models/pipeline"
+)
+
+// State is all that a round builds on: coefficients, fitted pipeline, solver memory, step, and the kind of the round that
+// comes next. It names no job, round or member. A State is immutable.
+type State struct {
+	kind   RoundKind
+	step   uint32 // opened rounds of all kinds
+	rounds uint32 // opened TRAIN rounds
+
+	fitted *pipeline.Fitted // nil before FIT
+	w      []float64        // coefficients, the intercept last; nil before FIT
+
+	// Solver memory after a TRAIN round: the last coefficients whose objective was accepted, from which w steps away.
+	best          []float64
+	bestObjective float64
+	decrement     float64
+	converged     bool
+
+	summary metrics.Summary // Done only
+}
+
+// Initial is the state before any round: nothing is fitted, the coefficients will be zero.
+func (p *Program) Initial() *State { return &State{kind: Fit} }
+
+// Kind is the kind of the round that comes next.
+func (s *State) Kind() RoundKind { return s.kind }
+
+// Step counts the opened rounds of all kinds.
+func (s *State) Step() uint32 { return s.step }
+
+// TrainRounds counts the opened TRAIN rounds.
+func (s *State) TrainRounds() int { return int(s.rounds) }
+
+// Fitted is the fitted pipeline, nil before FIT; the caller must not change it.
+func (s *State) Fitted() *pipeline.Fitted { return s.fitted }
+
+// Coefficients are the model's, one per output column and the intercept last; nil before FIT. The caller must not change them.
+func (s *State) Coefficients() []float64 { return s.w }
+
+// Converged tells whether the solver reached its tolerance.
+func (s *State) Converged() bool { return s.converged }
+
+// Metrics are the model's quality, once the state is Done.
+func (s *State) Metrics() (metrics.Summary, bool) { return s.summary, s.kind == Done }

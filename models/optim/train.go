@@ -1,0 +1,170 @@
+package optim
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"tributary/models/metrics"
+)
+
+// ErrDiverged is returned by Apply when a Newton step isn't finite.
+var ErrDiverged = errors.New("diverged")
+
+// TrainSums are one participant's sums at the state's coefficients w, over its training rows with output columns x (the
+// intercept's 1 last) and p = 1/(1+exp(-w·x)).
+type TrainSums struct {
+	Rows     int64
+	Loss     float64   // Σ min(log loss, 64), nats
+	Gradient []float64 // Σ (p-y)·x, length d
+	Hessian  []float64 // Σ p(1-p)·x·xᵀ, upper triangle row by row, length d(d+1)/2
+}
+
+// EncodeTrain gives TRAIN sums as the segments of Layout(Train), normalised to [-1, 1] by the rows of the cohort and the
+// column bounds. The state must have a fitted pipeline.
+func (p *Program) EncodeTrain(s *State, t TrainSums) [][]float64 {
+	gradient, hessian := p.scaleTrain(s, t.Gradient, t.Hessian, -1)
+	return p.assemble(Train, map[string][]float64{
+		segRows: one(t.Rows), segLoss: encodeLoss(t.Loss, s.fitted.Rows), segGradient: gradient, segHessian: hessian,
+	})
+}
+
+// scaleTrain multiplies by the normalisation to the power of sign; powers of two are exact.
+func (p *Program) scaleTrain(s *State, gradient, hessian []float64, sign int) (g, h []float64) {
+	r, e := rowExponent(s.fitted.Rows), p.exponents()
+	g, h = make([]float64, len(gradient)), make([]float64, len(hessian))
+	at := 0
+	for i := range e {
+		g[i] = pow2(gradient[i], sign*(r+e[i]))
+		for j := i; j < len(e); j++ {
+			h[at] = pow2(hessian[at], sign*(r+e[i]+e[j]))
+			at++
+		}
+	}
+	return g, h
+}
+
+func encodeLoss(loss float64, rows int64) []float64 {
+	return []float64{pow2(loss/metrics.MaxLoss, -rowExponent(rows))}
+}
+
+// decodeLoss is never negative, though the opened sum may be by its quantisation.
+func decodeLoss(v []float64, rows int64) float64 {
+	return max(pow2(float64(v[0]*metrics.MaxLoss), rowExponent(rows)), 0)
+}
+
+// checkLoss refuses a loss that rows can't have, beyond the quantisation.
+func (p *Program) checkLoss(loss float64, rows int64) error {
+	if limit := float64(metrics.MaxLoss*float64(rows)) + p.lossNoise(rows); loss > limit {
+		return fmt.Errorf("%w: loss %g of %d rows", ErrSums, loss, rows)
+	}
+	return nil
+}
+
+// lossNoise bounds the quantisation error of a loss sum.
+func (p *Program) lossNoise(rows int64) float64 {
+	return pow2(float64(p.unit()*metrics.MaxLoss), rowExponent(rows))
+}
+
+// objective adds the penalty on all coefficients but the intercept.
+func (p *Program) objective(loss float64, w []float64) float64 {
+	w = w[:len(w)-1]
+	return loss + float64(float64(0.5*p.Model.L2)*dot(w, w))
+}
+
+func (p *Program) applyTrain(s *State, v map[string][]float64) (*State, Report, error) {
+	rows := s.fitted.Rows
+	if int64(v[segRows][0]) != rows {
+		return nil, Report{}, fmt.Errorf("%w: %g rows, FIT had %d\nhint: a participant's rows changed during the job", ErrSums, v[segRows][0], rows)
+	}
+	loss := decodeLoss(v[segLoss], rows)
+	if err := p.checkLoss(loss, rows); err != nil {
+		return nil, Report{}, err
+	}
+	next := &State{kind: Train, step: s.step + 1, rounds: s.rounds + 1, fitted: s.fitted}
+	last := int(next.rounds) >= p.Model.MaxRounds
+	objective := p.objective(loss, s.w)
+	report := Report{Kind: Train, Step: next.step, Rows: rows, Objective: objective, LossPerRow: loss / float64(rows)}
+
+	// Two sums err by the quantisation, and their float64 arithmetic by far less than 2^-40.
+	noise := float64(2*p.lossNoise(rows)) + float64(0x1p-40*objective)
+	if s.rounds > 0 && objective > s.bestObjective+noise {
+		next.best, next.bestObjective, next.decrement = s.best, s.bestObjective, s.decrement
+		report.Decrement, report.Damped = s.decrement, true
+		report.Note = "the objective rose: half the step"
+		next.w = midpoint(s.w, s.best)
+		if last {
+			next.w, report.Note = s.best, "the objective rose in the last round: the step is undone"
+		}
+	} else {
+		step, decrement, frozen := p.newton(s, v[segGradient], v[segHessian])
+		next.w = make([]float64, len(s.w))
+		for i := range step {
+			next.w[i] = s.w[i] + step[i]
+			if !(math.Abs(next.w[i]) <= maxCoefficient) {
+				return nil, Report{}, fmt.Errorf("%w: coefficient %d is %g after step %d\nhint: raise l2", ErrDiverged, i, next.w[i], next.step)
+			}
+		}
+		next.best, next.bestObjective, next.decrement = s.w, objective, decrement
+		next.converged = float64(0.5*float64(decrement*decrement)) <= float64(p.Model.Tolerance*objective)
+		report.Decrement, report.Converged, report.Frozen = decrement, next.converged, frozen
+	}
+	if next.converged || last {
+		next.kind = Evaluate
+	}
+	if last && !next.converged && report.Note == "" {
+		report.Note = fmt.Sprintf("not converged after %d rounds", next.rounds)
+	}
+	return next, report, nil
+}
+
+// maxCoefficient bounds a coefficient of a state: its square is far from overflow.
+const maxCoefficient = 1e30
+
+func midpoint(a, b []float64) []float64 {
+	out := make([]float64, len(a))
+	for i := range a {
+		out[i] = float64(0.5 * (a[i] + b[i]))
+	}
+	return out
+}
+
+// newton solves (H+λI)·step = -(g+λw). Folded columns, and columns whose pivot can't be told from the quantisation (collinear
+// or separated ones without a penalty), are frozen: their step is 0.
+func (p *Program) newton(s *State, gradient, hessian []float64) (step []float64, decrement float64, frozen int) {
+	g, h := p.scaleTrain(s, gradient, hessian, 1)
+	d := len(g)
+	m := newMatrix(d)
+	at := 0
+	for i := range d {
+		for j := i; j < d; j++ {
+			m.row(j)[i] = h[at] // the upper triangle's row i is the lower one's column i
+			at++
+		}
+	}
+	least := make([]float64, d)
+	// The quantisation of a sum of K lanes has deviation √(K/12) lane steps, and a symmetric matrix of such errors a norm near
+	// 2√d times that: 16 is a wide margin.
+	noise := float64(16*math.Sqrt(float64(p.Contributors*d)/12)) / float64(p.lane())
+	r, e := rowExponent(s.fitted.Rows), p.exponents()
+	for i := range d {
+		least[i] = max(pow2(noise, r+2*e[i]), float64(0x1p-40*m.row(i)[i]))
+		if i < d-1 {
+			m.row(i)[i] += p.Model.L2
+			g[i] += float64(p.Model.L2 * s.w[i])
+			if s.fitted.Folded[i] {
+				least[i] = math.Inf(1)
+			}
+		}
+	}
+	pivots := m.cholesky(least)
+	y := m.forward(g)
+	step = m.backward(y)
+	for i := range step {
+		step[i] = -step[i]
+		if !pivots[i] && !(i < d-1 && s.fitted.Folded[i]) {
+			frozen++
+		}
+	}
+	return step, math.Sqrt(dot(y, y)), frozen
+}

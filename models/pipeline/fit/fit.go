@@ -1,0 +1,142 @@
+// Package fit takes a pipeline to the rows of one participant: it checks that a table is what the pipeline's contract says, and
+// sums what the pipeline is fitted from. Its sums are raw: they leave only through a sealed upload.
+package fit
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"tributary/models/dataset"
+	"tributary/models/pipeline"
+)
+
+// ErrTable is wrapped by errors about a table that the pipeline can't read. The message names column and row, never a value.
+var ErrTable = errors.New("table doesn't fit the job")
+
+// Bind finds the table's column of each feature, and checks kinds, values, ranges and missing values. Rows are numbered from 1.
+func Bind(s *pipeline.Spec, t *dataset.Table) ([]*dataset.Column, error) {
+	if err := t.Validate(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrTable, err)
+	}
+	var out []*dataset.Column
+	for i := range s.Features() {
+		f := &s.Features()[i]
+		c, ok := t.Column(f.Name)
+		if !ok {
+			return nil, fmt.Errorf("%w: no column %q\nhint: add it to the binding's columns", ErrTable, f.Name)
+		}
+		if err := check(f, c); err != nil {
+			return nil, fmt.Errorf("%w: column %q: %w", ErrTable, f.Name, err)
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+func check(f *pipeline.Feature, c *dataset.Column) error {
+	if (f.Kind == pipeline.Number) != (c.Numbers != nil) {
+		return errors.New("numbers and categories mixed up\nhint: the contract's type of the column differs from the job's")
+	}
+	const nullHint = "\nhint: declare the column nullable in the contract, or fill or filter such rows"
+	if f.Kind == pipeline.Number {
+		for i, x := range c.Numbers {
+			if math.IsNaN(x) && !f.Nullable {
+				return fmt.Errorf("row %d: missing value"+nullHint, i+1)
+			}
+			if x < f.Min || x > f.Max {
+				return fmt.Errorf("row %d: a number outside %g..%g\nhint: widen the contract's range, or let the contract clip", i+1, f.Min, f.Max)
+			}
+		}
+		return nil
+	}
+	if len(c.Values) != len(f.Values) {
+		return fmt.Errorf("%d values, the job has %d\nhint: the contract differs from the job's", len(c.Values), len(f.Values))
+	}
+	for i, v := range f.Values {
+		if c.Values[i] != v {
+			return fmt.Errorf("value %d is %q, the job has %q\nhint: the contract differs from the job's", i, c.Values[i], v)
+		}
+	}
+	for i, code := range c.Codes {
+		if code == dataset.Missing && !f.Nullable {
+			return fmt.Errorf("row %d: missing value"+nullHint, i+1)
+		}
+	}
+	return nil
+}
+
+// Sums gives the totals of one table.
+func Sums(s *pipeline.Spec, t *dataset.Table) (pipeline.Totals, error) {
+	columns, err := Bind(s, t)
+	if err != nil {
+		return pipeline.Totals{}, err
+	}
+	n := s.Numbers()
+	out := pipeline.Totals{Present: make([]int64, n), Sum: make([]float64, n), Square: make([]float64, n)}
+	for i := range t.Rows {
+		switch {
+		case t.Held(i):
+			out.HeldOut++
+		case t.Label[i]:
+			out.Positives++
+			out.Rows++
+		default:
+			out.Rows++
+		}
+	}
+	for i, c := range columns {
+		if c.Numbers != nil {
+			at := s.NumberIndex(i)
+			out.Present[at], out.Sum[at], out.Square[at] = number(s, i, t, c.Numbers)
+			continue
+		}
+		out.Counts = append(out.Counts, category(s, i, t, c.Codes)...)
+	}
+	return out, nil
+}
+
+func number(s *pipeline.Spec, feature int, t *dataset.Table, values []float64) (present int64, sum, square float64) {
+	var first, second compensated
+	for i, x := range values {
+		if t.Held(i) || math.IsNaN(x) {
+			continue
+		}
+		u := s.Unit(feature, x)
+		present++
+		first.add(u)
+		second.add(u * u)
+	}
+	return present, first.total(), second.total()
+}
+
+func category(s *pipeline.Spec, feature int, t *dataset.Table, codes []int32) []int64 {
+	f := &s.Features()[feature]
+	columns := s.CategoryColumns(nil, feature)
+	size := len(f.Values) + 1
+	if f.MissingIndicator {
+		size++
+	}
+	out := make([]int64, size)
+	for i, code := range codes {
+		if !t.Held(i) {
+			out[columns[code+1]-s.FirstColumn(feature)]++
+		}
+	}
+	return out
+}
+
+// compensated is Neumaier's summation: variances are differences of such sums, and lose what naive sums of a million terms lack.
+type compensated struct{ sum, lost float64 }
+
+func (c *compensated) add(x float64) {
+	t := c.sum + x
+	if math.Abs(c.sum) >= math.Abs(x) {
+		c.lost += (c.sum - t) + x
+	} else {
+		c.lost += (x - t) + c.sum
+	}
+	c.sum = t
+}
+
+func (c *compensated) total() float64 { return max(c.sum+c.lost, 0) }

@@ -1,0 +1,189 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// ErrInconsistent is returned for sums that no honest rows give, and for a fitted pipeline of the wrong shape.
+var ErrInconsistent = errors.New("inconsistent sums")
+
+// Totals are the sums from which a pipeline is fitted: of one table, or opened over the cohort. Only training rows count,
+// except for HeldOut.
+type Totals struct {
+	Rows, Positives, HeldOut int64
+
+	Present []int64   // per number: rows where it isn't missing
+	Sum     []float64 // per number: Σu, u = Spec.Unit(x) in [0, 1]
+	Square  []float64 // per number: Σu²
+	Counts  []int64   // per category column in order: rows
+}
+
+// Fitted is what a pipeline learnt from the sum.
+type Fitted struct {
+	Rows, Positives, HeldOut int64
+
+	Mean, SD []float64 // per number, in units of Spec.Unit; 0 and 1 unless standardised; SD > 0
+	Folded   []bool    // per output column: carries nothing (its values are 0), as Fit explains
+}
+
+// Fit derives means, population deviations and folded columns. uncertainty bounds the error of each Sum and Square (of their
+// quantisation). A category column with fewer than MinCount rows folds into NAME=other; a number's missing indicator with
+// fewer than MissingMinCount rows, and a standardised number whose variance can't be told from 0, are dropped (deviation 1).
+func (s *Spec) Fit(t Totals, uncertainty float64) (*Fitted, error) {
+	if err := s.checkTotals(t, uncertainty); err != nil {
+		return nil, err
+	}
+	out := &Fitted{
+		Rows: t.Rows, Positives: t.Positives, HeldOut: t.HeldOut,
+		Mean: make([]float64, s.numbers), SD: make([]float64, s.numbers), Folded: make([]bool, len(s.columns)),
+	}
+	indicator := 0
+	for i, c := range s.columns {
+		f, n := &s.features[c.Feature], s.number[c.Feature]
+		switch {
+		case f.Kind == Category:
+			out.Folded[i] = c.Role != OtherRole && t.Counts[indicator] < f.MinCount
+			indicator++
+		case c.Role == MissingRole:
+			out.Folded[i] = t.Rows-t.Present[n] < MissingMinCount
+		default:
+			out.SD[n] = 1
+			if f.Standardize {
+				out.Folded[i] = !out.standardize(n, t, uncertainty)
+			}
+		}
+	}
+	return out, nil
+}
+
+// standardize sets mean and deviation of a number, and tells whether it varies.
+func (f *Fitted) standardize(n int, t Totals, uncertainty float64) bool {
+	present := float64(t.Present[n])
+	if present == 0 {
+		return false
+	}
+	mean := min(max(t.Sum[n]/present, 0), 1)
+	variance := t.Square[n]/present - float64(mean*mean)
+	f.Mean[n] = mean
+	if variance < minVariance(present, uncertainty) {
+		return false
+	}
+	f.SD[n] = math.Sqrt(variance)
+	return true
+}
+
+// minVariance is the least variance of u taken for one. Σu and Σu² err by the uncertainty q each, so the variance errs by at
+// most 3q/n and the rounding of float64 sums (below 2^-50, they are compensated). Above 4q/n + 2^-48 the true variance is
+// at most 1.75 times the fitted one, which Feature.exponent relies on.
+func minVariance(present, uncertainty float64) float64 {
+	return float64(4*uncertainty)/present + 0x1p-48
+}
+
+func (s *Spec) checkTotals(t Totals, uncertainty float64) error {
+	if len(t.Present) != s.numbers || len(t.Sum) != s.numbers || len(t.Square) != s.numbers || len(t.Counts) != s.Indicators() {
+		return fmt.Errorf("%w: totals have the wrong shape", ErrInconsistent)
+	}
+	if t.Rows < 0 || t.Positives < 0 || t.Positives > t.Rows || t.HeldOut < 0 {
+		return fmt.Errorf("%w: %d rows, %d positives, %d held out", ErrInconsistent, t.Rows, t.Positives, t.HeldOut)
+	}
+	counts, at := make([]int64, len(s.features)), 0
+	for _, c := range s.columns {
+		f, n := &s.features[c.Feature], s.number[c.Feature]
+		if f.Kind == Category {
+			if t.Counts[at] < 0 || t.Counts[at] > t.Rows {
+				return fmt.Errorf("%w: column %q has %d of %d rows", ErrInconsistent, c.Name, t.Counts[at], t.Rows)
+			}
+			counts[c.Feature] += t.Counts[at]
+			at++
+			continue
+		}
+		present, sum, square := float64(t.Present[n]), t.Sum[n], t.Square[n]
+		// Σu² ≤ Σu ≤ n, with a slack for rounding: written so that NaN fails.
+		slack := float64(2*uncertainty) + float64(present*0x1p-40)
+		if t.Present[n] < 0 || t.Present[n] > t.Rows || !(square >= -slack && square <= sum+slack && sum <= present+slack) {
+			return fmt.Errorf("%w: column %q has %d of %d rows, mean %g and mean square %g of its range", ErrInconsistent, c.Name, t.Present[n], t.Rows, sum/present, square/present)
+		}
+	}
+	for i, f := range s.features {
+		if f.Kind == Category && counts[i] != t.Rows {
+			return fmt.Errorf("%w: feature %q has %d rows of %d", ErrInconsistent, f.Name, counts[i], t.Rows)
+		}
+	}
+	return nil
+}
+
+// Check refuses a fitted pipeline that Fit can't give for this description.
+func (s *Spec) Check(f *Fitted) error {
+	if len(f.Mean) != s.numbers || len(f.SD) != s.numbers || len(f.Folded) != len(s.columns) {
+		return fmt.Errorf("%w: the fitted pipeline has the wrong shape", ErrInconsistent)
+	}
+	if f.Rows < 1 || f.Positives < 1 || f.Positives >= f.Rows || f.HeldOut < 0 {
+		return fmt.Errorf("%w: %d rows, %d positives, %d held out", ErrInconsistent, f.Rows, f.Positives, f.HeldOut)
+	}
+	for i, c := range s.columns {
+		feature, n := &s.features[c.Feature], s.number[c.Feature]
+		if c.Role == OtherRole && f.Folded[i] || c.Role == ValueRole && f.Folded[i] && !feature.Standardize {
+			return fmt.Errorf("%w: column %q can't be folded", ErrInconsistent, c.Name)
+		}
+		if c.Role != ValueRole {
+			continue
+		}
+		mean, sd := f.Mean[n], f.SD[n]
+		plain := !feature.Standardize && (mean != 0 || sd != 1)
+		if !(mean >= 0 && mean <= 1) || !(sd >= 0x1p-24 && sd <= 1) || plain || f.Folded[i] && sd != 1 {
+			return fmt.Errorf("%w: column %q has mean %g and deviation %g of its range", ErrInconsistent, c.Name, mean, sd)
+		}
+	}
+	return nil
+}
+
+// Number is the output of a number's value column; NaN stands for a missing value and gives 0.
+func (s *Spec) Number(f *Fitted, feature int, x float64) float64 {
+	spec, n := &s.features[feature], s.number[feature]
+	switch {
+	case math.IsNaN(x) || f.Folded[s.first[feature]]:
+		return 0
+	case !spec.Standardize:
+		return spec.Transform(x)
+	}
+	z := (s.Unit(feature, x) - f.Mean[n]) / f.SD[n]
+	return min(max(z, -spec.Clip), spec.Clip)
+}
+
+// CategoryColumns maps a category's codes to its output columns: index code+1, so that 0 is a missing value. fitted nil maps
+// as before folding.
+func (s *Spec) CategoryColumns(f *Fitted, feature int) []int {
+	values := len(s.features[feature].Values)
+	other := s.OtherColumn(feature)
+	out := make([]int, values+2)
+	for code := -1; code <= values; code++ {
+		column := s.first[feature] + code
+		if code == -1 {
+			column = s.MissingColumn(feature)
+		}
+		if column < 0 || f != nil && f.Folded[column] {
+			column = other
+		}
+		out[code+1] = column
+	}
+	return out
+}
+
+// Natural gives a number's mean and deviation in the contract's units (after log1p, where the feature asks for it).
+func (s *Spec) Natural(f *Fitted, feature int) (mean, sd float64) {
+	spec, n := &s.features[feature], s.number[feature]
+	if !spec.Standardize {
+		return 0, 1
+	}
+	lo, hi := s.ranges[feature][0], s.ranges[feature][1]
+	return lo + float64((hi-lo)*f.Mean[n]), float64((hi - lo) * f.SD[n])
+}
+
+// Equal compares two fitted pipelines.
+func (f *Fitted) Equal(g *Fitted) bool {
+	return f.Rows == g.Rows && f.Positives == g.Positives && f.HeldOut == g.HeldOut &&
+		slices.Equal(f.Mean, g.Mean) && slices.Equal(f.SD, g.SD) && slices.Equal(f.Folded, g.Folded)
+}
