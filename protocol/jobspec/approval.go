@@ -1,0 +1,107 @@
+package jobspec
+
+import (
+	"fmt"
+	"strings"
+)
+
+// trustedRosterBytes is the size of a roster's payloads above which participants
+// don't recompute the model themselves [design §2, G8].
+const trustedRosterBytes = 64 << 20
+
+// ApprovalInput is what an operator is asked to approve.
+type ApprovalInput struct {
+	Job         *Resolved
+	Cohort      []string            // names of the organisations whose data are summed
+	Seats       []string            // names of the members that hold the committee's seats, by seat
+	F           int                 // the charter's
+	Expires     string              // when the job's keys are erased at the latest, as text; empty: only the span is told
+	RosterBytes int64               // one roster's payloads together; 0: not known
+	Earlier     []EarlierDifference // from jobs that ran on the same source with another cohort
+}
+
+// EarlierDifference is an organisation whose own sum two jobs give away together.
+type EarlierDifference struct{ Job, Organisation string }
+
+// ApprovalText says in words what an exact job computes, among whom, and what its
+// sums tell. Everything in it follows from the input, so that every operator of a
+// job reads the same. It ends with a newline.
+func ApprovalText(in ApprovalInput) string {
+	j, n := in.Job, len(in.Cohort)
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("Job %s, exact: its sums carry no noise.", j.Name)
+	line("")
+	line("Contract    %s", j.Contract)
+	line("Cohort      %s (%d organisations)", strings.Join(in.Cohort, ", "), n)
+	seats := ""
+	if len(in.Seats) > 0 {
+		seats = ": " + strings.Join(in.Seats, ", ")
+	}
+	line("Committee   any %d of %d seats open a sum (f = %d)%s", j.Committee.Threshold, j.Committee.Of, in.F, seats)
+	line("Model       logistic regression, l2 %s, %s", decimalOf(j.Model.L2), j.Model.Solver)
+	for i, f := range j.Features {
+		head := "           "
+		if i == 0 {
+			head = "Features   "
+		}
+		line("%s %s", head, featureText(f))
+	}
+	line("Evaluation  %s", evaluationText(j))
+	line("Rounds      1 to fit the features, at most %d to train, 1 to evaluate; each is planned for %s", j.Model.MaxRounds, durationText(j.RoundTimeout))
+	if in.Expires != "" {
+		line("Expiry      %s, %s after the job is made; then its keys are erased", in.Expires, durationText(j.Expires))
+	} else {
+		line("Expiry      %s after the job is made; then its keys are erased", durationText(j.Expires))
+	}
+	line("")
+	line("What the sums tell")
+	line("Learnt exactly, summed over these %d organisations: rows, positives, missing values, means and variances per column, the count of every category and of every pair of categories (with their label sums, approximately), held-out scores by label in 1,024 bins. What only one customer has is that customer's.", n)
+	if n == 3 {
+		line("With N = 3, each organisation learns the sum of the other two.")
+	}
+	line("A malicious member could steer the model to single out a record: only private jobs exclude this.")
+	for _, e := range in.Earlier {
+		line("The difference from job %s is organisation %s's own sum.", e.Job, e.Organisation)
+	}
+	if j.Committee == (Committee{Threshold: 3, Of: 3}) && in.F == 1 {
+		line("All 3 of 3 seats are needed to open a sum: one seat can stop the job.")
+	}
+	if in.RosterBytes > trustedRosterBytes {
+		line("A round's payloads total %d MB, over 64 MB: participants don't recompute the model, and the coordinator is trusted with it.", in.RosterBytes>>20)
+	}
+	return b.String()
+}
+
+func featureText(f Feature) string {
+	var parts []string
+	if f.Kind == Category {
+		parts = append(parts, fmt.Sprintf("one-hot over %d values, fewer than %d rows fold into other", len(f.Values), f.MinCount))
+	} else {
+		if f.Log1p {
+			parts = append(parts, "log1p")
+		}
+		if f.Standardize {
+			parts = append(parts, fmt.Sprintf("standardised, clamped at ±%s deviations", decimalOf(f.Clip)))
+		}
+		if len(parts) == 0 {
+			parts = append(parts, "as it is")
+		}
+	}
+	if f.MissingIndicator {
+		parts = append(parts, "with an indicator for missing")
+	}
+	return f.Name + ": " + strings.Join(parts, ", ")
+}
+
+func evaluationText(j *Resolved) string {
+	metrics := strings.Join(j.Metrics, ", ")
+	switch h := j.Holdout; {
+	case h.None():
+		return "none"
+	case h.Column != "":
+		return fmt.Sprintf("%s on the rows where %s is %s", metrics, h.Column, show(h.Equals))
+	default:
+		return fmt.Sprintf("%s on %d tenths of the rows, chosen by each participant's own secret", metrics, h.Tenths)
+	}
+}

@@ -1,0 +1,224 @@
+package jobspec
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Bounds of a contract.
+const (
+	maxColumns       = 10_000
+	maxRows          = 1 << 31
+	maxValues        = 10_000 // of one category or split column
+	maxValueBytes    = 256
+	maxMagnitude     = 1e18 // of a number's bounds: products of two columns keep their meaning
+	maxRevision      = 1<<31 - 1
+	MaxDocumentBytes = 1 << 20 // of a canonical document
+)
+
+// Kind is the type of a contract's column.
+type Kind string
+
+// The kinds of column.
+const (
+	Number   Kind = "number"
+	Category Kind = "category"
+	Split    Kind = "split" // only says which rows a job evaluates on
+)
+
+// What happens to a number outside its range, and to an unlisted value.
+const (
+	OutsideClip   = "clip"   // it becomes the nearest bound
+	OutsideReject = "reject" // the row is an error
+	OtherKeep     = "keep"   // it becomes "other"
+	OtherReject   = "reject" // the row is an error
+)
+
+// Contract is what a consortium agreed its tables look like. Its declared ranges
+// bound every integer of a sealed sum. The zero value is invalid: contracts come
+// from ParseContract and ParseContractJSON only.
+type Contract struct {
+	Name     string
+	Revision int64
+	Key      string // the source column that identifies a unit; never sent
+	MaxRows  int64  // per participant
+	Label    Label
+	Columns  []Column // sorted by name
+
+	places map[string]place
+}
+
+// Label is the column that a model predicts and its two values.
+type Label struct {
+	Column   string `json:"column"`
+	Positive string `json:"positive"`
+	Negative string `json:"negative"`
+}
+
+// Column is one column of a contract. Min, Max and Outside are set for numbers,
+// Values for categories and splits, Other for categories.
+type Column struct {
+	Name     string
+	Kind     Kind
+	Min, Max float64 // finite, Min < Max
+	Outside  string
+	Nullable bool     // numbers and categories
+	Values   []string // in the contract's order, which is that of the codes
+	Other    string
+}
+
+// ID returns "name@revision", as a spec or a binding refers to the contract.
+func (c *Contract) ID() string { return ContractRef{c.Name, c.Revision}.String() }
+
+// Column returns the column of that name.
+func (c *Contract) Column(name string) (*Column, bool) {
+	i, ok := slices.BinarySearchFunc(c.Columns, name, func(c Column, name string) int { return cmp.Compare(c.Name, name) })
+	if !ok {
+		return nil, false
+	}
+	return &c.Columns[i], true
+}
+
+// ParseContract reads a contract's YAML. It returns either a contract or
+// every problem found, in the order of the text.
+func ParseContract(data []byte) (*Contract, []Problem) {
+	d, root, ok := open(data)
+	if !ok {
+		return nil, d.sorted()
+	}
+	_, keys, ok := d.fields(root, "version", "name", "revision", "key", "max_rows", "label", "columns")
+	if !ok {
+		return nil, d.sorted()
+	}
+	d.require(root, keys, map[string]string{
+		"version":  "write version: 1",
+		"key":      "name the column that identifies a person or customer; it never leaves a participant",
+		"max_rows": "the most rows that one participant may bring",
+	}, "version", "name", "revision", "key", "max_rows", "label", "columns")
+	c := new(Contract)
+	if v, ok := keys["version"]; ok {
+		d.integer(v, 1, 1)
+	}
+	if v, ok := keys["name"]; ok {
+		c.Name, _ = d.name(v)
+	}
+	if v, ok := keys["revision"]; ok {
+		c.Revision, _ = d.integer(v, 1, maxRevision)
+	}
+	if v, ok := keys["key"]; ok {
+		c.Key, _ = d.text(v)
+	}
+	if v, ok := keys["max_rows"]; ok {
+		c.MaxRows, _ = d.integer(v, 1, maxRows)
+	}
+	if v, ok := keys["label"]; ok {
+		c.Label = d.label(v)
+	}
+	if v, ok := keys["columns"]; ok {
+		d.columns(v, c)
+	}
+	slices.SortFunc(c.Columns, func(a, b Column) int { return cmp.Compare(a.Name, b.Name) })
+	c.places = d.places
+	c.check(d.report)
+	if len(d.problems) == 0 {
+		if n := len(c.Canonical()); n > MaxDocumentBytes {
+			d.at("", root.at, "the contract is too large", "list fewer values")
+		}
+	}
+	if len(d.problems) > 0 {
+		return nil, d.sorted()
+	}
+	return c, nil
+}
+
+func (d *document) label(v value) (l Label) {
+	_, keys, ok := d.fields(v, "column", "positive", "negative")
+	if !ok {
+		return l
+	}
+	d.require(v, keys, nil, "column", "positive", "negative")
+	get := func(key string) (s string) {
+		if v, ok := keys[key]; ok {
+			s, _ = d.text(v)
+		}
+		return s
+	}
+	l.Column, l.Positive, l.Negative = get("column"), get("positive"), get("negative")
+	return l
+}
+
+func (d *document) columns(v value, c *Contract) {
+	names, byName, ok := d.fields(v)
+	if !ok {
+		return
+	}
+	for _, name := range names {
+		c.Columns = append(c.Columns, d.column(name, byName[name]))
+	}
+}
+
+// column reads one column; which keys it may have depends on its type.
+func (d *document) column(name string, v value) Column {
+	c := Column{Name: name}
+	if !isMapping(v) {
+		d.wrongType(v, "keys with values", "write {type: number, min: 0, max: 1}")
+		return c
+	}
+	known := []string{"type", "min", "max", "outside", "nullable", "values", "other"}
+	_, keys, _ := d.fields(v, known...)
+	if !d.require(v, keys, map[string]string{"type": "one of number, category, split"}, "type") {
+		return c
+	}
+	kind, ok := d.choice(keys["type"], string(Number), string(Category), string(Split))
+	if !ok {
+		return c
+	}
+	c.Kind = Kind(kind)
+	var allowed []string
+	switch c.Kind {
+	case Number:
+		allowed = []string{"type", "min", "max", "outside", "nullable"}
+		d.require(v, keys, map[string]string{"min": "the range bounds every sum; declare it", "max": "the range bounds every sum; declare it"}, "min", "max")
+		c.Outside = OutsideClip
+	case Category:
+		allowed = []string{"type", "values", "other", "nullable"}
+		d.require(v, keys, map[string]string{"values": "list the values; they never come from data"}, "values")
+		c.Other = OtherReject
+	case Split:
+		allowed = []string{"type", "values"}
+		d.require(v, keys, map[string]string{"values": "list the values, such as [train, test]"}, "values")
+	}
+	for _, key := range known {
+		field, ok := keys[key]
+		if !ok {
+			continue
+		}
+		if !contains(allowed, key) {
+			d.at(field.path, field.at, "a "+kind+" column has no "+show(key), "remove it")
+			continue
+		}
+		d.columnField(&c, key, field)
+	}
+	return c
+}
+
+func (d *document) columnField(c *Column, key string, v value) {
+	switch key {
+	case "min":
+		c.Min, _ = d.number(v)
+	case "max":
+		c.Max, _ = d.number(v)
+	case "outside":
+		c.Outside, _ = d.choice(v, OutsideClip, OutsideReject)
+	case "nullable":
+		c.Nullable, _ = d.boolean(v)
+	case "other":
+		c.Other, _ = d.choice(v, OtherKeep, OtherReject)
+	case "values":
+		list, _ := d.items(v)
+		for _, e := range list {
+			s, _ := d.text(e)
+			c.Values = append(c.Values, s)
+		}
+	}
+}

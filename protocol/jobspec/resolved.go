@@ -1,0 +1,194 @@
+package jobspec
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"time"
+)
+
+// Resolved is a job with nothing left to default: what is digested, signed,
+// approved and shown. Values come from Resolve and ParseResolved and are not
+// changed afterwards.
+type Resolved struct {
+	Name           string
+	Contract       ContractRef
+	ContractDigest [32]byte
+	Kind           string   // KindExact
+	Mode           string   // ModeSealed
+	Participants   []string // sorted; empty only if the charter wasn't known
+	Committee      Committee
+	RoundTimeout   time.Duration // whole milliseconds
+	Expires        time.Duration // after the manifest's creation, whole milliseconds
+	Seed           uint64
+	Holdout        Holdout
+
+	// What follows is the program.
+	Contributors int // participants of the cohort
+	Bits         int // of one value in a sealed sum
+	MaxRows      int64
+	Features     []Feature
+	Model        Model
+	Metrics      []string // empty without a hold-out
+}
+
+// Feature is one column of the contract as the model sees it. Min, Max, Log1p,
+// Standardize and Clip are for numbers, Values and MinCount for categories.
+type Feature struct {
+	Name             string
+	Kind             Kind // Number or Category
+	Min, Max         float64
+	Values           []string
+	Nullable         bool
+	Log1p            bool
+	Standardize      bool
+	Clip             float64 // standard deviations
+	MissingIndicator bool
+	MinCount         int64 // rows
+}
+
+// Outputs returns how many columns the model has, the intercept included: one
+// per number, one per value and one for other per category, one per indicator.
+func (r *Resolved) Outputs() int {
+	n := 1
+	for _, f := range r.Features {
+		n++
+		if f.Kind == Category {
+			n += len(f.Values)
+		}
+		if f.MissingIndicator {
+			n++
+		}
+	}
+	return n
+}
+
+type resolvedJSON struct {
+	Version        int          `json:"version"`
+	Name           string       `json:"name"`
+	Contract       string       `json:"contract"`
+	ContractDigest string       `json:"contract_digest"`
+	Privacy        string       `json:"privacy"`
+	Mode           string       `json:"mode"`
+	Participants   []string     `json:"participants"`
+	Committee      Committee    `json:"committee"`
+	RoundTimeoutMs int64        `json:"round_timeout_ms"`
+	ExpiresMs      int64        `json:"expires_ms"`
+	Seed           uint64       `json:"seed"`
+	Holdout        Holdout      `json:"holdout"`
+	Program        *programJSON `json:"program"`
+}
+
+type programJSON struct {
+	Version      int           `json:"version"`
+	Contributors int           `json:"contributors"`
+	Bits         int           `json:"bits"`
+	MaxRows      int64         `json:"max_rows"`
+	Features     []featureJSON `json:"features"`
+	Model        Model         `json:"model"`
+	Evaluate     evaluateJSON  `json:"evaluate"`
+}
+
+type evaluateJSON struct {
+	Holdout bool     `json:"holdout"`
+	Metrics []string `json:"metrics"`
+}
+
+// featureJSON writes the fields that a feature's kind has, and only those.
+type featureJSON struct {
+	Name             string   `json:"name"`
+	Kind             Kind     `json:"kind"`
+	Min              *float64 `json:"min,omitempty"`
+	Max              *float64 `json:"max,omitempty"`
+	Values           []string `json:"values,omitempty"`
+	Nullable         bool     `json:"nullable"`
+	Log1p            *bool    `json:"log1p,omitempty"`
+	Standardize      *bool    `json:"standardize,omitempty"`
+	Clip             *float64 `json:"clip,omitempty"`
+	MissingIndicator bool     `json:"missing_indicator"`
+	MinCount         *int64   `json:"min_count,omitempty"`
+}
+
+func (r *Resolved) program() *programJSON {
+	p := &programJSON{
+		Version: 1, Contributors: r.Contributors, Bits: r.Bits, MaxRows: r.MaxRows, Features: []featureJSON{},
+		Model: r.Model, Evaluate: evaluateJSON{Holdout: !r.Holdout.None(), Metrics: append([]string{}, r.Metrics...)}}
+	for _, f := range r.Features {
+		j := featureJSON{Name: f.Name, Kind: f.Kind, Nullable: f.Nullable, MissingIndicator: f.MissingIndicator}
+		if f.Kind == Category {
+			j.Values, j.MinCount = f.Values, &f.MinCount
+		} else {
+			j.Min, j.Max, j.Log1p, j.Standardize, j.Clip = &f.Min, &f.Max, &f.Log1p, &f.Standardize, &f.Clip
+		}
+		p.Features = append(p.Features, j)
+	}
+	return p
+}
+
+// Program returns the part of the job that the models read, as canonical JSON;
+// it is contained in Canonical byte by byte.
+func (r *Resolved) Program() []byte { return encode(r.program()) }
+
+// Canonical returns the job's one encoding: JSON without spaces, fields in fixed
+// order. At most MaxDocumentBytes.
+func (r *Resolved) Canonical() []byte {
+	return encode(resolvedJSON{
+		Version: 1, Name: r.Name, Contract: r.Contract.String(), ContractDigest: hex.EncodeToString(r.ContractDigest[:]),
+		Privacy: r.Kind, Mode: r.Mode, Participants: append([]string{}, r.Participants...), Committee: r.Committee,
+		RoundTimeoutMs: r.RoundTimeout.Milliseconds(), ExpiresMs: r.Expires.Milliseconds(), Seed: r.Seed,
+		Holdout: r.Holdout, Program: r.program()})
+}
+
+// Digest returns SHA-256("tributary/v1/spec" ‖ Canonical()).
+func (r *Resolved) Digest() [32]byte { return digest(specDomain, r.Canonical()) }
+
+// ParseResolved reads a canonical job and checks everything that Resolve ensures
+// and that can be told without contract and charter; Conforms and CheckCommittee
+// check the rest. The error wraps ErrNotCanonical and says what is wrong.
+func ParseResolved(data []byte) (*Resolved, error) {
+	var in resolvedJSON
+	if err := decode(data, &in); err != nil {
+		return nil, err
+	}
+	if in.Program == nil {
+		return nil, fmt.Errorf("%w: there is no program", ErrNotCanonical)
+	}
+	ref, err := ParseContractRef(in.Contract)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotCanonical, err)
+	}
+	r := &Resolved{
+		Name: in.Name, Contract: ref, Kind: in.Privacy, Mode: in.Mode, Participants: in.Participants, Committee: in.Committee,
+		Seed: in.Seed, Holdout: in.Holdout, Contributors: in.Program.Contributors, Bits: in.Program.Bits,
+		MaxRows: in.Program.MaxRows, Model: in.Program.Model, Metrics: in.Program.Evaluate.Metrics}
+	if b, err := hex.DecodeString(in.ContractDigest); err != nil || len(b) != len(r.ContractDigest) {
+		return nil, fmt.Errorf("%w: contract_digest is not 32 bytes in hexadecimal", ErrNotCanonical)
+	} else {
+		copy(r.ContractDigest[:], b)
+	}
+	f := newFindings(nil)
+	r.RoundTimeout = milliseconds(in.RoundTimeoutMs, maxRoundTimeout, f.report, "round_timeout_ms")
+	r.Expires = milliseconds(in.ExpiresMs, maxExpires, f.report, "expires_ms")
+	for _, j := range in.Program.Features {
+		r.Features = append(r.Features, Feature{
+			Name: j.Name, Kind: j.Kind, Min: or0(j.Min), Max: or0(j.Max), Values: j.Values, Nullable: j.Nullable, Log1p: or0(j.Log1p),
+			Standardize: or0(j.Standardize), Clip: or0(j.Clip), MissingIndicator: j.MissingIndicator, MinCount: or0(j.MinCount)})
+	}
+	r.check(f.report)
+	if err := firstProblem(f); err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(r.Canonical(), data) {
+		return nil, fmt.Errorf("%w: the job encodes to other bytes", ErrNotCanonical)
+	}
+	return r, nil
+}
+
+// milliseconds checks before it multiplies: no product wraps.
+func milliseconds(ms int64, most time.Duration, report report, path string) time.Duration {
+	if ms < 1 || ms > most.Milliseconds() {
+		report(fmt.Sprintf("%d is not within 1 to %d", ms, most.Milliseconds()), "", path)
+		return 0
+	}
+	return time.Duration(ms) * time.Millisecond
+}

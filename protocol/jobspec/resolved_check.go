@@ -1,0 +1,142 @@
+package jobspec
+
+import (
+	"fmt"
+	"slices"
+)
+
+// check reports what is wrong with a job that was read from JSON.
+func (r *Resolved) check(report report) {
+	if !nameText.MatchString(r.Name) {
+		report(show(r.Name)+" is not a name", "", "name")
+	}
+	if r.Kind != KindExact || r.Mode != ModeSealed {
+		report("only exact jobs in mode sealed are available in this version", "", "privacy")
+	}
+	for i, name := range r.Participants {
+		if !nameText.MatchString(name) || (i > 0 && r.Participants[i-1] >= name) {
+			report("participant "+show(name)+" is not a name or not in order", "", item("participants", i))
+		}
+	}
+	n := len(r.Participants)
+	inRange(report, "program.contributors", int64(r.Contributors), 3, maxContributors)
+	if n > 0 && n != r.Contributors {
+		report(fmt.Sprintf("%d participants are not the program's %d contributors", n, r.Contributors), "", "participants")
+	}
+	// A majority is the least that holds at f = 0; CheckCommittee knows f.
+	inRange(report, "committee.of", int64(r.Committee.Of), 1, maxSeats)
+	inRange(report, "committee.threshold", int64(r.Committee.Threshold), int64(r.Committee.Of/2+1), int64(r.Committee.Of))
+	inRange(report, "round_timeout_ms", r.RoundTimeout.Milliseconds(), minRoundTimeout.Milliseconds(), maxRoundTimeout.Milliseconds())
+	inRange(report, "expires_ms", r.Expires.Milliseconds(), r.RoundTimeout.Milliseconds(), maxExpires.Milliseconds())
+	inRange(report, "program.bits", int64(r.Bits), minBits, maxBits)
+	inRange(report, "program.max_rows", r.MaxRows, 1, min(maxRows, laneRows(min(max(r.Bits, minBits), maxBits))))
+	r.checkEvaluation(report)
+	m := r.Model
+	if m.Type != "logistic_regression" || m.Solver != "newton" {
+		report("the model is not logistic_regression with solver newton", "", "program.model")
+	}
+	inRange(report, "program.model.max_rounds", m.MaxRounds, 1, maxTrainRounds)
+	if !(m.L2 >= 0 && m.L2 <= maxL2) || negativeZero(m.L2) || !(m.Tolerance > 0 && m.Tolerance < 1) {
+		report(fmt.Sprintf("l2 %v or tolerance %v is out of range", m.L2, m.Tolerance), "", "program.model")
+	}
+	if len(r.Features) == 0 || len(r.Features) > MaxOutputs || r.Outputs() > MaxOutputs {
+		report(fmt.Sprintf("%d features with %d output columns are none or more than %d", len(r.Features), r.Outputs(), MaxOutputs), "", "program.features")
+		return
+	}
+	seen := make(map[string]bool)
+	for i, f := range r.Features {
+		path := item("program.features", i)
+		if seen[f.Name] {
+			report("feature "+show(f.Name)+" appears twice", "", path)
+		}
+		seen[f.Name] = true
+		f.check(report, path)
+	}
+}
+
+func (r *Resolved) checkEvaluation(report report) {
+	h := r.Holdout
+	byColumn := h.Column != "" || h.Equals != ""
+	switch {
+	case h.Tenths < 0 || h.Tenths > 9 || (byColumn && h.Tenths != 0):
+		report(fmt.Sprintf("hold-out of %d tenths is not within 0 to 9, or beside a column", h.Tenths), "", "holdout")
+	case byColumn:
+		if !columnText.MatchString(h.Column) {
+			report(show(h.Column)+" is not a column name", "", "holdout.column")
+		}
+		checkValue(report, "holdout.equals", h.Equals)
+	}
+	next := 0
+	for _, name := range r.Metrics {
+		i := slices.Index(metricNames(), name)
+		if i < next {
+			report("metric "+show(name)+" is unknown or not in order", "", "program.evaluate.metrics")
+			return
+		}
+		next = i + 1
+	}
+	if h.None() != (len(r.Metrics) == 0) {
+		report("a hold-out and metrics need each other", "", "program.evaluate.metrics")
+	}
+}
+
+func (f *Feature) check(report report, path string) {
+	col := Column{Name: f.Name, Kind: f.Kind, Min: f.Min, Max: f.Max, Outside: OutsideClip, Values: f.Values, Other: OtherKeep}
+	if !columnText.MatchString(f.Name) {
+		report(show(f.Name)+" is not a column name", "", child(path, "name"))
+	}
+	if f.Kind != Number && f.Kind != Category {
+		report(show(string(f.Kind))+" is not one of number, category", "", child(path, "kind"))
+		return
+	}
+	col.check(report, path)
+	if f.Kind == Category {
+		inRange(report, child(path, "min_count"), f.MinCount, 1, maxMinCount)
+	} else {
+		if !(f.Clip > 0 && f.Clip <= maxClip) {
+			report(fmt.Sprintf("clip %v is not above 0 and at most %v", f.Clip, maxClip), "", child(path, "clip"))
+		}
+		if f.Log1p && (f.Min <= -1 || log1pVanishes(f.Min, f.Max)) {
+			report(fmt.Sprintf("log1p needs a range above -1 that it keeps apart, not %v to %v", f.Min, f.Max), "", child(path, "min"))
+		}
+	}
+	if f.MissingIndicator && !f.Nullable {
+		report("a column that is never missing has no indicator", "", child(path, "missing_indicator"))
+	}
+}
+
+func inRange(report report, path string, n, low, high int64) {
+	if n < low || n > high {
+		report(fmt.Sprintf("%d is not within %d to %d", n, low, high), "", path)
+	}
+}
+
+// Conforms checks that a job asks of a contract's columns what the contract
+// declares: its digest, row bound, ranges, values and splits. A participant calls
+// it with its own copy of the contract before it approves. The error says what
+// differs.
+func (r *Resolved) Conforms(c *Contract) error {
+	if r.Contract.String() != c.ID() || r.ContractDigest != c.Digest() {
+		return fmt.Errorf("the job is for contract %s (%x), not for %s (%x)", r.Contract, r.ContractDigest[:8], c.ID(), short(c.Digest()))
+	}
+	if r.MaxRows != c.MaxRows {
+		return fmt.Errorf("the job says max_rows %d, the contract says %d", r.MaxRows, c.MaxRows)
+	}
+	for _, f := range r.Features {
+		col, ok := c.Column(f.Name)
+		switch {
+		case !ok || col.Kind != f.Kind:
+			return fmt.Errorf("the job's %s column %s is not in the contract", f.Kind, f.Name)
+		case f.Min != col.Min || f.Max != col.Max || f.Nullable != col.Nullable || !slices.Equal(f.Values, col.Values):
+			return fmt.Errorf("the job declares column %s otherwise than the contract", f.Name)
+		}
+	}
+	if h := r.Holdout; h.Column != "" {
+		if col, ok := c.Column(h.Column); !ok || col.Kind != Split || !contains(col.Values, h.Equals) {
+			return fmt.Errorf("the contract has no split %s with the value %s", h.Column, show(h.Equals))
+		}
+	}
+	return nil
+}
+
+func short(d [32]byte) []byte { return d[:8] }

@@ -1,0 +1,280 @@
+package jobspec
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Bounds and defaults of a spec.
+const (
+	defaultClip         = 64.0 // standard deviations
+	maxClip             = 1000.0
+	defaultMinCount     = 20 // rows
+	maxMinCount         = 1_000_000
+	defaultL2           = 1.0
+	maxL2               = 1e12
+	defaultMaxRounds    = 10
+	maxTrainRounds      = 1000
+	defaultTolerance    = 1e-8
+	defaultBits         = 40
+	minBits             = 8
+	maxBits             = 40
+	defaultRoundTimeout = 2 * time.Minute
+	minRoundTimeout     = time.Second
+	maxRoundTimeout     = 24 * time.Hour
+	defaultExpires      = 30 * 24 * time.Hour
+	maxExpires          = 30 * 24 * time.Hour
+	maxSeats            = 255
+	maxContributors     = 1638
+)
+
+// Words of a spec.
+const (
+	ModeSealed = "sealed"
+	ModeNoised = "noised"
+
+	KindExact   = "exact"
+	KindPrivate = "private"
+)
+
+// Spec is a job as a data scientist wrote it. The zero value is invalid: specs
+// come from ParseSpec only. What the text leaves out is at its default already,
+// except the committee, which depends on the charter.
+type Spec struct {
+	Name     string
+	Contract ContractRef
+	Features []FeatureSpec
+	Model    Model
+	Holdout  Holdout
+	Metrics  []string // in the order of metricNames; nil: not given
+	Privacy  Privacy
+	Run      Run
+
+	places map[string]place
+}
+
+// ContractRef names a revision of a contract.
+type ContractRef struct {
+	Name     string
+	Revision int64
+}
+
+// String returns "name@revision".
+func (r ContractRef) String() string { return r.Name + "@" + strconv.FormatInt(r.Revision, 10) }
+
+// FeatureSpec is one entry of features: columns that share a transform.
+type FeatureSpec struct {
+	Columns          []string
+	Transforms       []string // log1p, standardize, one_hot, in the order written
+	MissingIndicator bool
+	Clip             float64 // standard deviations; for standardize
+	MinCount         int64   // rows; for one_hot
+}
+
+// Model is the model and its solver; the JSON is that of the program.
+type Model struct {
+	Type      string  `json:"type"`
+	L2        float64 `json:"l2"`
+	Solver    string  `json:"solver"`
+	MaxRounds int64   `json:"max_rounds"`
+	Tolerance float64 `json:"tolerance"`
+}
+
+// Holdout says which rows a job evaluates on and doesn't train on: a number of
+// tenths by the participant's own secret, or the rows whose split column has a
+// value, or, if it is zero, none.
+type Holdout struct {
+	Tenths int    `json:"tenths"` // 0 to 9
+	Column string `json:"column"` // of kind split
+	Equals string `json:"equals"`
+}
+
+// None reports whether nothing is held out.
+func (h Holdout) None() bool { return h == Holdout{} }
+
+// Privacy is exact, or the parameters of a private job.
+type Privacy struct {
+	Kind    string // KindExact or KindPrivate
+	Unit    string // record, user or silo
+	Epsilon Decimal
+	Delta   Decimal
+	Clip    Decimal // L2 norm of one unit's contribution
+}
+
+// Run says how and among whom a job runs.
+type Run struct {
+	Mode         string
+	Participants []string // nil: all of the charter's data members
+	Committee    Committee
+	RoundTimeout time.Duration
+	Expires      time.Duration // from the manifest's creation
+	Seed         uint64        // batches and partitions only, never keys or noise
+	Bits         int64         // of one value in a sealed sum
+}
+
+// Committee is a quorum: Threshold of Of seats open a sum.
+type Committee struct {
+	Threshold int `json:"threshold"`
+	Of        int `json:"of"` // 0 in a Spec: chosen by Resolve
+}
+
+func metricNames() []string { return []string{"auc", "log_loss", "accuracy"} }
+
+var refText = regexp.MustCompile(`^([a-z0-9][a-z0-9-]{0,62})@([1-9][0-9]{0,9})$`)
+
+// ParseSpec reads a job spec's YAML. It returns either a spec or every problem
+// found, in the order of the text. Resolve checks the spec against its contract.
+func ParseSpec(data []byte) (*Spec, []Problem) {
+	d, root, ok := open(data)
+	if !ok {
+		return nil, d.sorted()
+	}
+	_, keys, ok := d.fields(root, "version", "name", "contract", "features", "model", "evaluate", "privacy", "run")
+	if !ok {
+		return nil, d.sorted()
+	}
+	d.require(root, keys, map[string]string{
+		"version":  "write version: 1",
+		"contract": "write contract: NAME@REVISION",
+		"privacy":  "there is no default: write exact, or {unit: record, epsilon: \"1.0\", delta: \"1e-5\", clip: \"1.0\"}",
+		"run":      "write run: {mode: sealed}",
+	}, "version", "name", "contract", "features", "model", "privacy", "run")
+	s := &Spec{places: d.places}
+	if v, ok := keys["version"]; ok {
+		d.integer(v, 1, 1)
+	}
+	if v, ok := keys["name"]; ok {
+		s.Name, _ = d.name(v)
+	}
+	if v, ok := keys["contract"]; ok {
+		s.Contract = d.contractRef(v)
+	}
+	if v, ok := keys["features"]; ok {
+		s.Features = d.features(v)
+	}
+	if v, ok := keys["model"]; ok {
+		s.Model = d.model(v)
+	}
+	if v, ok := keys["evaluate"]; ok {
+		d.evaluate(v, s)
+	}
+	if v, ok := keys["privacy"]; ok {
+		s.Privacy = d.privacy(v)
+	}
+	if v, ok := keys["run"]; ok {
+		s.Run = d.run(v)
+	}
+	if len(d.problems) > 0 {
+		return nil, d.sorted()
+	}
+	return s, nil
+}
+
+// ParseContractRef reads "name@revision".
+func ParseContractRef(s string) (ContractRef, error) {
+	m := refText.FindStringSubmatch(s)
+	if m == nil {
+		return ContractRef{}, fmt.Errorf("%s is not a contract's NAME@REVISION", show(s))
+	}
+	revision, err := strconv.ParseInt(m[2], 10, 64)
+	if err != nil || revision > maxRevision {
+		return ContractRef{}, fmt.Errorf("revision %s is not within 1 to %d", m[2], maxRevision)
+	}
+	return ContractRef{m[1], revision}, nil
+}
+
+func (d *document) contractRef(v value) ContractRef {
+	s, ok := d.word(v)
+	if !ok {
+		return ContractRef{}
+	}
+	ref, err := ParseContractRef(s)
+	if err != nil {
+		d.at(v.path, v.at, err.Error(), "write it like shop-customers@1; a name has "+nameRule)
+	}
+	return ref
+}
+
+func (d *document) features(v value) (features []FeatureSpec) {
+	list, ok := d.items(v)
+	if ok && len(list) == 0 {
+		d.at(v.path, v.at, "there are no features", "list at least one, such as {columns: [age], transform: standardize}")
+	}
+	for _, e := range list {
+		features = append(features, d.feature(e))
+	}
+	return features
+}
+
+func (d *document) feature(v value) FeatureSpec {
+	f := FeatureSpec{Clip: defaultClip, MinCount: defaultMinCount}
+	_, keys, ok := d.fields(v, "columns", "transform", "missing", "clip", "min_count")
+	if !ok {
+		return f
+	}
+	d.require(v, keys, map[string]string{"columns": "list the contract's columns"}, "columns")
+	if v, ok := keys["columns"]; ok {
+		f.Columns = d.names(v, "a feature needs at least one column")
+	}
+	if v, ok := keys["transform"]; ok {
+		f.Transforms = d.transforms(v)
+	}
+	if v, ok := keys["missing"]; ok {
+		word, _ := d.choice(v, "none", "indicator")
+		f.MissingIndicator = word == "indicator"
+	}
+	if v, ok := keys["clip"]; ok {
+		if f.Clip, ok = d.number(v); ok && !(f.Clip > 0 && f.Clip <= maxClip) {
+			d.at(v.path, v.at, fmt.Sprintf("clip %v is not above 0 and at most %v standard deviations", f.Clip, maxClip), "")
+		}
+	}
+	if v, ok := keys["min_count"]; ok {
+		f.MinCount, _ = d.integer(v, 1, maxMinCount)
+	}
+	transform := child(v.path, "transform")
+	if v, ok := keys["clip"]; ok && !contains(f.Transforms, "standardize") {
+		d.report("clip counts standard deviations and needs standardize", "add standardize or remove clip", v.path, transform)
+	}
+	if v, ok := keys["min_count"]; ok && !contains(f.Transforms, "one_hot") {
+		d.report("min_count folds rare categories and needs one_hot", "add one_hot or remove min_count", v.path, transform)
+	}
+	return f
+}
+
+// names reads a list of column or member names.
+func (d *document) names(v value, empty string) (names []string) {
+	list, ok := d.items(v)
+	if ok && len(list) == 0 {
+		d.at(v.path, v.at, empty, "")
+	}
+	for _, e := range list {
+		s, _ := d.text(e)
+		names = append(names, s)
+	}
+	return names
+}
+
+// transforms reads one transform or a list, in the only order that they have.
+func (d *document) transforms(v value) (out []string) {
+	list := []value{v}
+	if isList(v) {
+		list, _ = d.items(v)
+	}
+	for _, e := range list {
+		if t, ok := d.choice(e, "log1p", "standardize", "one_hot"); ok {
+			out = append(out, t)
+		}
+	}
+	switch s := strings.Join(out, ","); {
+	case d.broken[v.path] || d.around[v.path]:
+	case s == "" || s == "log1p" || s == "standardize" || s == "one_hot" || s == "log1p,standardize":
+	case s == "standardize,log1p":
+		d.at(v.path, v.at, "log1p can't follow standardize", "write [log1p, standardize]")
+	default:
+		d.at(v.path, v.at, "the transforms "+strings.Join(out, ", ")+" don't go together", "use one_hot alone, or log1p, standardize or [log1p, standardize]")
+	}
+	return out
+}
