@@ -2,17 +2,33 @@
 GO ?= go
 export CGO_ENABLED = 0
 PROTOS = enrolment.proto participant.proto operator.proto
+FUZZTIME ?= 1000000x
 BUILD = $(GO) build -trimpath -buildvcs=false -ldflags=-s
 
-.PHONY: all build test demo fuzz bench generate lint clean
+.PHONY: all build test demo fuzz bench generate clean
 
 all: build
 
 build: ## the three static binaries, in bin/
 	$(BUILD) -o bin/ ./coordinator/cmd/tributary ./participant/cmd/tributary-participant ./protocol/cmd/tributary-audit
 
-test: ## every test
-	$(GO) test ./...
+test: ## every test; the end-to-end ones build the binaries themselves
+	$(GO) test -timeout 20m ./...
+
+demo: build ## four organisations, one model: the main job end to end
+	$(GO) run ./deploy/demo -bin bin
+
+fuzz: ## a million executions of each decoder's fuzz target (FUZZTIME=1000000x)
+	@for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "== $$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$package || exit 1; \
+		done; \
+	done
+
+bench: ## the secure aggregation alone, then whole rounds with 4, 16 and 64 participants
+	$(GO) test -run '^$$' -bench . -benchtime 20x ./crypto/secagg
+	$(GO) run ./deploy/bench
 
 generate: ## protobuf code; needs protoc (Debian: protobuf-compiler)
 	mkdir -p bin/tools
