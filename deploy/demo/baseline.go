@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -46,68 +47,144 @@ func fitted(p *optim.Program, t *dataset.Table) (*optim.State, error) {
 	return s, nil
 }
 
+// scorer is a model read back from its export: what a user of `tributary model export` has.
+type scorer struct {
+	Intercept float64
+	Columns   []struct {
+		Name, Feature, Role string
+		Value               *string
+		Folded              bool
+		Coefficient         float64
+		Number              *struct {
+			Log1p, Standardize bool
+			Mean, SD, Clip     float64
+		}
+	}
+}
+
+// exported gives a state's model as the coordinator would export it.
+func exported(p *optim.Program, s *optim.State) (*scorer, error) {
+	data, err := optim.Export(p, s)
+	if err != nil {
+		return nil, err
+	}
+	return parseModel(data)
+}
+
+func parseModel(data []byte) (*scorer, error) {
+	var m scorer
+	if err := json.Unmarshal(data, &m); err != nil {
+		return nil, fmt.Errorf("exported model: %w", err)
+	}
+	return &m, nil
+}
+
+// logits scores every row of a table by the export alone.
+func (m *scorer) logits(t *dataset.Table) ([]float64, error) {
+	out := make([]float64, t.Rows)
+	for i := range out {
+		out[i] = m.Intercept
+	}
+	for _, c := range m.Columns {
+		column, ok := t.Column(c.Feature)
+		if !ok {
+			return nil, fmt.Errorf("the table lacks column %s", c.Feature)
+		}
+		if c.Folded {
+			continue
+		}
+		for i := range out {
+			out[i] += c.Coefficient * value(c.Role, c.Value, column, i, func(x float64) float64 {
+				if c.Number.Log1p {
+					x = math.Log1p(x)
+				}
+				if c.Number.Standardize {
+					x = min(max((x-c.Number.Mean)/c.Number.SD, -c.Number.Clip), c.Number.Clip)
+				}
+				return x
+			})
+		}
+	}
+	return out, nil
+}
+
+func value(role string, listed *string, column *dataset.Column, row int, transform func(float64) float64) float64 {
+	indicator := func(b bool) float64 {
+		if b {
+			return 1
+		}
+		return 0
+	}
+	switch role {
+	case "number":
+		if math.IsNaN(column.Numbers[row]) {
+			return 0
+		}
+		return transform(column.Numbers[row])
+	case "missing":
+		return indicator(column.Codes == nil && math.IsNaN(column.Numbers[row]))
+	case "value":
+		code := column.Codes[row]
+		return indicator(code >= 0 && int(code) < len(column.Values) && column.Values[code] == *listed)
+	}
+	return indicator(int(column.Codes[row]) >= len(column.Values) || column.Codes[row] < 0)
+}
+
 // heldOut measures a model on the held-out rows of all organisations together.
-func heldOut(p *optim.Program, s *optim.State, t *dataset.Table) (auc, loss float64, err error) {
-	scores, err := linear.Score(p, s, t)
+func (m *scorer) heldOut(t *dataset.Table) (auc, loss float64, err error) {
+	logits, err := m.logits(t)
 	if err != nil {
 		return 0, 0, err
 	}
 	positives, negatives := make([]int64, metrics.Bins), make([]int64, metrics.Bins)
 	rows := 0.0
-	for i, score := range scores {
+	for i, z := range logits {
 		if !t.HeldOut[i] {
 			continue
 		}
 		rows++
+		bins, sign := negatives, 1.0
 		if t.Label[i] {
-			positives[metrics.Bin(score)]++
-			loss -= math.Log(score)
-		} else {
-			negatives[metrics.Bin(score)]++
-			loss -= math.Log1p(-score)
+			bins, sign = positives, -1
 		}
+		bins[metrics.Bin(1/(1+math.Exp(-z)))]++
+		loss += math.Log1p(math.Exp(sign * z))
 	}
 	a, err := metrics.AUC(positives, negatives)
 	if err != nil {
 		return 0, 0, err
 	}
 	if !a.Known {
-		return 0, 0, fmt.Errorf("no held-out rows of both classes")
+		return 0, 0, errors.New("no held-out rows of both classes")
 	}
 	return a.V, loss / rows, nil
 }
 
-// distance is the largest difference between two models' coefficients, per natural unit of the transformed value.
-func distance(p *optim.Program, a, b *optim.State) float64 {
-	x, y := natural(p, a), natural(p, b)
+// natural is a column's coefficient per unit of the transformed value.
+func (m *scorer) natural(i int) float64 {
+	c := m.Columns[i]
+	if c.Number != nil && c.Number.Standardize {
+		return c.Coefficient / c.Number.SD
+	}
+	return c.Coefficient
+}
+
+// distance is the largest difference between two models' coefficients, per unit of the transformed value.
+func (m *scorer) distance(other *scorer) float64 {
 	most := 0.0
-	for i := range x {
-		most = max(most, math.Abs(x[i]-y[i]))
+	for i := range m.Columns {
+		most = max(most, math.Abs(m.natural(i)-other.natural(i)))
 	}
 	return most
 }
 
-// natural gives the coefficients of the numbers per unit of the transformed value, and of the other columns as they are.
-func natural(p *optim.Program, s *optim.State) []float64 {
-	w := s.Coefficients()
-	out := make([]float64, len(w)-1)
-	for i, c := range p.Pipeline().Columns() {
-		out[i] = w[i]
-		if f := p.Pipeline().Features()[c.Feature]; f.Standardize && c.Name == f.Name {
-			_, sd := p.Pipeline().Natural(s.Fitted(), c.Feature)
-			out[i] /= sd
-		}
-	}
-	return out
-}
-
-// toTruth is the largest difference between a model's number coefficients and the true effects, in units of the truth's own size.
-func toTruth(p *optim.Program, s *optim.State) float64 {
-	w, most := natural(p, s), 0.0
+// toTruth is the largest difference between the numbers' coefficients and their true effects, relative to these.
+func (m *scorer) toTruth() float64 {
+	most := 0.0
 	for _, e := range shop.Numbers {
-		for i, c := range p.Pipeline().Columns() {
+		for i, c := range m.Columns {
 			if c.Name == e.Column {
-				most = max(most, math.Abs(w[i]-e.PerUnit)/math.Abs(e.PerUnit))
+				most = max(most, math.Abs(m.natural(i)-e.PerUnit)/math.Abs(e.PerUnit))
 			}
 		}
 	}
