@@ -76,6 +76,23 @@ func finish(t *testing.T, c *consortium.Consortium) {
 	}
 }
 
+// completed submits a job and follows it to its end, which must be good.
+func completed(t *testing.T, c *consortium.Consortium, spec, contract string) *consortium.Ended {
+	t.Helper()
+	job, err := c.Submit(t.Context(), spec, contract, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	end, err := c.Watch(t.Context(), job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if end.Status != "completed" {
+		t.Fatalf("job %s: %s", end.Status, end.Reason)
+	}
+	return end
+}
+
 func write(t *testing.T, file, text string) string {
 	t.Helper()
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
