@@ -125,7 +125,7 @@ func (n *Node) Enrol(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = n.JSON(ctx, "enroll", "--token", text(invited["token"]))
+	_, err = n.JSON(ctx, "enroll", "--token", text(invited["token"]), "--organisation", n.Organisation)
 	return err
 }
 
