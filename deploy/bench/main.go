@@ -113,15 +113,15 @@ func report(n int, end *consortium.Ended) {
 		}
 		switch {
 		case e.Phase == "plan":
-			planned = e.AtMs
+			planned = e.At.UnixMilli()
 		case e.Phase == "upload":
-			uploaded = e.AtMs
+			uploaded = e.At.UnixMilli()
 			sent += e.Bytes
 		case e.Phase == "open" && closed < planned:
-			closed = e.AtMs
+			closed = e.At.UnixMilli()
 		case e.Phase == "apply":
 			trains++
-			upload, check, open, whole = append(upload, uploaded-planned), append(check, closed-uploaded), append(open, e.AtMs-closed), append(whole, e.AtMs-planned)
+			upload, check, open, whole = append(upload, uploaded-planned), append(check, closed-uploaded), append(open, e.At.UnixMilli()-closed), append(whole, e.At.UnixMilli()-planned)
 		}
 	}
 	fmt.Printf("%12d %10s %24d %14d %12d %8d %16d\n", n, "3 of 4", median(upload), median(check), median(open), median(whole), sent/max(1, trains)/uint64(n))

@@ -22,17 +22,17 @@ type Metrics struct {
 
 // Event is one line of `tributary job watch --output json`.
 type Event struct {
-	N       uint64  `json:"n"`
-	AtMs    int64   `json:"at_ms"`
-	Round   uint64  `json:"round"`
-	Step    uint32  `json:"step"`
-	Kind    string  `json:"kind"`
-	Phase   string  `json:"phase"`
-	Member  string  `json:"member"`
-	Loss    float64 `json:"loss"`
-	Bytes   uint64  `json:"bytes"`
-	Message string  `json:"message"`
-	Status  string  `json:"status"`
+	N       uint64    `json:"n"`
+	At      time.Time `json:"at"`
+	Round   uint64    `json:"round"`
+	Step    uint32    `json:"step"`
+	Kind    string    `json:"kind"`
+	Phase   string    `json:"phase"`
+	Member  string    `json:"member"`
+	Loss    float64   `json:"loss"`
+	Bytes   uint64    `json:"bytes"`
+	Message string    `json:"message"`
+	Status  string    `json:"status"`
 }
 
 // Ended is a job after its end.

@@ -96,19 +96,19 @@ func traffic(out *tabwriter.Writer, e *consortium.Ended) {
 	for _, event := range e.Events {
 		switch {
 		case event.Phase == "plan":
-			planned = event.AtMs
+			planned = event.At.UnixMilli()
 		case event.Phase == "upload" && event.Member != "":
 			if bytes[event.Member] == nil {
 				bytes[event.Member] = map[string]uint64{}
 				members = append(members, event.Member)
 			}
 			bytes[event.Member][event.Kind] += event.Bytes
-			uploaded = event.AtMs
+			uploaded = event.At.UnixMilli()
 		case event.Phase == "open" && event.Member == "" && closed < planned:
-			closed = event.AtMs
+			closed = event.At.UnixMilli()
 		case event.Phase == "apply":
 			t := spent[event.Kind]
-			spent[event.Kind] = [3]int64{t[0] + uploaded - planned, t[1] + closed - uploaded, t[2] + event.AtMs - closed}
+			spent[event.Kind] = [3]int64{t[0] + uploaded - planned, t[1] + closed - uploaded, t[2] + event.At.UnixMilli() - closed}
 		}
 	}
 	slices.Sort(members)

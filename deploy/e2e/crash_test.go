@@ -130,7 +130,7 @@ func (v victim) settle(t *testing.T, log string) {
 
 func (v victim) killAt(t *testing.T, c *consortium.Consortium, spec, want, point string) {
 	v.restart(t, "TRIBUTARY_CRASH_AT="+point)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	restarted := make(chan bool, 1)
 	go func() { // whenever it dies, start it again as it was

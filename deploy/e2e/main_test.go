@@ -83,7 +83,9 @@ func completed(t *testing.T, c *consortium.Consortium, spec, contract string) *c
 	if err != nil {
 		t.Fatal(err)
 	}
-	end, err := c.Watch(t.Context(), job)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	end, err := c.Watch(ctx, job)
 	if err != nil {
 		t.Fatal(err)
 	}

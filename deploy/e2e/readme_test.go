@@ -128,10 +128,11 @@ func (m *machine) start(t *testing.T, ns string) {
 
 // here puts the machine's own folders in the place of the README's paths, and the coordinator's address for its name.
 func (m *machine) here(text string, coordinator string) string {
+	pairs := []string{"coordinator.example.org", coordinator}
 	for _, path := range []string{"/var/lib/", "/etc/tributary", "/srv/shop", "/tmp/"} {
-		text = strings.ReplaceAll(text, path, m.dir+path)
+		pairs = append(pairs, path, m.dir+path)
 	}
-	return strings.ReplaceAll(text, "coordinator.example.org", coordinator)
+	return strings.NewReplacer(pairs...).Replace(text)
 }
 
 // do runs one line and returns what it printed and its exit code. A line in the background writes to a log.

@@ -11,14 +11,15 @@ import (
 // again to every call, since a connection may outlive a certificate or a revocation: Check is cheap apart from Revoked.
 type Admission struct {
 	// Revoked reports whether the peer's serial or identity is revoked, from durable state. It may be called concurrently.
-	// An error refuses the peer.
+	// An error refuses the call, as one to be tried again.
 	Revoked func(Peer) (bool, error)
 	// Now is the clock.
 	Now func() time.Time
 }
 
 // Check returns the peer of a connection whose chain was verified against the root, or ErrNoCertificate, ErrPeer, ErrExpired
-// or ErrRevoked.
+// ErrRevoked
+// or ErrUndecided.
 func (a Admission) Check(state tls.ConnectionState) (Peer, error) {
 	if len(state.PeerCertificates) == 0 || len(state.VerifiedChains) == 0 {
 		return Peer{}, fmt.Errorf("%w (hint: enrol first; if this node is enrolled, check its certificate file)", ErrNoCertificate)
@@ -37,7 +38,7 @@ func (a Admission) Check(state tls.ConnectionState) (Peer, error) {
 	}
 	revoked, err := a.Revoked(peer)
 	if err != nil {
-		return Peer{}, fmt.Errorf("%w: can't find out for %s %q: %w", ErrRevoked, peer.Kind, peer.Name, err)
+		return Peer{}, fmt.Errorf("%w: %s %q: %w (hint: try again)", ErrUndecided, peer.Kind, peer.Name, err)
 	}
 	if revoked {
 		return Peer{}, fmt.Errorf("%w: %s %q, serial %s (hint: ask the coordinator's operator)", ErrRevoked, peer.Kind, peer.Name, peer.Serial)
@@ -64,8 +65,11 @@ func (c *CA) ServerTLS(certificate func() (*tls.Certificate, error), a Admission
 			if len(state.PeerCertificates) == 0 {
 				return nil
 			}
-			_, err := a.Check(state)
-			return err
+			// A handshake can't say "try again": a peer that can't be decided on is let in, and refused call by call.
+			if _, err := a.Check(state); !errors.Is(err, ErrUndecided) {
+				return err
+			}
+			return nil
 		},
 	}, nil
 }

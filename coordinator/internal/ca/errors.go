@@ -20,8 +20,10 @@ var (
 	ErrPeer = errors.New("client certificate names no peer")
 	// ErrExpired: the peer's certificate isn't valid now.
 	ErrExpired = errors.New("client certificate is not valid now")
-	// ErrRevoked: the peer is revoked, or whether it is could not be found out.
+	// ErrRevoked: the peer is revoked.
 	ErrRevoked = errors.New("client certificate is revoked")
+	// ErrUndecided: whether the peer is revoked could not be found out, as when the coordinator is about to stop.
+	ErrUndecided = errors.New("can't find out whether the client certificate is revoked")
 	// ErrToken: a token that no record knows, or that differs from its record.
 	ErrToken = errors.New("invitation unknown")
 	// ErrTokenUsed: a token that was used before.

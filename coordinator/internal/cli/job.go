@@ -1,0 +1,152 @@
+package cli
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tributary/protocol/pb"
+)
+
+func (a *app) jobCommand() *cobra.Command {
+	list := &cobra.Command{Use: "list", Short: "List jobs, newest first", Args: takes(), RunE: func(cmd *cobra.Command, _ []string) error { return a.listJobs(cmd.Context()) }}
+	show := &cobra.Command{Use: "show JOB", Short: "Show how a job stands", Args: takes("JOB"), RunE: func(cmd *cobra.Command, args []string) error {
+		return a.call(cmd.Context(), func(ctx context.Context, o pb.OperatorClient) error {
+			return a.showJob(o.GetJob(ctx, &pb.GetJobRequest{Job: args[0]}))
+		})
+	}}
+	var reason string
+	cancel := &cobra.Command{Use: "cancel JOB", Short: "End a job; the last verified model stands", Args: takes("JOB")}
+	cancel.Flags().StringVar(&reason, "reason", "", "kept in the ledger")
+	cancel.RunE = func(cmd *cobra.Command, args []string) error {
+		return a.call(cmd.Context(), func(ctx context.Context, o pb.OperatorClient) error {
+			return a.showJob(o.CancelJob(ctx, &pb.CancelJobRequest{Job: args[0], Reason: reason}))
+		})
+	}
+	return commands("job", "Jobs: validate, submit, watch, list, show, cancel", a.validateCommand(), a.submitCommand(), a.watchCommand(), list, show, cancel)
+}
+
+type progress struct {
+	Name      string `json:"name"`
+	Data      bool   `json:"data"`
+	Seat      bool   `json:"seat"`
+	Approved  bool   `json:"approved"`
+	Uploaded  bool   `json:"uploaded"`
+	Opened    bool   `json:"opened"`
+	BytesSent uint64 `json:"bytes_sent"`
+}
+
+type jobInfo struct {
+	Job         string          `json:"job"`
+	Name        string          `json:"name"`
+	Status      string          `json:"status"`
+	Reason      string          `json:"reason,omitempty"`
+	Round       uint64          `json:"round"`
+	Step        uint32          `json:"step"`
+	Kind        string          `json:"kind,omitempty"`
+	Phase       string          `json:"phase,omitempty"`
+	State       string          `json:"state"`
+	Submitted   string          `json:"submitted"`
+	SubmittedBy string          `json:"submitted_by"`
+	Ended       string          `json:"ended,omitempty"`
+	Converged   bool            `json:"converged"`
+	Objective   float64         `json:"objective,omitempty"`
+	Metrics     json.RawMessage `json:"metrics,omitempty"`
+	Members     []progress      `json:"members,omitempty"`
+	Resolved    json.RawMessage `json:"resolved,omitempty"`
+}
+
+func raw(text string) json.RawMessage {
+	if text == "" {
+		return nil
+	}
+	return json.RawMessage(text)
+}
+
+func info(j *pb.JobInfo) jobInfo {
+	out := jobInfo{Job: hex.EncodeToString(j.GetJob()), Name: j.GetName(), Status: j.GetStatus(), Reason: j.GetReason(), Round: j.GetRound(), Step: j.GetStep(),
+		Kind: j.GetKind(), Phase: j.GetPhase(), State: hex.EncodeToString(j.GetState()), Submitted: stamp(j.GetSubmittedMs()), SubmittedBy: j.GetSubmittedBy(),
+		Ended: stamp(j.GetEndedMs()), Converged: j.GetConverged(), Objective: j.GetObjective(), Metrics: raw(j.GetMetricsJson()), Resolved: raw(string(j.GetResolvedJson()))}
+	for _, m := range j.GetMembers() {
+		out.Members = append(out.Members, progress{m.GetName(), m.GetData(), m.GetSeat(), m.GetApproved(), m.GetUploaded(), m.GetOpened(), m.GetBytesSent()})
+	}
+	return out
+}
+
+// allJobs reads every page.
+func allJobs(ctx context.Context, o pb.OperatorClient) (out []*pb.JobInfo, err error) {
+	for page := ""; ; {
+		reply, err := o.ListJobs(ctx, &pb.ListRequest{PageToken: page})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, reply.GetJobs()...)
+		if page = reply.GetNextPageToken(); page == "" {
+			return out, nil
+		}
+	}
+}
+
+func (a *app) listJobs(ctx context.Context) error {
+	return a.call(ctx, func(ctx context.Context, o pb.OperatorClient) error {
+		jobs, err := allJobs(ctx, o)
+		if err != nil {
+			return err
+		}
+		list, rows := []jobInfo{}, [][]string{}
+		for _, j := range jobs {
+			list = append(list, info(j))
+			rows = append(rows, []string{short(j.GetJob()), j.GetName(), j.GetStatus(), fmt.Sprint(j.GetRound()), when(j.GetSubmittedMs()), j.GetSubmittedBy()})
+		}
+		return a.print(map[string]any{"jobs": list}, func(w io.Writer) { table(w, "JOB | NAME | STATUS | ROUND | SUBMITTED | BY", rows) })
+	})
+}
+
+func (a *app) showJob(j *pb.JobInfo, err error) error {
+	if err != nil {
+		return err
+	}
+	return a.print(info(j), func(w io.Writer) {
+		rows := [][]string{{"job", hex.EncodeToString(j.GetJob())}, {"name", j.GetName()}, {"status", j.GetStatus()}}
+		add := func(name, value string) {
+			if value != "" && value != "-" {
+				rows = append(rows, []string{name, value})
+			}
+		}
+		add("reason", j.GetReason())
+		at := fmt.Sprintf("%d, after %d opened", j.GetRound(), j.GetStep())
+		if j.GetKind() != "" {
+			at += fmt.Sprintf("; %s, %s", j.GetKind(), j.GetPhase())
+		}
+		add("round", at)
+		add("state", hex.EncodeToString(j.GetState()))
+		add("submitted", when(j.GetSubmittedMs())+" by "+j.GetSubmittedBy())
+		add("ended", when(j.GetEndedMs()))
+		if j.GetObjective() != 0 {
+			add("objective", fmt.Sprintf("%.6f nats", j.GetObjective()))
+		}
+		table(w, "", rows)
+		members := [][]string{}
+		for _, m := range j.GetMembers() {
+			role := []string{}
+			if m.GetData() {
+				role = append(role, "data")
+			}
+			if m.GetSeat() {
+				role = append(role, "seat")
+			}
+			members = append(members, []string{m.GetName(), strings.Join(role, "+"), yes(m.GetApproved()), yes(m.GetUploaded()), yes(m.GetOpened()), size(m.GetBytesSent())})
+		}
+		fmt.Fprintln(w)
+		table(w, "MEMBER | PART | APPROVED | UPLOADED | OPENED | SENT", members)
+	})
+}
+
+// clock shows an event's time of day in the local zone.
+func clock(ms int64) string { return time.UnixMilli(ms).Format("15:04:05.000") }

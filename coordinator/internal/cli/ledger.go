@@ -1,0 +1,190 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"tributary/protocol/ledger"
+	"tributary/protocol/pb"
+	"tributary/protocol/wire"
+)
+
+func (a *app) ledgerCommand() *cobra.Command {
+	show := &cobra.Command{Use: "show", Short: "Fetch the ledger, verify it, and show its entries", Args: takes(), RunE: func(cmd *cobra.Command, _ []string) error {
+		return a.showLedger(cmd.Context())
+	}}
+	export := &cobra.Command{Use: "export FILE", Short: "Fetch the ledger, verify it, and write it to a file", Args: takes("FILE"), RunE: func(cmd *cobra.Command, args []string) error {
+		_, data, err := a.fetchLedger(cmd.Context())
+		if err != nil {
+			return err
+		}
+		if err := replaceFile(args[0], data); err != nil {
+			return invalid("", "write ledger: %v", err)
+		}
+		return a.print(map[string]any{"file": args[0], "bytes": len(data)}, func(w io.Writer) {
+			fmt.Fprintf(w, "Wrote %s, %d bytes; `tributary-audit show %s` reads it anywhere.\n", args[0], len(data), args[0])
+		})
+	}}
+	return commands("ledger", "The ledger: show, export", show, export)
+}
+
+// fetchLedger reads the whole ledger and checks it against its signed checkpoint.
+func (a *app) fetchLedger(ctx context.Context) (x *ledger.Export, data []byte, err error) {
+	err = a.connected(ctx, func(l *login, o pb.OperatorClient) error {
+		stream, err := o.ExportLedger(ctx, &pb.ExportLedgerRequest{})
+		if err != nil {
+			return err
+		}
+		var b bytes.Buffer
+		for {
+			chunk, err := stream.Recv()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return err
+			}
+			b.Write(chunk.GetData())
+		}
+		data = b.Bytes()
+		if x, err = ledger.ReadExport(bytes.NewReader(data)); err != nil {
+			return err
+		}
+		return x.Verify(x.Origin, l.coordinator[:])
+	})
+	return x, data, err
+}
+
+// entryText is a ledger entry in words.
+type entryText struct {
+	Index  int64  `json:"index"`
+	At     string `json:"at"`
+	Kind   string `json:"kind"`
+	By     string `json:"by,omitempty"` // signer's name
+	Job    string `json:"job,omitempty"`
+	Round  uint64 `json:"round,omitempty"`
+	Detail string `json:"detail,omitempty"`
+}
+
+func (a *app) showLedger(ctx context.Context) error {
+	x, _, err := a.fetchLedger(ctx)
+	if err != nil {
+		return err
+	}
+	names := nameBook{}
+	entries, rows := []entryText{}, [][]string{}
+	for i, e := range x.Entries {
+		t := names.read(e)
+		t.Index, t.At, t.Kind = int64(i), stamp(int64(e.AtMs)), e.Kind.String()
+		entries = append(entries, t)
+		job := t.Job
+		if len(job) > 12 {
+			job = job[:12]
+		}
+		round := "-"
+		if t.Round > 0 {
+			round = fmt.Sprint(t.Round)
+		}
+		rows = append(rows, []string{fmt.Sprint(i), when(int64(e.AtMs)), t.Kind, orDash(t.By), orDash(job), round, t.Detail})
+	}
+	return a.print(map[string]any{"origin": x.Origin, "size": x.Head.Size, "root": hex.EncodeToString(x.Head.Root[:]), "entries": entries}, func(w io.Writer) {
+		table(w, "N | TIME | KIND | BY | JOB | ROUND | WHAT", rows)
+		fmt.Fprintf(w, "\n%d entries of %s, root %s; signature and root verified\n", x.Head.Size, x.Origin, hex.EncodeToString(x.Head.Root[:8]))
+	})
+}
+
+// nameBook learns members' names from the entries that name them.
+type nameBook map[wire.Member]string
+
+func (b nameBook) of(m wire.Member) string {
+	if name, ok := b[m]; ok {
+		return name
+	}
+	return m.Short()
+}
+
+// read says an entry in words. What doesn't parse is said so: the ledger is shown as it is.
+func (b nameBook) read(e ledger.Entry) (t entryText) {
+	env, err := wire.ParseEnvelope(e.Object)
+	if err != nil {
+		t.Detail = "not a signed object"
+		return t
+	}
+	open := func(o wire.Object) bool {
+		if err := env.Open(o); err != nil {
+			t.Detail = "unreadable: " + err.Error()
+			return false
+		}
+		return true
+	}
+	job := func(d wire.Digest) { t.Job = hex.EncodeToString(d[:]) }
+	switch e.Kind {
+	case ledger.Charter:
+		var o wire.Charter
+		if open(&o) {
+			b[o.Coordinator] = "coordinator"
+			for i := range o.Members {
+				b[o.Members[i].Card.Key] = o.Members[i].Card.Name
+			}
+			d := o.Digest()
+			t.Detail = fmt.Sprintf("version %d, %d members, f = %d, digest %x", o.Version, len(o.Members), o.F, d[:6])
+		}
+	case ledger.Enrolment:
+		var o wire.Enrolment
+		if open(&o) {
+			b[o.Card.Key], b[env.Signer] = o.Card.Name, "coordinator"
+			t.Detail = fmt.Sprintf("%s of %s, role %s, key %s", o.Card.Name, o.Card.Organisation, o.Role, o.Card.Key.Short())
+		}
+	case ledger.Revocation:
+		var o wire.Revocation
+		if open(&o) {
+			t.Detail = with(b.of(o.Member), o.Reason)
+		}
+	case ledger.Job:
+		var o wire.Manifest
+		if open(&o) {
+			job(o.Digest())
+			t.Detail = fmt.Sprintf("cohort of %d, committee %d of %d", len(o.Cohort), o.T, len(o.Committee))
+		}
+	case ledger.Approval:
+		var o wire.Approval
+		if open(&o) {
+			job(o.Job)
+		}
+	case ledger.Release:
+		var o wire.Release
+		if open(&o) {
+			job(o.Job)
+			t.Round, t.Detail = o.Round, fmt.Sprintf("%s, step %d, state %x", o.Kind, o.Step, o.NextState[:6])
+			for _, s := range o.Suspects {
+				t.Detail += fmt.Sprintf("; the reply of seat %d (%s) was corrected", s.Index, b.of(s.Member))
+			}
+		}
+	case ledger.Refusal:
+		var o wire.Refusal
+		if open(&o) {
+			job(o.Job)
+			t.Detail = fmt.Sprintf("in %s: %s. %s", o.Phase, o.Rule, o.Hint)
+		}
+	case ledger.Abort:
+		var o wire.Abort
+		if open(&o) {
+			job(o.Job)
+			t.Round, t.Detail = o.Round, fmt.Sprintf("in %s: %s: %s", o.Phase, o.Code, o.Reason)
+		}
+	case ledger.Finish:
+		var o wire.Finish
+		if open(&o) {
+			job(o.Job)
+			t.Detail = with([]string{"", "completed", "aborted", "cancelled", "expired"}[o.Outcome], o.Reason)
+		}
+	}
+	t.By = b.of(env.Signer)
+	return t
+}

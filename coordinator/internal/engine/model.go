@@ -1,0 +1,88 @@
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"tributary/models/metrics"
+	"tributary/models/optim"
+	"tributary/protocol/round"
+)
+
+// model is a program as the round sees it. It keeps the last step's report, which people are shown; it is used under its job's lock.
+type model struct {
+	*optim.Program
+	report *optim.Report // of the last Step; nil once told
+}
+
+var _ round.Model = (*model)(nil)
+
+func newModel(document []byte) (*model, error) {
+	p, err := optim.ParseProgram(document)
+	if err != nil {
+		return nil, err
+	}
+	return &model{Program: p}, nil
+}
+
+// Step implements round.Model.
+func (m *model) Step(state []byte, sum [][]float64) ([]byte, error) {
+	s, err := m.DecodeState(state)
+	if err != nil {
+		return nil, err
+	}
+	next, report, err := m.Apply(s, sum)
+	if err != nil {
+		return nil, err
+	}
+	m.report = &report
+	return next.Encode(), nil
+}
+
+// Metrics is what people are told of an opened sum, as JSON: sums over the consortium, nothing of one participant.
+type Metrics struct {
+	Rows        int64    `json:"rows"`
+	Objective   float64  `json:"objective,omitempty"`
+	TrainLoss   float64  `json:"train_log_loss,omitempty"`
+	Decrement   float64  `json:"decrement,omitempty"`
+	Damped      bool     `json:"damped,omitempty"`
+	Converged   bool     `json:"converged"`
+	TrainRounds int      `json:"train_rounds"`
+	MaxRounds   int      `json:"max_rounds"`
+	Frozen      int      `json:"frozen,omitempty"`
+	HeldOut     int64    `json:"held_out_rows,omitempty"`
+	Positives   int64    `json:"held_out_positives,omitempty"`
+	AUC         *float64 `json:"auc,omitempty"`
+	LogLoss     *float64 `json:"log_loss,omitempty"`
+	Accuracy    *float64 `json:"accuracy,omitempty"`
+	Note        string   `json:"note,omitempty"`
+}
+
+func (m *model) metrics(r *optim.Report, state []byte) (Metrics, error) {
+	s, err := m.DecodeState(state)
+	if err != nil {
+		return Metrics{}, fmt.Errorf("read state for its metrics: %w", err)
+	}
+	out := Metrics{Rows: r.Rows, Objective: r.Objective, TrainLoss: r.LossPerRow, Decrement: r.Decrement, Damped: r.Damped,
+		Converged: s.Converged(), TrainRounds: s.TrainRounds(), MaxRounds: m.Model.MaxRounds, Frozen: r.Frozen, Note: r.Note}
+	if q := r.Metrics; q != nil {
+		out.HeldOut, out.Positives = q.HeldOut, q.Positives
+		out.AUC, out.LogLoss, out.Accuracy = known(q.AUC), known(q.LogLoss), known(q.Accuracy)
+	}
+	return out, nil
+}
+
+func (m Metrics) json() string {
+	b, err := json.Marshal(m)
+	if err != nil { // NaN can't be: the step refuses what isn't finite
+		return ""
+	}
+	return string(b)
+}
+
+func known(v metrics.Value) *float64 {
+	if !v.Known {
+		return nil
+	}
+	return &v.V
+}

@@ -1,0 +1,144 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"tributary/coordinator/internal/store"
+	"tributary/protocol/jobspec"
+	"tributary/protocol/round"
+	"tributary/protocol/wire"
+)
+
+// restore loads the jobs that aren't over, and makes room in the spool where a crash left something.
+func (e *Engine) restore(ctx context.Context) error {
+	var open, ended []*store.Job
+	err := e.Store.View(ctx, func(t *store.Tx) (err error) {
+		if open, err = t.OpenJobs(); err != nil {
+			return err
+		}
+		ended, err = t.EndedJobs()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, row := range open {
+		j, err := e.load(ctx, row)
+		if err != nil {
+			return fmt.Errorf("job %x: %w", row.ID[:6], err)
+		}
+		e.add(j)
+		e.tidy(j)
+	}
+	for _, row := range ended {
+		if err := e.restoreEnded(row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// load makes the job of a stored row.
+func (e *Engine) load(ctx context.Context, row *store.Job) (*job, error) {
+	resolved, err := jobspec.ParseResolved(row.Resolved)
+	if err != nil {
+		return nil, err
+	}
+	m, err := newModel(resolved.Program())
+	if err != nil {
+		return nil, err
+	}
+	env, err := wire.ParseEnvelope(row.Manifest)
+	if err != nil {
+		return nil, err
+	}
+	var under store.Charter
+	if err := e.Store.View(ctx, func(t *store.Tx) error {
+		under, err = t.CharterBy(row.Charter)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	p, err := round.OpenManifest(under.Charter, m, &env)
+	if err != nil {
+		return nil, err
+	}
+	j := &job{proposal: p, envelope: env, row: *row, model: m}
+	return j, e.reload(ctx, j)
+}
+
+// reload rebuilds the job's machine from the store. The job is locked, or not shown to anyone yet.
+func (e *Engine) reload(ctx context.Context, j *job) error {
+	var s round.Snapshot
+	var row *store.Job
+	var members []store.Member
+	err := e.Store.View(ctx, func(t *store.Tx) (err error) {
+		if row, err = t.Job(j.row.ID); err != nil {
+			return err
+		}
+		if members, err = t.Members(); err != nil {
+			return err
+		}
+		s, err = snapshot(t, row)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	machine, err := round.RestoreCoordinator(e.Key, j.proposal, s)
+	if err != nil {
+		return err
+	}
+	j.row, j.machine, j.kick = *row, machine, true
+	for i := range members {
+		key := members[i].Card.Key
+		if members[i].RevokedMs == 0 || !j.proposal.NeedsApproval(key) || row.EndedMs != 0 {
+			continue
+		}
+		if _, err := e.feed(ctx, j, round.Revoked{Member: key}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// snapshot reads what a machine goes on from.
+func snapshot(t *store.Tx, row *store.Job) (round.Snapshot, error) {
+	s := round.Snapshot{Status: round.Status(row.Status), Reason: row.Reason, Step: row.Step, PrevRelease: row.PrevRelease,
+		PrevContext: row.PrevContext, Round: row.Round, Failures: row.Failures}
+	var err error
+	if s.State, err = t.State(row.ID, row.State); err != nil {
+		return s, err
+	}
+	if s.Approvals, err = t.Envelopes(row.ID, 0); err != nil {
+		return s, err
+	}
+	if row.Round == 0 {
+		return s, nil
+	}
+	envelopes, err := t.Envelopes(row.ID, row.Round)
+	if err != nil {
+		return s, err
+	}
+	for i := range envelopes {
+		if k := envelopes[i].Kind; k == wire.TypeRelease || k == wire.TypeAbort {
+			return s, nil // between rounds
+		}
+	}
+	for i := range envelopes {
+		switch envelopes[i].Kind {
+		case wire.TypePlan:
+			s.Plan = &envelopes[i]
+		case wire.TypeUpload:
+			s.Uploads = append(s.Uploads, envelopes[i])
+		case wire.TypeComplaint:
+			s.Complaints = append(s.Complaints, envelopes[i])
+		case wire.TypeRoster:
+			s.Roster = &envelopes[i]
+		case wire.TypeShareSum:
+			s.ShareSums = append(s.ShareSums, envelopes[i])
+		}
+	}
+	return s, nil
+}

@@ -1,0 +1,174 @@
+package server
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+
+	"tributary/coordinator/internal/engine"
+	"tributary/coordinator/internal/store"
+	"tributary/protocol/pb"
+	"tributary/protocol/round"
+	"tributary/protocol/wire"
+)
+
+func request(ctx context.Context, r *pb.JobRequest) engine.Request {
+	return engine.Request{Spec: r.GetSpecYaml(), Contract: r.GetContractYaml(), Token: r.GetSubmitToken(), By: caller(ctx).Name}
+}
+
+func problems(found []engine.Problem) (out []*pb.Problem) {
+	for _, p := range found {
+		out = append(out, &pb.Problem{File: p.File, Path: p.Path, Line: uint32(p.Line), Column: uint32(p.Column), Message: p.Message, Hint: p.Hint})
+	}
+	return out
+}
+
+// ValidateJob implements pb.OperatorServer.
+func (o *operator) ValidateJob(ctx context.Context, r *pb.JobRequest) (*pb.ValidateReply, error) {
+	resolved, found, err := o.s.engine.Validate(ctx, request(ctx, r))
+	if err != nil || len(found) > 0 {
+		return &pb.ValidateReply{Problems: problems(found)}, err
+	}
+	digest := resolved.Digest()
+	return &pb.ValidateReply{ResolvedJson: resolved.Canonical(), Digest: digest[:]}, nil
+}
+
+// SubmitJob implements pb.OperatorServer.
+func (o *operator) SubmitJob(ctx context.Context, r *pb.JobRequest) (*pb.SubmitReply, error) {
+	id, existing, found, err := o.s.engine.Submit(ctx, request(ctx, r))
+	if err != nil || len(found) > 0 {
+		return &pb.SubmitReply{Problems: problems(found)}, err
+	}
+	return &pb.SubmitReply{Job: id[:], Existing: existing}, nil
+}
+
+func row(j *store.Job) *pb.JobInfo {
+	return &pb.JobInfo{Job: j.ID[:], Name: j.Name, Status: j.Status, Reason: j.Reason, Round: j.Round, Step: j.Step, State: j.State[:],
+		SubmittedMs: j.SubmittedMs, EndedMs: j.EndedMs, SubmittedBy: j.SubmittedBy, Converged: j.Converged, Objective: j.Objective, MetricsJson: j.Metrics}
+}
+
+func (o *operator) info(ctx context.Context, id wire.Digest) (*pb.JobInfo, error) {
+	i, err := o.s.engine.Info(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	out := row(&i.Job)
+	out.Kind, out.Phase, out.ResolvedJson = i.Kind, i.Phase, i.Resolved
+	for _, m := range i.Members {
+		out.Members = append(out.Members, &pb.MemberProgress{Name: m.Name, Approved: m.Approved, Uploaded: m.Uploaded, Opened: m.Opened, BytesSent: m.BytesSent, Seat: m.Seat, Data: m.Data})
+	}
+	return out, nil
+}
+
+// GetJob implements pb.OperatorServer.
+func (o *operator) GetJob(ctx context.Context, r *pb.GetJobRequest) (*pb.JobInfo, error) {
+	id, err := o.s.engine.FindJob(ctx, r.GetJob())
+	if err != nil {
+		return nil, err
+	}
+	return o.info(ctx, id)
+}
+
+// ListJobs implements pb.OperatorServer.
+func (o *operator) ListJobs(ctx context.Context, r *pb.ListRequest) (*pb.ListJobsReply, error) {
+	rows, next, err := o.s.engine.Rows(ctx, r.GetPageToken(), int(r.GetPageSize()))
+	if err != nil {
+		return nil, err
+	}
+	reply := &pb.ListJobsReply{NextPageToken: next}
+	for _, j := range rows {
+		reply.Jobs = append(reply.Jobs, row(j))
+	}
+	return reply, nil
+}
+
+// CancelJob implements pb.OperatorServer.
+func (o *operator) CancelJob(ctx context.Context, r *pb.CancelJobRequest) (*pb.JobInfo, error) {
+	if len(r.GetReason()) > wire.MaxTextBytes/2 {
+		return nil, refuse(engine.Invalid, "reason", "reason", "", "the reason is too long")
+	}
+	id, err := o.s.engine.FindJob(ctx, r.GetJob())
+	if err != nil {
+		return nil, err
+	}
+	reason := "cancelled by " + caller(ctx).Name
+	if r.GetReason() != "" {
+		reason += ": " + r.GetReason()
+	}
+	if err := o.s.engine.Cancel(ctx, id, reason); err != nil {
+		return nil, err
+	}
+	return o.info(ctx, id)
+}
+
+// WatchJob implements pb.OperatorServer: all events after a number, then each as it happens, until the job is over.
+func (o *operator) WatchJob(r *pb.WatchRequest, stream grpc.ServerStreamingServer[pb.Event]) error {
+	ctx := stream.Context()
+	id, err := o.s.engine.FindJob(ctx, r.GetJob())
+	if err != nil {
+		return err
+	}
+	most, err := o.s.engine.MaxTrainRounds(ctx, id)
+	if err != nil {
+		return err
+	}
+	for after := r.GetAfterEvent(); ; {
+		changed := o.s.engine.Changed()
+		events, over, err := o.s.engine.Events(ctx, id, after)
+		if err != nil {
+			return err
+		}
+		for _, e := range events {
+			after = e.N
+			if err := stream.Send(&pb.Event{N: e.N, AtMs: e.AtMs, Round: e.Round, Step: e.Step, Kind: e.Kind, Phase: e.Phase, Member: e.Member, Loss: e.Loss,
+				Bytes: e.Bytes, Message: e.Message, Status: e.Status, MaxRounds: uint32(most), MetricsJson: e.Metrics}); err != nil {
+				return err
+			}
+		}
+		if over {
+			return nil
+		}
+		if len(events) > 0 {
+			continue
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-o.s.engine.Stopping():
+			return refuse(engine.Busy, "stopping", "", "Watch again when it is back.", "the coordinator is stopping")
+		}
+	}
+}
+
+// ListModels implements pb.OperatorServer: the models of completed jobs.
+func (o *operator) ListModels(ctx context.Context, r *pb.ListRequest) (*pb.ListModelsReply, error) {
+	rows, next, err := o.s.engine.Rows(ctx, r.GetPageToken(), int(r.GetPageSize()))
+	if err != nil {
+		return nil, err
+	}
+	reply := &pb.ListModelsReply{NextPageToken: next}
+	for _, j := range rows {
+		if j.Status != string(round.Completed) {
+			continue
+		}
+		reply.Models = append(reply.Models, &pb.ModelInfo{Job: j.ID[:], Name: j.Name, State: j.State[:], Converged: j.Converged, Objective: j.Objective, MetricsJson: j.Metrics, AtMs: j.EndedMs})
+	}
+	return reply, nil
+}
+
+// ExportModel implements pb.OperatorServer.
+func (o *operator) ExportModel(ctx context.Context, r *pb.ExportRequest) (*pb.ExportReply, error) {
+	if f := r.GetFormat(); f != "" && f != "json" {
+		return nil, refuse(engine.Invalid, "format", "format", "Use json.", "models aren't exported as "+f)
+	}
+	id, err := o.s.engine.FindJob(ctx, r.GetJob())
+	if err != nil {
+		return nil, err
+	}
+	data, err := o.s.engine.Export(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return &pb.ExportReply{Data: data, Format: "json"}, nil
+}

@@ -1,0 +1,192 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tributary/models/dataset"
+	"tributary/participant/internal/client"
+	"tributary/participant/internal/config"
+	"tributary/participant/internal/engine"
+	"tributary/participant/internal/source"
+	"tributary/participant/internal/store"
+	"tributary/protocol/jobspec"
+)
+
+type columnView struct {
+	Name    string `json:"name"`
+	Missing int    `json:"missing"`
+	Other   int    `json:"other"`     // category values that the contract doesn't list
+	AtBound int    `json:"at_bounds"` // numbers at the contract's bounds, clipped ones among them
+}
+
+type dataView struct {
+	ID       string       `json:"id"`
+	Contract string       `json:"contract"`
+	Rows     int          `json:"rows"`
+	Columns  []columnView `json:"columns"`
+	Error    *failure     `json:"error,omitempty"`
+}
+
+type checkView struct {
+	Data        []dataView    `json:"data"`
+	Policy      config.Policy `json:"policy"`
+	Coordinator string        `json:"coordinator"` // "reached", or what is wrong
+	Certificate time.Time     `json:"certificate_ends"`
+	Charter     string        `json:"charter"`
+}
+
+func (a *app) check() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check",
+		Short: "Check the data against their contracts, the policy, and the way to the coordinator; shows counts here only",
+		Args:  exactly(),
+		RunE:  func(c *cobra.Command, _ []string) error { return a.checkAll(c.Context()) },
+	}
+}
+
+// checkAll goes on after a failure and returns the first one.
+func (a *app) checkAll(ctx context.Context) error {
+	c, s, err := a.open()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	v := checkView{Data: []dataView{}, Policy: c.Policy}
+	var first error
+	failed := func(err error) *failure {
+		if first == nil {
+			first = err
+		}
+		return explain(err)
+	}
+	var b strings.Builder
+	for i := range c.Data {
+		d, err := checkData(ctx, s, &c.Data[i])
+		if err != nil {
+			d.Error = failed(err)
+			fmt.Fprintf(&b, "Data %s (%s): wrong\n%s", d.ID, d.Contract, indent(d.Error.Message))
+			if d.Error.Hint != "" {
+				b.WriteString(indent("hint: " + d.Error.Hint))
+			}
+		} else {
+			b.WriteString(d.String())
+		}
+		v.Data = append(v.Data, d)
+	}
+	if len(c.Data) == 0 {
+		b.WriteString("Data: none bound; this node can only hold a committee seat\n")
+	}
+	s.Close()
+	fmt.Fprintf(&b, "Policy: contracts %v, privacy %v, modes %v, cohorts of %d or more, approval %s\n", c.Policy.Contracts, c.Policy.Privacy, c.Policy.Modes, c.Policy.MinCohort,
+		map[bool]string{true: "automatic", false: "by the operator"}[c.Policy.Automatic])
+	if err := a.checkConnection(ctx, &v); err != nil {
+		f := failed(err)
+		v.Coordinator = f.Message
+		fmt.Fprintf(&b, "Coordinator: %s\n  hint: %s\n", f.Message, f.Hint)
+	} else {
+		fmt.Fprintf(&b, "Coordinator: reached; certificate until %s, renewed by `run` in its last third\nCharter: %s\n", v.Certificate.Format(time.RFC3339), v.Charter)
+	}
+	if first != nil && a.output == "json" {
+		return first
+	}
+	if err := a.print(v, b.String()); err != nil {
+		return err
+	}
+	if first != nil {
+		f := explain(first)
+		return &failure{Exit: f.Exit, Code: f.Code, Field: f.Field, Message: "something is wrong, see above"}
+	}
+	return nil
+}
+
+func checkData(ctx context.Context, s *store.Store, b *config.Binding) (dataView, error) {
+	d := dataView{ID: b.ID, Contract: b.Contract, Columns: []columnView{}}
+	contract, err := engine.LoadContract(b.ContractFile)
+	if err != nil {
+		return d, err
+	}
+	secret, err := s.Secret(b.ID)
+	if err != nil {
+		return d, err
+	}
+	rows, err := source.Read(ctx, b.Binding, contract, source.Options{Secret: secret})
+	if err != nil {
+		return d, err
+	}
+	table, err := rows.Table(jobspec.Holdout{})
+	if err != nil {
+		return d, err
+	}
+	d.Rows = table.Rows
+	for i := range table.Columns {
+		d.Columns = append(d.Columns, count(&table.Columns[i], contract))
+	}
+	return d, nil
+}
+
+func count(c *dataset.Column, contract *jobspec.Contract) columnView {
+	v := columnView{Name: c.Name}
+	spec, _ := contract.Column(c.Name)
+	for _, x := range c.Numbers {
+		switch {
+		case math.IsNaN(x):
+			v.Missing++
+		case x == spec.Min || x == spec.Max:
+			v.AtBound++
+		}
+	}
+	for _, code := range c.Codes {
+		switch {
+		case code == dataset.Missing:
+			v.Missing++
+		case int(code) == len(c.Values):
+			v.Other++
+		}
+	}
+	return v
+}
+
+func (d dataView) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Data %s (%s): %d rows fit the contract\n", d.ID, d.Contract, d.Rows)
+	for _, c := range d.Columns {
+		fmt.Fprintf(&b, "  %-24s missing %d, other %d, at the contract's bounds %d\n", c.Name, c.Missing, c.Other, c.AtBound)
+	}
+	return b.String()
+}
+
+func (a *app) checkConnection(ctx context.Context, v *checkView) error {
+	n, err := a.enrolled()
+	if err != nil {
+		return err
+	}
+	defer n.close()
+	v.Certificate = n.credentials.NotAfter().UTC()
+	t, _, err := newest(ctx, n)
+	if err != nil {
+		return err
+	}
+	v.Coordinator = "reached"
+	accepted, err := n.store.Charter()
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		v.Charter = "none accepted; run `tributary-participant charter show`"
+	case err != nil:
+		return err
+	case accepted.Digest() == t.Digest():
+		v.Charter = fmt.Sprintf("version %d accepted, the newest", t.Version)
+	default:
+		v.Charter = fmt.Sprintf("version %d accepted, the coordinator offers version %d; run `tributary-participant charter show`", accepted.Version, t.Version)
+	}
+	if v.Certificate.Before(time.Now()) {
+		return client.ErrNotEnrolled
+	}
+	return nil
+}

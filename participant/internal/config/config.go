@@ -1,0 +1,95 @@
+// Package config reads the participant's YAML file. Nothing of it ever leaves the machine.
+//
+// Reading is strict: unknown keys, repeated keys and values of another type are problems, and all of them are told at once with
+// line, column and remedy. Paths are relative to the file's own folder.
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"tributary/participant/internal/source"
+	"tributary/protocol/jobspec"
+)
+
+// Config is the file, checked, with its defaults filled in and its paths made absolute.
+type Config struct {
+	Path        string // of the file
+	Name        string // of this participant, as in its invitation
+	Coordinator string // host:port; empty: the invitation's
+	DataDir     string // keys and state; kept 0700
+	Policy      Policy
+	Data        []Binding // empty at a committee seat without data
+}
+
+// Policy is what the operator lets the node take part in. A job outside it is refused; inside it, Automatic says whether the
+// node approves by itself.
+type Policy struct {
+	Contracts     []string // "name@revision"; a job under another contract is refused
+	Privacy       []string // default [exact]
+	Modes         []string // default [sealed]
+	MinCohort     int      // organisations; default 3
+	MinCountFloor int64    // rows; a job may fold rare categories at this count or above; default 0, no floor
+	Automatic     bool     // default: every job waits for `approve`
+}
+
+// Binding says where one contract's rows come from.
+type Binding struct {
+	source.Binding
+	ContractFile string // this participant's own copy
+}
+
+// Problems is the error of a file that breaks the format.
+type Problems struct {
+	Path string
+	List []jobspec.Problem
+}
+
+func (p *Problems) Error() string {
+	text := fmt.Sprintf("read config %s: %d problems", p.Path, len(p.List))
+	if len(p.List) == 1 {
+		text = fmt.Sprintf("read config %s: 1 problem", p.Path)
+	}
+	for _, problem := range p.List {
+		text += "\n" + problem.String()
+	}
+	return text
+}
+
+const maxFileBytes = 1 << 20
+
+// Load reads the file at path. The error is *Problems, or the file couldn't be read.
+func Load(path string) (*Config, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("read config: %w", err)
+	}
+	info, err := os.Stat(absolute)
+	if err != nil {
+		return nil, fmt.Errorf("read config: %w", err)
+	}
+	if info.Size() > maxFileBytes {
+		return nil, fmt.Errorf("read config: %s has %d bytes, at most %d", absolute, info.Size(), maxFileBytes)
+	}
+	data, err := os.ReadFile(absolute)
+	if err != nil {
+		return nil, fmt.Errorf("read config: %w", err)
+	}
+	c, problems := Parse(data, filepath.Dir(absolute))
+	if len(problems) > 0 {
+		return nil, &Problems{Path: absolute, List: problems}
+	}
+	c.Path = absolute
+	return c, nil
+}
+
+// Binding finds the data bound to a contract.
+func (c *Config) Binding(contract string) (*Binding, bool) {
+	for i := range c.Data {
+		if c.Data[i].Contract == contract {
+			return &c.Data[i], true
+		}
+	}
+	return nil, false
+}

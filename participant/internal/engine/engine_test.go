@@ -1,0 +1,42 @@
+package engine
+
+import (
+	"testing"
+
+	"tributary/participant/internal/store"
+	"tributary/protocol/pb"
+	"tributary/protocol/round"
+	"tributary/protocol/wire"
+)
+
+func TestWholeJobCompletesAndEveryMemberVerifiesIt(t *testing.T) {
+	w := newWorld(t, "alpen", "baltic", "coast", "delta")
+	w.startAll()
+	job := w.submit(specText)
+	w.ends(job, round.Completed)
+	for _, m := range w.members {
+		w.closed(m, job)
+		j := w.job(m, job)
+		if j.Status != store.Finished || round.StateDigest(j.Record.State) != round.StateDigest(w.fake.view(job).State) {
+			t.Errorf("%s: %s, %s", m.name, j.Status, j.Why)
+		}
+		w.with(m, func(s *store.Store) {
+			if n, err := s.SeatKeys().Count(); n != 0 || err != nil {
+				t.Errorf("%s still holds %d seat keys (%v)", m.name, n, err)
+			}
+			if _, err := s.Sealed(job); err == nil {
+				t.Errorf("%s still holds its payload", m.name)
+			}
+			sent, err := s.Outbox()
+			if err != nil || len(sent) < 1+2*3 {
+				t.Errorf("%s: outbox of %d (%v)", m.name, len(sent), err)
+			}
+		})
+	}
+	if w.fake.fetched[pb.FetchKind_FETCH_PAYLOAD] == 0 {
+		t.Error("nobody verified the states")
+	}
+	if n := w.fake.puts[wire.TypeRefusal]; n != 0 {
+		t.Errorf("%d refusals: %v", n, w.fake.refusals)
+	}
+}
