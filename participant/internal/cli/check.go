@@ -170,6 +170,10 @@ func (a *app) checkConnection(ctx context.Context, v *checkView) error {
 	defer n.close()
 	v.Certificate = n.credentials.NotAfter().UTC()
 	t, _, err := newest(ctx, n)
+	if errors.Is(err, client.ErrNotFound) {
+		v.Coordinator, v.Charter = "reached", "none yet; the coordinator's operator runs `tributary charter propose --f N` when all have enrolled"
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -5,13 +5,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
-
-	"os/signal"
 
 	"tributary/crypto/secagg"
 	"tributary/participant/internal/store"

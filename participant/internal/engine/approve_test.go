@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -160,4 +161,8 @@ func TestPolicysApprovalSurvivesACrash(t *testing.T) {
 	w.decide(m, job, store.DecideAutomatic, "") // as it is stored with the job, before anything follows from it
 	w.start(m)
 	w.ends(job, round.Completed)
+}
+
+func sorted(members []wire.Member) []wire.Member {
+	return slices.SortedFunc(slices.Values(members), wire.Member.Compare)
 }

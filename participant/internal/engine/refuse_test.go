@@ -6,8 +6,10 @@ import (
 	"testing"
 
 	"tributary/crypto/identity"
+	"tributary/participant/internal/config"
 	"tributary/participant/internal/store"
 	"tributary/protocol/jobspec"
+	"tributary/protocol/pb"
 	"tributary/protocol/round"
 	"tributary/protocol/wire"
 )
@@ -153,7 +155,7 @@ func TestPolicyRefusesWhatItDoesntAllow(t *testing.T) {
 	}
 	// Kinds and modes that this version doesn't run never get as far as a manifest that opens.
 	terms := &terms{resolved: &jobspec.Resolved{Contract: jobspec.ContractRef{Name: "c", Revision: 1}, Kind: "private", Mode: "sealed"}}
-	policy := newPolicy("c@1")
+	policy := config.Policy{Contracts: []string{"c@1"}, Privacy: []string{"exact"}, Modes: []string{"sealed"}, MinCohort: 3}
 	if err := checkPolicy(policy, terms); err == nil || !strings.Contains(err.Error(), "policy.privacy") {
 		t.Error(err)
 	}
@@ -181,17 +183,15 @@ func TestClosedJobWithoutTheOwnApprovalIsRefused(t *testing.T) {
 	w := newWorld(t, "alpen", "baltic", "coast", "delta")
 	w.startAll()
 	w.fake.mu.Lock()
-	w.fake.onTask = func(member wire.Member, task *pbTask) {
-		if task.Phase == phasePlan && member == w.members[0].key.Public() {
-			j := w.fake.job(task.Job)
-			for i, data := range j.approvals {
-				if e, _ := wire.ParseEnvelope(data); e.Signer == member {
-					again := j.approvals[i]
-					j.approvals[i] = j.approvals[(i+1)%4]
-					_ = again
-				}
-			}
+	w.fake.onTask = func(member wire.Member, task *pb.Task) {
+		if task.Phase != pb.Phase_PHASE_PLAN || member != w.members[0].key.Public() {
+			return
 		}
+		j := w.fake.job(task.Job)
+		j.approvals = slices.DeleteFunc(j.approvals, func(data []byte) bool {
+			e, _ := wire.ParseEnvelope(data)
+			return e.Signer == member
+		})
 	}
 	w.fake.mu.Unlock()
 	job := w.submit(specText)

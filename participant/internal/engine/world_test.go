@@ -64,7 +64,6 @@ type member struct {
 	key    *identity.Key
 	dir    string
 	config *config.Config
-	creds  *client.Credentials
 	cancel context.CancelFunc
 	done   chan error
 }
