@@ -72,7 +72,7 @@ func finish(t *testing.T, c *consortium.Consortium) {
 	logs, _ := filepath.Glob(filepath.Join(c.Dir, "*.log"))
 	for _, file := range logs {
 		data, _ := os.ReadFile(file)
-		t.Logf("%s:\n%s", filepath.Base(file), data[max(0, len(data)-4000):])
+		t.Logf("%s:\n%s", filepath.Base(file), data[max(0, len(data)-1500):])
 	}
 }
 

@@ -63,7 +63,11 @@ func (a *app) report(err error) int {
 		return f.exit
 	}
 	for _, p := range f.problems {
-		fmt.Fprintf(a.Err, "%s:%d:%d: %s\n", p.File, p.Line, p.Column, p.Message)
+		path := ""
+		if p.Path != "" {
+			path = p.Path + ": "
+		}
+		fmt.Fprintf(a.Err, "%s:%d:%d: %s%s\n", p.File, p.Line, p.Column, path, p.Message)
 		if p.Hint != "" {
 			fmt.Fprintf(a.Err, "hint: %s\n", p.Hint)
 		}

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
@@ -83,6 +85,11 @@ func (a *app) initCommand() *cobra.Command {
 func (a *app) init(ctx context.Context, dir string, c config) error {
 	if _, err := c.hosts(); err != nil {
 		return err
+	}
+	for flag, value := range map[string]string{"consortium": c.Consortium, "organisation": c.Organisation} {
+		if len(value) > 64 || strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			return invalid("Use at most 64 bytes of printable text.", "--%s %q", flag, value)
+		}
 	}
 	if err := makeDir(dir); err != nil {
 		return err

@@ -58,11 +58,18 @@ type Admission struct {
 func (e *Engine) Enrol(ctx context.Context, secret [16]byte, csr, card []byte) (out Admission, err error) {
 	now := e.Now()
 	digest := ca.SecretDigest(secret)
+	err = e.Store.View(ctx, func(t *store.Tx) error { // who has no token doesn't get to write
+		_, err := t.Token(digest)
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return out, fmt.Errorf("%w (hint: ask the coordinator's operator for a new one)", ca.ErrToken)
+	}
+	if err != nil {
+		return out, err
+	}
 	err = e.Store.Update(ctx, "commit/enrol", func(t *store.Tx) error {
 		record, err := t.Token(digest)
-		if errors.Is(err, store.ErrNotFound) {
-			return fmt.Errorf("%w (hint: ask the coordinator's operator for a new one)", ca.ErrToken)
-		}
 		if err != nil {
 			return err
 		}

@@ -60,7 +60,7 @@ func (e *Engine) feed(ctx context.Context, j *job, in round.CoordinatorInput) (i
 		now.Head = head
 	}
 	j.model.report = nil
-	effects, err := j.machine.Step(now, in)
+	effects, err := e.step(j, now, in)
 	if err != nil {
 		var refused *round.Refused
 		if !errors.As(err, &refused) {
@@ -77,6 +77,18 @@ func (e *Engine) feed(ctx context.Context, j *job, in round.CoordinatorInput) (i
 	}
 	e.afterwards(j, effects)
 	return len(effects), nil
+}
+
+// step gives the machine an input. What a member sends must not stop the coordinator for the others: a broken invariant in the
+// machine throws the machine away, like an error.
+func (e *Engine) step(j *job, now round.Now, in round.CoordinatorInput) (effects []round.CoordinatorEffect, err error) {
+	defer func() {
+		if broken := recover(); broken != nil {
+			err = fmt.Errorf("round machine: %v", broken)
+			e.Log.Error("round machine", zap.Any("panic", broken), zap.Stack("stack"))
+		}
+	}()
+	return j.machine.Step(now, in)
 }
 
 // ready restores the job's machine if it was thrown away. The job is locked.
@@ -245,11 +257,18 @@ func (e *Engine) payload(job, digest wire.Digest) ([]byte, error) {
 		upload, err = t.UploadOf(job, digest)
 		return err
 	})
-	if err != nil {
-		return nil, err
+	var data []byte
+	if err == nil {
+		data, err = e.Spool.Read(job, upload, 0)
 	}
-	return e.Spool.Read(job, upload, 0)
+	if err != nil { // the round quotes its reason in the ledger: it must not name paths
+		e.Log.Error("read payload", zap.Error(err))
+		return nil, errPayload
+	}
+	return data, nil
 }
+
+var errPayload = errors.New("the coordinator can't read a payload that it received")
 
 func (e *Engine) logJob(j *job, what string, err error) {
 	e.Log.Warn("job", zap.String("job", hex.EncodeToString(j.row.ID[:6])), zap.String("input", what), zap.Error(err))

@@ -145,6 +145,9 @@ func (e *Engine) Submit(ctx context.Context, r Request) (id wire.Digest, existin
 
 // propose makes the manifest, and checks it as every member will.
 func (e *Engine) propose(c *checked) (*job, error) {
+	if n := c.resolved.Committee.Of; n > wire.MaxSeats {
+		return nil, fail(Invalid, "committee", "Use a smaller committee; 7 of 10 stands f = 3.", "a committee of %d, at most %d", n, wire.MaxSeats)
+	}
 	m, err := newModel(c.resolved.Program())
 	if err != nil {
 		return nil, fail(Invalid, "program", "", "the job can't be run: %v", err)

@@ -116,9 +116,13 @@ func (e *Engine) jobTask(ctx context.Context, j *job, a Asked) (*Task, error) {
 	}
 	err := e.Store.View(ctx, func(t *store.Tx) (err error) {
 		from, to := a.LedgerSize, int64(plan.LedgerSize)
-		if size, err := t.Size(); err != nil || from > size {
-			return errors.Join(err, fail(Precondition, "ledger",
-				"Compare ledger heads with the other operators: a ledger that lost entries needs a new charter version.", "this node saw a ledger of %d entries, there are %d", from, size))
+		size, err := t.Size()
+		if err != nil {
+			return err
+		}
+		if from > size {
+			return fail(Precondition, "ledger", "Compare ledger heads with the other operators: a ledger that lost entries needs a new charter version.",
+				"this node saw a ledger of %d entries, there are %d", from, size)
 		}
 		// A node that saw a later head, with another job's plan, proves the other way round.
 		task.Proof, err = ledger.ProveConsistency(t, min(from, to), max(from, to))

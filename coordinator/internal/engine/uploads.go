@@ -9,6 +9,9 @@ import (
 	"tributary/protocol/wire"
 )
 
+// maxRefusal bounds a refusal's text, so that what is said of it fits the objects that quote it.
+const maxRefusal = 1024
+
 // locked runs f on an open job's machine.
 func (e *Engine) locked(id wire.Digest, f func(*job) error) error {
 	j, ok := e.openJob(id)
@@ -157,6 +160,9 @@ func (e *Engine) Put(ctx context.Context, env wire.Envelope) error {
 		if err := env.Open(&r); err != nil {
 			return err
 		}
+		if n := len(r.Phase) + len(r.Rule) + len(r.Hint); n > maxRefusal {
+			return fail(Invalid, "refusal", "", "a refusal of %d bytes, at most %d", n, maxRefusal)
+		}
 		in, id = round.RefusalCame{Envelope: env}, r.Job
 	case wire.TypeComplaint:
 		var o wire.Complaint
@@ -189,7 +195,7 @@ func (e *Engine) jobOf(ctx wire.Digest) wire.Digest {
 		found := e.ready(context.WithoutCancel(e.stop), j) == nil && j.machine.View().Context == ctx
 		j.mu.Unlock()
 		if found {
-			return j.row.ID
+			return j.proposal.Job
 		}
 	}
 	return wire.Digest{}

@@ -2,13 +2,17 @@ package server
 
 import (
 	"database/sql"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 
 	"tributary/protocol/pb"
+	"tributary/protocol/wire"
 )
 
 // sabotage runs SQL beside the coordinator.
@@ -82,5 +86,34 @@ func TestLastPayloadsAreKeptUntilAllHaveVerified(t *testing.T) {
 	}
 	if spooled() != 0 {
 		t.Error("the payloads are kept though all have verified")
+	}
+}
+
+func TestTextsThatNoObjectCanHoldAreRefused(t *testing.T) {
+	_, operator, nodes := consortium(t)
+	job := submit(t, operator, "token-one").GetJob()
+	long := wire.Sign(nodes[0].key, &wire.Refusal{Job: wire.Digest(job), Phase: "approve", Rule: "policy", Hint: strings.Repeat("x", wire.MaxTextBytes)})
+	_, err := nodes[0].client.Put(t.Context(), &pb.PutRequest{Object: long.Bytes()})
+	refused(t, err, codes.InvalidArgument, "refusal")
+	for _, reason := range []string{"a\x00b", strings.Repeat("x", 5000)} {
+		_, err = operator.CancelJob(t.Context(), &pb.CancelJobRequest{Job: fmt.Sprintf("%x", job), Reason: reason})
+		refused(t, err, codes.InvalidArgument, "reason")
+		_, err = operator.Revoke(t.Context(), &pb.RevokeRequest{Kind: "participant", Name: "shop-0", Reason: reason})
+		refused(t, err, codes.InvalidArgument, "reason")
+	}
+	if got := jobInfo(t, operator, job).GetStatus(); got != "proposed" {
+		t.Errorf("the job is %s", got)
+	}
+}
+
+func TestPayloadsThatNobodyFetchesGoAfterADay(t *testing.T) {
+	w, operator, nodes := consortium(t)
+	job := submit(t, operator, "token-one").GetJob()
+	runUntil(t, nodes, func() bool { return jobInfo(t, operator, job).GetStatus() == "completed" })
+	w.stop()
+	w.later = 25 * time.Hour
+	w.serve(w.address)
+	if entries, err := os.ReadDir(filepath.Join(w.dir, "spool")); err != nil || len(entries) != 0 {
+		t.Errorf("%d jobs left in the spool, %v", len(entries), err)
 	}
 }

@@ -84,8 +84,8 @@ func (o *operator) ListJobs(ctx context.Context, r *pb.ListRequest) (*pb.ListJob
 
 // CancelJob implements pb.OperatorServer.
 func (o *operator) CancelJob(ctx context.Context, r *pb.CancelJobRequest) (*pb.JobInfo, error) {
-	if len(r.GetReason()) > wire.MaxTextBytes/2 {
-		return nil, refuse(engine.Invalid, "reason", "reason", "", "the reason is too long")
+	if err := checkReason(r.GetReason()); err != nil {
+		return nil, err
 	}
 	id, err := o.s.engine.FindJob(ctx, r.GetJob())
 	if err != nil {

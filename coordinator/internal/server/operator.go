@@ -3,7 +3,10 @@ package server
 import (
 	"bufio"
 	"context"
+	"fmt"
+	"strings"
 	"time"
+	"unicode"
 
 	"google.golang.org/grpc"
 
@@ -26,6 +29,19 @@ func personKind(text string) (invite.Kind, error) {
 		}
 	}
 	return 0, refuse(engine.Invalid, "kind", "kind", "Use participant or operator.", "no such kind")
+}
+
+const maxReason = 1024 // bytes
+
+// checkReason holds a text that goes into the ledger to what a signed object may hold.
+func checkReason(text string) error {
+	if len(text) > maxReason {
+		return refuse(engine.Invalid, "reason", "reason", "", fmt.Sprintf("a reason of %d bytes, at most %d", len(text), maxReason))
+	}
+	if strings.ContainsFunc(text, unicode.IsControl) {
+		return refuse(engine.Invalid, "reason", "reason", "", "the reason has a control character")
+	}
+	return nil
 }
 
 // Invite implements pb.OperatorServer.
@@ -78,8 +94,8 @@ func (o *operator) Revoke(ctx context.Context, r *pb.RevokeRequest) (*pb.RevokeR
 	if err != nil {
 		return nil, err
 	}
-	if len(r.GetReason()) > wire.MaxTextBytes {
-		return nil, refuse(engine.Invalid, "reason", "reason", "", "the reason is too long")
+	if err := checkReason(r.GetReason()); err != nil {
+		return nil, err
 	}
 	return &pb.RevokeReply{}, o.s.engine.Revoke(ctx, kind, r.GetName(), r.GetReason())
 }

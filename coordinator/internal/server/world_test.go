@@ -36,6 +36,7 @@ type world struct {
 	engine  *engine.Engine
 	store   *store.Store
 	address string
+	later   time.Duration // how far the clock is ahead
 	stop    func()
 }
 
@@ -65,16 +66,17 @@ func (w *world) serve(address string) {
 	if w.store, err = store.Open(w.t.Context(), filepath.Join(w.dir, "tributary.db")); err != nil {
 		w.t.Fatal(err)
 	}
+	now := func() time.Time { return time.Now().Add(w.later) }
 	spool, err := store.NewSpool(filepath.Join(w.dir, "spool"))
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.engine, err = engine.New(w.t.Context(), engine.Config{Consortium: "shops", Organisation: "Hub", LogOrigin: "tributary/shops", Address: w.address,
-		Key: w.key, CA: w.ca, Store: w.store, Spool: spool, Log: zap.NewNop(), Now: time.Now})
+		Key: w.key, CA: w.ca, Store: w.store, Spool: spool, Log: zap.NewNop(), Now: now})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	s, err := New(Config{Engine: w.engine, CA: w.ca, Hosts: []string{"127.0.0.1"}, Log: zap.NewNop(), Now: time.Now})
+	s, err := New(Config{Engine: w.engine, CA: w.ca, Hosts: []string{"127.0.0.1"}, Log: zap.NewNop(), Now: now})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -43,8 +43,9 @@ type DiscreteGaussian struct {
 	Sensitivity uint64
 }
 
-// Laplace adds Laplace noise; Scale is b/Δ₁. It covers discrete Laplace noise
-// too, which is a post-processing away from no more than this loss.
+// Laplace adds continuous Laplace noise; Scale is b/Δ₁. Discrete Laplace noise of
+// scale t on one integer of sensitivity 1 loses ±1/t and nothing between: that
+// is RandomisedResponse{1/t}.
 type Laplace struct{ Scale float64 }
 
 // RandomisedResponse is any ε₀-DP mechanism: randomised response with odds

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"strings"
 	"testing"
 
 	"tributary/participant/internal/store"
@@ -39,4 +40,31 @@ func TestWholeJobCompletesAndEveryMemberVerifiesIt(t *testing.T) {
 	if n := w.fake.puts[wire.TypeRefusal]; n != 0 {
 		t.Errorf("%d refusals: %v", n, w.fake.refusals)
 	}
+}
+
+func TestReleaseThatIsntInTheLedgerIsRefused(t *testing.T) {
+	t.Run("before a plan", func(t *testing.T) {
+		w := newWorld(t, "alpen", "baltic", "coast", "delta")
+		w.fake.forget = func(in *pb.FetchReleaseRequest) bool { return in.LedgerSize > 0 }
+		w.startAll()
+		w.ends(w.submit(specText), round.Aborted)
+		if r := w.fake.refused()[0]; r.Rule != string(round.RuleLedger) || r.Phase != "plan" {
+			t.Errorf("%+v", r)
+		}
+	})
+	t.Run("the last one", func(t *testing.T) {
+		w := newWorld(t, "alpen", "baltic", "coast", "delta")
+		w.fake.forget = func(in *pb.FetchReleaseRequest) bool { return in.LedgerSize == 0 }
+		w.startAll()
+		job, m := w.submit(specText), w.members[0]
+		w.closed(m, job)
+		if j := w.job(m, job); j.Status != store.Ended || !strings.Contains(j.Why, "isn't shown to be in the ledger") {
+			t.Errorf("%s: %s", j.Status, j.Why)
+		}
+		w.with(m, func(s *store.Store) {
+			if n, _ := s.SeatKeys().Count(); n != 0 {
+				t.Error("the key outlived the job")
+			}
+		})
+	})
 }

@@ -39,8 +39,9 @@ type fake struct {
 	puts      map[wire.Type]int
 	uploads   map[wire.Member][]wire.Digest // envelopes' digests, in order, one entry an upload stream
 	fetched   map[pb.FetchKind]int
-	onTask    func(member wire.Member, t *pb.Task) // may change what is shown, if set
-	partsLeft map[wire.Member]int                  // of a member's next upload stream, then it breaks
+	onTask    func(member wire.Member, t *pb.Task)  // may change what is shown, if set
+	forget    func(in *pb.FetchReleaseRequest) bool // whether to show another entry for a release, if set
+	partsLeft map[wire.Member]int                   // of a member's next upload stream, then it breaks
 }
 
 type fakeJob struct {

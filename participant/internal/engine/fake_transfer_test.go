@@ -132,15 +132,25 @@ func (f *fake) FetchRelease(_ context.Context, in *pb.FetchReleaseRequest) (*pb.
 	if err != nil {
 		return nil, err
 	}
-	head, err := ledger.HeadAt(&f.log, int64(in.LedgerSize))
+	head, err := ledger.CurrentHead(&f.log)
 	if err != nil {
 		return nil, err
+	}
+	checkpoint, err := ledger.SignCheckpoint(f.charter.LogOrigin, head, f.key.Ed25519())
+	if err != nil {
+		return nil, err
+	}
+	if in.LedgerSize > 0 {
+		head.Size = int64(in.LedgerSize)
 	}
 	proof, err := ledger.ProveInclusion(&f.log, head.Size, at)
 	if err != nil {
 		return nil, err
 	}
-	reply := &pb.FetchReleaseReply{Index: uint64(at), Entry: entry}
+	if f.forget != nil && f.forget(in) {
+		entry, _ = f.log.ReadEntry(0)
+	}
+	reply := &pb.FetchReleaseReply{Index: uint64(at), Entry: entry, Checkpoint: checkpoint}
 	for _, h := range proof {
 		reply.InclusionProof = append(reply.InclusionProof, h[:])
 	}

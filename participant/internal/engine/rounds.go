@@ -9,7 +9,6 @@ import (
 	"go.uber.org/zap"
 
 	"tributary/participant/internal/client"
-	"tributary/protocol/ledger"
 	"tributary/protocol/pb"
 	"tributary/protocol/round"
 	"tributary/protocol/wire"
@@ -148,56 +147,6 @@ func (n *Node) plan(ctx context.Context, l *live, t *pb.Task) error {
 	return n.carry(ctx, l, effects)
 }
 
-// ledgerProof finds the head from which the plan's must follow. With several jobs a plan may be older than the last head seen:
-// then the proof must show that the seen head extends the plan's.
-func (n *Node) ledgerProof(p *wire.Plan, proof [][]byte) (ledger.Head, [][32]byte, error) {
-	seen, err := n.Store.Head()
-	if err != nil {
-		return ledger.Head{}, nil, err
-	}
-	hashes, err := client.Hashes(proof)
-	if err != nil {
-		return ledger.Head{}, nil, err
-	}
-	plan := ledger.Head{Size: int64(p.LedgerSize), Root: p.LedgerRoot}
-	if plan.Size < seen.Size && plan.Size > 0 {
-		if err := ledger.VerifyConsistency(plan, seen, hashes); err != nil {
-			return ledger.Head{}, nil, refusal(round.RuleLedger, "Compare ledger heads with the other operators.", "the ledger that was seen doesn't extend the plan's: %v", err)
-		}
-		return plan, nil, nil
-	}
-	return seen, hashes, nil
-}
-
-// gather fetches the evidence of the last release and its place in the ledger.
-func (n *Node) gather(ctx context.Context, l *live, p *wire.Plan, in *round.PlanArrived) error {
-	if !p.PrevRelease.IsZero() {
-		reply, err := n.Client.Release(ctx, p.Job, p.PrevRelease, p.LedgerSize)
-		if errors.Is(err, client.ErrNotFound) {
-			return refusal(round.RuleLedger, "", "the coordinator doesn't have the release that its plan names")
-		}
-		if err != nil {
-			return err
-		}
-		proof, err := client.Hashes(reply.InclusionProof)
-		if err != nil {
-			return err
-		}
-		in.Released = &round.ReleaseInLedger{Index: int64(reply.Index), Entry: reply.Entry, Proof: proof}
-	}
-	if !l.member.NeedsEvidence(p.Step) {
-		return nil
-	}
-	var err error
-	if in.Evidence, in.Payloads, err = n.evidence(ctx, l, p.PrevRelease); err != nil {
-		return err
-	}
-	if !l.terms.proposal.Verifiable() {
-		in.State, err = n.Client.Fetch(ctx, pb.FetchKind_FETCH_STATE, p.Job, p.StateDigest, round.MaxVerified)
-	}
-	return err
-}
-
 // evidence fetches what led to a release, payloads included: a broken transfer must not look like false evidence to the machine.
 func (n *Node) evidence(ctx context.Context, l *live, release wire.Digest) (*round.Evidence, round.Payloads, error) {
 	data, err := n.Client.Fetch(ctx, pb.FetchKind_FETCH_EVIDENCE, l.stored.Job, release, wire.MaxBundle)
@@ -312,6 +261,9 @@ func (n *Node) release(ctx context.Context, l *live, t *pb.Task) error {
 		if in.Evidence, in.Payloads, err = n.evidence(ctx, l, r.Digest()); err != nil {
 			return err
 		}
+	}
+	if err := n.logged(ctx, l, r.Digest()); err != nil {
+		return err
 	}
 	effects, err := l.member.Step(in)
 	if err != nil {

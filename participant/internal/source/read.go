@@ -117,7 +117,7 @@ func (r *reader) all(ctx context.Context) error {
 	case r.count == 0 && r.read > 0:
 		return fmt.Errorf("%s: %w: none of %d pass the filters\nhint: check where in the binding", r.data.File, ErrEmpty, r.read)
 	case r.count == 0:
-		return fmt.Errorf("%s: %w below the header", r.data.File, ErrEmpty)
+		return fmt.Errorf("%s: %w below the header\nhint: check that the file is the right one and complete", r.data.File, ErrEmpty)
 	}
 	return nil
 }
