@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -24,14 +23,14 @@ import (
 
 // coordinator is an open data directory.
 type coordinator struct {
+	dir    string
 	config config
 	ca     *ca.CA
 	store  *store.Store
-	engine *engine.Engine
 }
 
-func openCoordinator(ctx context.Context, dir string, log *zap.Logger) (*coordinator, error) {
-	c := &coordinator{}
+func openCoordinator(ctx context.Context, dir string) (*coordinator, error) {
+	c := &coordinator{dir: dir}
 	var err error
 	if c.config, err = readConfig(dir); err != nil {
 		return nil, err
@@ -39,26 +38,27 @@ func openCoordinator(ctx context.Context, dir string, log *zap.Logger) (*coordin
 	if err := makeDir(dir); err != nil {
 		return nil, err
 	}
-	key, err := identity.Load(filepath.Join(dir, "identity.key"))
-	if err != nil {
-		return nil, fmt.Errorf("%w\nhint: restore it from a backup; without it the consortium needs a new coordinator", err)
-	}
 	if c.ca, err = ca.Load(dir); err != nil {
 		return nil, err
-	}
-	spool, err := store.NewSpool(filepath.Join(dir, "spool"))
-	if err != nil {
-		return nil, dirError(dir, err)
 	}
 	if c.store, err = store.Open(ctx, filepath.Join(dir, "tributary.db")); err != nil {
 		return nil, dirError(dir, err)
 	}
-	c.engine, err = engine.New(ctx, engine.Config{Consortium: c.config.Consortium, Organisation: c.config.Organisation, LogOrigin: c.config.LogOrigin,
-		Address: c.config.Addresses[0], Key: key, CA: c.ca, Store: c.store, Spool: spool, Log: log, Now: time.Now})
-	if err != nil {
-		return nil, errors.Join(err, c.store.Close())
-	}
 	return c, nil
+}
+
+// start restores the jobs. Only the process that holds the directory's lock may.
+func (c *coordinator) start(ctx context.Context, log *zap.Logger) (*engine.Engine, error) {
+	key, err := identity.Load(filepath.Join(c.dir, "identity.key"))
+	if err != nil {
+		return nil, fmt.Errorf("%w\nhint: restore it from a backup; without it the consortium needs a new coordinator", err)
+	}
+	spool, err := store.NewSpool(filepath.Join(c.dir, "spool"))
+	if err != nil {
+		return nil, dirError(c.dir, err)
+	}
+	return engine.New(ctx, engine.Config{Consortium: c.config.Consortium, Organisation: c.config.Organisation, LogOrigin: c.config.LogOrigin,
+		Address: c.config.Addresses[0], Key: key, CA: c.ca, Store: c.store, Spool: spool, Log: log, Now: time.Now})
 }
 
 func (a *app) initCommand() *cobra.Command {
@@ -130,12 +130,12 @@ func (a *app) init(ctx context.Context, dir string, c config) error {
 
 // inviteLocally makes an operator's token on the coordinator's own machine, with the rights of whoever can write its directory.
 func (a *app) inviteLocally(ctx context.Context, dir, name string, ttl time.Duration) error {
-	c, err := openCoordinator(ctx, dir, zap.NewNop())
+	c, err := openCoordinator(ctx, dir)
 	if err != nil {
 		return err
 	}
 	defer c.store.Close()
-	token, expires, err := c.engine.Invite(ctx, engine.Invitation{Kind: invite.Operator, Name: name, TTL: ttl})
+	token, expires, err := engine.Invite(ctx, c.store, c.ca, c.config.Addresses[0], time.Now(), engine.Invitation{Kind: invite.Operator, Name: name, TTL: ttl})
 	if err != nil {
 		return err
 	}
@@ -188,12 +188,16 @@ func (a *app) serve(ctx context.Context, dir, listen string, debug bool) error {
 	defer listener.Close()
 	log := a.logger(debug)
 	defer log.Sync()
-	c, err := openCoordinator(ctx, dir, log)
+	c, err := openCoordinator(ctx, dir)
 	if err != nil {
 		return err
 	}
 	defer c.store.Close()
-	s, err := server.New(server.Config{Engine: c.engine, CA: c.ca, Hosts: hosts, Log: log, Now: time.Now})
+	e, err := c.start(ctx, log)
+	if err != nil {
+		return err
+	}
+	s, err := server.New(server.Config{Engine: e, CA: c.ca, Hosts: hosts, Log: log, Now: time.Now})
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,11 @@ type Invitation struct {
 
 // Invite makes a one-time token.
 func (e *Engine) Invite(ctx context.Context, i Invitation) (token string, expires time.Time, err error) {
+	return Invite(ctx, e.Store, e.CA, e.Address, e.Now(), i)
+}
+
+// Invite makes a one-time token that names the coordinator's address. It needs no engine, so it also works beside a running one.
+func Invite(ctx context.Context, s *store.Store, authority *ca.CA, address string, now time.Time, i Invitation) (token string, expires time.Time, err error) {
 	if i.TTL == 0 {
 		i.TTL = DefaultInviteTTL
 	}
@@ -35,12 +40,11 @@ func (e *Engine) Invite(ctx context.Context, i Invitation) (token string, expire
 	if i.Kind == invite.Participant {
 		role = i.Role.String()
 	}
-	now := e.Now()
-	token, record, err := e.CA.NewToken(ca.Invitation{Kind: i.Kind, Name: i.Name, Role: role, Address: e.Address}, i.TTL, now)
+	token, record, err := authority.NewToken(ca.Invitation{Kind: i.Kind, Name: i.Name, Role: role, Address: address}, i.TTL, now)
 	if err != nil {
 		return "", time.Time{}, err
 	}
-	err = e.Store.Update(ctx, "commit/invite", func(t *store.Tx) error {
+	err = s.Update(ctx, "commit/invite", func(t *store.Tx) error {
 		return t.PutToken(store.Token{TokenRecord: record, Organisation: i.Organisation, CreatedMs: now.UnixMilli()})
 	})
 	return token, time.UnixMilli(record.ExpiresMs), err
