@@ -101,7 +101,7 @@ func TestSpecProblemsNameTheirPlaceAndRemedy(t *testing.T) {
 		"participants":         {"participants: all", "participants: everyone", "run.participants", "everyone", "neither all", ""},
 		"participants twice":   {"participants: all", "participants: [a, b, a]", "run.participants[2]", "a]\n", "listed twice", ""},
 		"participants none":    {"participants: all", "participants: []", "run.participants", "[]\n", "no participants", ""},
-		"threshold":            {"threshold: 3", "threshold: 300", "run.committee.threshold", "300", "not within 1 to 255", ""},
+		"threshold":            {"threshold: 3", "threshold: 300", "run.committee.threshold", "300", "not within 1 to 64", ""},
 		"committee half":       {"{threshold: 3, of: 4}", "{threshold: 3}", "run.committee.of", "{threshold: 3}", `"of" is missing`, ""},
 		"timeout short":        {"round_timeout: 2m", "round_timeout: 10ms", "run.round_timeout", "10ms", "not within 1s to 24h", ""},
 		"timeout long":         {"round_timeout: 2m", "round_timeout: 25h", "run.round_timeout", "25h", "not within 1s to 24h", ""},

@@ -27,7 +27,7 @@ const (
 	maxRoundTimeout     = 24 * time.Hour
 	defaultExpires      = 30 * 24 * time.Hour
 	maxExpires          = 30 * 24 * time.Hour
-	maxSeats            = 255
+	maxSeats            = 64 // wire.MaxSeats
 	maxContributors     = 1638
 )
 

@@ -3,6 +3,7 @@ package round
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"tributary/crypto/secagg"
@@ -671,4 +672,35 @@ func lieAboutShareSum(n *node, e wire.Envelope) wire.Envelope {
 		}
 	}
 	return wire.Sign(n.key, &s)
+}
+
+// A member's words are quoted in what the coordinator signs: they can't be so long that it can't sign.
+func TestLongRefusalEndsTheJobAndNothingElse(t *testing.T) {
+	for _, hint := range []string{strings.Repeat("x", wire.MaxTextBytes), strings.Repeat("ß", wire.MaxTextBytes/2)} {
+		w := newWorld(t)
+		w.untilPhase(1, PhaseUpload)
+		r := &wire.Refusal{Job: w.proposal.Job, Ctx: w.coord.View().Context, Phase: "plan", Rule: "policy", Hint: hint}
+		if err := w.put(wire.Sign(w.nodes[0].key, r)); err != nil {
+			t.Fatal(err)
+		}
+		if v := w.coord.View(); v.Status != Aborted || len(v.Reason) > wire.MaxTextBytes {
+			t.Errorf("job %s with a reason of %d bytes", v.Status, len(v.Reason))
+		}
+	}
+}
+
+// A seat that has said that it can't open isn't waited for.
+func TestRefusingSeatDoesntSlowTheRoster(t *testing.T) {
+	w := newWorld(t)
+	w.untilPhase(1, PhaseUpload)
+	gone := w.nodes[3]
+	w.before = func(n *node, phase TaskPhase) bool { return n != gone || phase == TaskPlan || phase == TaskRelease }
+	if err := w.put(wire.Sign(gone.key, &wire.Refusal{Job: w.proposal.Job, Ctx: w.coord.View().Context, Phase: "open", Rule: string(RuleCommittee)})); err != nil {
+		t.Fatal(err)
+	}
+	start := w.ms
+	w.run(func() bool { return w.coord.View().Round == 2 })
+	if v := w.coord.View(); v.Round != 2 || w.ms != start {
+		t.Errorf("round %d after %d ms", v.Round, w.ms-start)
+	}
 }

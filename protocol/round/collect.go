@@ -128,7 +128,7 @@ func (c *Coordinator) maybeClose(now Now) {
 	if done < int(c.job.Manifest.T) {
 		return
 	}
-	if done < len(c.job.Manifest.Committee)-len(c.revoked) {
+	if done < len(c.job.Manifest.Committee)-c.lostSeats() {
 		if c.quorumMs == 0 {
 			c.quorumMs = now.Ms
 		}
@@ -180,4 +180,15 @@ func (c *Coordinator) missing() string {
 		}
 	}
 	return text
+}
+
+// lostSeats counts the seats that were revoked or have refused to open this round.
+func (c *Coordinator) lostSeats() int {
+	lost := 0
+	for _, seat := range c.job.Manifest.Committee {
+		if c.revoked[seat.Member] || c.refused[seat.Member] {
+			lost++
+		}
+	}
+	return lost
 }

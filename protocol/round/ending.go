@@ -3,6 +3,7 @@ package round
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"tributary/protocol/charter"
 	"tributary/protocol/ledger"
 	"tributary/protocol/wire"
@@ -79,7 +80,7 @@ func (c *Coordinator) revokedNow(m wire.Member) {
 
 func (c *Coordinator) abortRound(phase, code, reason string, suspects ...wire.Member) {
 	slices.SortFunc(suspects, wire.Member.Compare)
-	a := &wire.Abort{Job: c.job.Job, Round: c.at.Round, Ctx: c.ctx, Phase: phase, Code: code, Reason: reason, Suspects: slices.Compact(suspects)}
+	a := &wire.Abort{Job: c.job.Job, Round: c.at.Round, Ctx: c.ctx, Phase: phase, Code: code, Reason: bounded(reason), Suspects: slices.Compact(suspects)}
 	e := wire.Sign(c.key, a)
 	if len(c.uploads) > 0 {
 		c.at.Failures++
@@ -95,8 +96,17 @@ func (c *Coordinator) abortRound(phase, code, reason string, suspects ...wire.Me
 }
 
 func (c *Coordinator) finish(status Status, reason string) {
+	reason = bounded(reason)
 	c.at.Status, c.at.Reason = status, reason
 	f := &wire.Finish{Job: c.proposal.Job, Outcome: outcomes[status], State: StateDigest(c.at.State), Reason: reason}
 	e := wire.Sign(c.key, f)
 	c.emit(Log{ledger.Finish, e.Bytes()}, c.advance(), c.note("end", wire.Member{}, reason))
+}
+
+// bounded cuts a text that quotes a member's words to what an object may hold.
+func bounded(text string) string {
+	if len(text) <= wire.MaxTextBytes {
+		return text
+	}
+	return strings.ToValidUTF8(text[:wire.MaxTextBytes-3], "") + "…"
 }

@@ -44,10 +44,9 @@ func compose(groups []group, d direction, p plan, delta float64) composed {
 	t := newTransform(p.points)
 	product := make([]complex128, p.points)
 	work := make([]complex128, p.points)
-	uses, indexOffset, topMoment := 0.0, 0.0, 0.0
+	rounding, indexOffset, topMoment := 0.0, 0.0, 0.0
 	for i, g := range groups {
 		k := float64(g.count)
-		uses += k
 		s := spread{step: p.step, tail: min(1e-12, delta*1e-7/(k*float64(len(groups))))}
 		if p.exactLattice {
 			s.offset = p.offset
@@ -56,6 +55,7 @@ func compose(groups []group, d direction, p plan, delta float64) composed {
 		c.lost += k * s.infinite
 		indexOffset += k * s.offset
 		c.shift += k * (1e-15 + 4e-15*s.largest)
+		rounding += k * (1e-11 + 4e-16*p.tilt*s.largest) // quadrature, and the weights e^(t·loss)
 		ln := s.lnMoment(p.tilt)
 		c.lnMoment += k * ln
 		topMoment += k * s.lnMoment(p.topOrder)
@@ -81,7 +81,7 @@ func compose(groups []group, d direction, p plan, delta float64) composed {
 	}
 	above := c.start + float64(p.points)*p.step
 	c.lost += math.Exp(topMoment - p.topOrder*above)
-	c.relative = math.Exp(1e-11 * uses)
+	c.relative = math.Exp(rounding + 1e-15*(1+math.Abs(c.lnMoment)+p.tilt*math.Max(math.Abs(c.start), math.Abs(above))))
 	c.shift += 1e-15 * (math.Abs(c.start) + float64(p.points)*p.step)
 	return c
 }
@@ -155,7 +155,7 @@ func (c *composed) bound() func(epsilon float64) float64 {
 		value := 0.0
 		if m < len(c.y) {
 			l := c.start + float64(m)*c.step
-			value = math.Exp(c.lnMoment-t*l) * (max(0, a[m]-math.Exp(e-l)*b[m]) + 4e-15*float64(min(len(c.y), 1<<12))*a[m])
+			value = math.Exp(c.lnMoment-t*l) * (max(0, a[m]-math.Exp(e-l)*b[m]) + 6e-16*float64(len(c.y))*a[m])
 		}
 		noise := math.Exp(c.lnMoment-t*e) * weight * c.err2
 		return min(1, (value+noise)*c.relative+c.lost)
@@ -189,33 +189,18 @@ func choose(groups []group, d direction, delta, epsilon float64) plan {
 		delta = max(1e-30, deltaFromRDP(1+p.tilt, cumulant(p.tilt)/p.tilt, epsilon)) / 16
 	}
 	k := cumulant(p.tilt)
-	mean, variance, rough := 0.0, 0.0, func(float64) float64 { return 0 }
-	_ = rough
-	type small struct{ count, abs float64 }
-	var parts []small
-	for i, g := range groups {
-		m, v, abs := atomsMoments(probes[i], p.tilt)
-		mean += float64(g.count) * m
-		variance += float64(g.count) * v
-		parts = append(parts, small{float64(g.count), abs})
-	}
 	p.topOrder = argmin(func(u float64) float64 { return (cumulant(u) - math.Log(delta*1e-6)) / u })
 	p.top = (cumulant(p.topOrder) - math.Log(delta*1e-6)) / p.topOrder
-	v := argmin(func(v float64) float64 { return (16 + cumulant(p.tilt-v) - k) / v })
-	p.bottom = -(16 + cumulant(p.tilt-v) - k) / v
-	// Splitting adds at most Σ k·min(h²/4, h·E|L|) to the variance: less than 2^-12 of it.
-	added := func(h float64) float64 {
-		sum := 0.0
-		for _, s := range parts {
-			sum += s.count * min(h*h/4, h*s.abs)
-		}
-		return sum
-	}
+	// Tilted mass that wraps around into the window counts too much: e^-28 of it at
+	// each end may. (From above it would lose mass too: compose accounts for that.)
+	over := func(v float64) float64 { return (28 + cumulant(p.tilt+v) - k) / v }
+	under := func(v float64) float64 { return (28 + cumulant(p.tilt-v) - k) / v }
+	p.top = max(p.top, over(argmin(over)))
+	p.bottom = -under(argmin(under))
 	width := (p.top - p.bottom) * 1.05
-	goal := max(variance*0x1p-11, 1e-10)
 	p.step = max(width/64, 1e-12)
-	for added(p.step) > goal && width/p.step < maxPoints/2 {
-		p.step /= 1.25
+	for _, t := range []float64{0, p.tilt / 2, p.tilt} {
+		p.step = fineStep(groups, probes, t, p.step, width/(maxPoints/2))
 	}
 	if len(groups) == 1 {
 		if step, offset, ok := groups[0].law.lattice(d); ok && width/step < maxPoints/2 {
@@ -225,6 +210,29 @@ func choose(groups []group, d direction, delta, epsilon float64) plan {
 	p.points = max(64, 1<<bits.Len(uint(width/p.step)+8))
 	p.bottom -= 0.02 * (p.top - p.bottom)
 	return p
+}
+
+// fineStep divides step until splitting over the grid, which adds at most
+// Σ k·min(h²/4, h·E|L|) to the variance of the total loss, adds less than 2^-11 of
+// it under tilt t; it stops at least.
+func fineStep(groups []group, probes [][]atom, t, step, least float64) float64 {
+	variance, sizes := 0.0, make([]float64, len(groups))
+	for i, g := range groups {
+		v, size := atomsMoments(probes[i], t)
+		variance += float64(g.count) * v
+		sizes[i] = size
+	}
+	goal := max(variance*0x1p-11, 1e-10)
+	for ; step > least; step /= 1.25 {
+		added := 0.0
+		for i, g := range groups {
+			added += float64(g.count) * min(step*step/4, step*sizes[i])
+		}
+		if added <= goal {
+			break
+		}
+	}
+	return step
 }
 
 func atomsLnMoment(list []atom, t float64) float64 {
@@ -241,17 +249,17 @@ func atomsLnMoment(list []atom, t float64) float64 {
 	return peak + math.Log(sum)
 }
 
-// atomsMoments returns mean, variance and mean size of the loss under tilt t.
-func atomsMoments(list []atom, t float64) (mean, variance, size float64) {
+// atomsMoments returns variance and mean size of the loss under tilt t.
+func atomsMoments(list []atom, t float64) (variance, size float64) {
 	ln := atomsLnMoment(list, t)
-	square := 0.0
+	mean, square := 0.0, 0.0
 	for _, x := range list {
 		w := x.mass * math.Exp(t*x.loss-ln)
 		mean += w * x.loss
 		square += w * x.loss * x.loss
 		size += w * math.Abs(x.loss)
 	}
-	return mean, max(0, square-mean*mean), size
+	return max(0, square-mean*mean), size
 }
 
 // argmin returns a t in [e^-7, e^8] at which f is nearly least.

@@ -195,7 +195,7 @@ func (s *Store) Delivered(id wire.Digest) error {
 	})
 }
 
-// Close keeps the job's closed form, the first one seen for ever.
+// CloseJob keeps the job's closed form, the first one seen for ever.
 func (s *Store) CloseJob(id wire.Digest, bundle []byte) error {
 	return s.change("closed", func(tx *sql.Tx) error {
 		return one(ErrDecided)(tx.Exec(`UPDATE jobs SET closed = ? WHERE job = ? AND closed IS NULL`, bundle, id[:]))

@@ -114,7 +114,7 @@ func (s *Store) Head() (ledger.Head, error) {
 	return ledger.Head{Size: int64(binary.BigEndian.Uint64(data)), Root: [32]byte(data[8:])}, nil
 }
 
-// SaveHead moves the head forward; a smaller one is ignored.
+// saveHead moves the head forward; a smaller one is ignored.
 func saveHead(tx *sql.Tx, h ledger.Head) error {
 	var old []byte
 	err := tx.QueryRow(`SELECT value FROM meta WHERE key = 'head'`).Scan(&old)

@@ -13,14 +13,14 @@ import (
 	"tributary/protocol/wire"
 )
 
-// seatKeysMagic begins the file; then one record a key: job digest [32], secagg.SeatKeyBytes of key. A record of zeros is an
-// erased one.
+// seatKeysMagic begins the file; then one record a key: job digest [32], secagg.SeatKeyBytes of key. A key of zeros is an
+// erased one; its digest stays until the file is rewritten, so that an erasure torn by a crash is found and done again.
 var seatKeysMagic = []byte("TRIBSEAT\x00\x01")
 
 const seatRecordBytes = len(wire.Digest{}) + secagg.SeatKeyBytes
 
 // SeatKeys is the file of all jobs' seat keys. It lies outside the database, so that a backup of that holds none, and must itself
-// be left out of every backup. Erasing overwrites the record in place, syncs, and then rewrites the file without it; whatever the
+// be left out of every backup. Erasing overwrites the key in place, syncs, and then rewrites the file without it; whatever the
 // file was before a rewrite is overwritten too. On copy-on-write file systems and SSDs overwriting can't be promised.
 type SeatKeys struct{ path string }
 
@@ -40,7 +40,7 @@ func (k *SeatKeys) read() (data []byte, live []int, err error) {
 		return nil, nil, fmt.Errorf("read seat keys: %s isn't a file of seat keys (%d bytes)", k.path, len(data))
 	}
 	for at := len(seatKeysMagic); at < len(data); at += seatRecordBytes {
-		if [seatRecordBytes]byte(data[at:]) != [seatRecordBytes]byte{} {
+		if [secagg.SeatKeyBytes]byte(data[at+len(wire.Digest{}):]) != [secagg.SeatKeyBytes]byte{} {
 			live = append(live, at)
 		}
 	}
@@ -132,7 +132,7 @@ func (k *SeatKeys) erase(which func(wire.Digest) bool) error {
 		return fmt.Errorf("erase seat key: %w", err)
 	}
 	for _, at := range drop {
-		if _, e := f.WriteAt(make([]byte, seatRecordBytes), int64(at)); err == nil {
+		if _, e := f.WriteAt(make([]byte, secagg.SeatKeyBytes), int64(at+len(wire.Digest{}))); err == nil {
 			err = e
 		}
 	}

@@ -138,6 +138,16 @@ func TestErasedSeatKeyIsNowhere(t *testing.T) {
 	if err != nil || got == nil || !bytes.Equal(got.Bytes(), b.Bytes()) {
 		t.Errorf("the other key: %v", err)
 	}
+	// A crash in the middle of overwriting leaves a torn key under its job: erasing again finishes it.
+	torn := append(bytes.Clone(now), make([]byte, seatRecordBytes)...)
+	torn[len(now)], torn[len(torn)-1] = 9, 7
+	os.WriteFile(filepath.Join(s.Dir(), SeatKeysFile), torn, 0o600)
+	if err := keys.Erase(wire.Digest{9}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := keys.Count(); n != 1 || err != nil {
+		t.Errorf("%d keys, %v", n, err)
+	}
 	// An interrupted rewrite leaves a copy of the keys: erasing all sweeps it away.
 	os.WriteFile(filepath.Join(s.Dir(), SeatKeysFile+".new"), now, 0o600)
 	if err := keys.EraseAll(); err != nil {
