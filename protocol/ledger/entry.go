@@ -10,15 +10,18 @@ type Kind uint16
 
 // The kinds of entry. Numbers are part of the format and never reused.
 const (
-	Charter    Kind = 1 // a charter version
-	Enrolment  Kind = 2 // a member's card, enrolled
-	Approval   Kind = 3 // a member's approval of a manifest
-	Release    Kind = 4 // a sum was opened and applied
-	Refusal    Kind = 5 // a participant refused, with its rule
-	Abort      Kind = 6 // a round was aborted, with phase and attribution
-	Job        Kind = 7 // a manifest
-	Revocation Kind = 8 // a certificate or member was revoked
-	Finish     Kind = 9 // a job ended
+	Charter    Kind = 1  // a charter version
+	Enrolment  Kind = 2  // a member's card, enrolled
+	Approval   Kind = 3  // a member's approval of a manifest
+	Release    Kind = 4  // a sum was opened and applied
+	Refusal    Kind = 5  // a participant refused, with its rule
+	Abort      Kind = 6  // a round was aborted, with phase and attribution
+	Job        Kind = 7  // a manifest
+	Revocation Kind = 8  // a certificate or member was revoked
+	Finish     Kind = 9  // a job ended
+	Roster     Kind = 10 // whose contributions a sum is over; private jobs
+	Charge     Kind = 11 // what an upload cost its sender's account
+	Account    Kind = 12 // a privacy account was opened or refilled
 )
 
 // String returns the kind's name in exports, or "kind(N)" for a number that isn't one.
@@ -42,11 +45,17 @@ func (k Kind) String() string {
 		return "revocation"
 	case Finish:
 		return "finish"
+	case Roster:
+		return "roster"
+	case Charge:
+		return "charge"
+	case Account:
+		return "account"
 	}
 	return fmt.Sprintf("kind(%d)", uint16(k))
 }
 
-func (k Kind) valid() bool { return k >= Charter && k <= Finish }
+func (k Kind) valid() bool { return k >= Charter && k <= Account }
 
 const (
 	// EntryVersion is the version of the record encoding.

@@ -489,7 +489,7 @@ func TestI6TwoQuorumsAlwaysShareAnHonestSeat(t *testing.T) {
 	for _, threshold := range []uint16{0, 1, 2, 4} {
 		m.T = threshold
 		e := wire.Sign(w.key, m)
-		_, err := OpenManifest(w.charter, toy{}, &e)
+		_, err := OpenManifest(w.charter, toy{}, w.terms, &e)
 		wantRule(t, err, RuleCommittee)
 	}
 }
@@ -500,7 +500,7 @@ func TestI8CohortOfFewerThanThreeIsRefused(t *testing.T) {
 		m := w.manifest()
 		m.Cohort, m.NMin = m.Cohort[:size], uint16(size)
 		e := wire.Sign(w.key, m)
-		_, err := OpenManifest(w.charter, toy{}, &e)
+		_, err := OpenManifest(w.charter, toy{}, w.terms, &e)
 		wantRule(t, err, RuleCohort)
 	}
 }
@@ -535,27 +535,27 @@ func TestManifestThatDiffersFromTheSpecIsRefused(t *testing.T) {
 		rule   Rule
 		change func(*wire.Manifest)
 	}{
-		"wider lanes":        {RuleManifest, func(m *wire.Manifest) { m.Rounds[1].Codec.Bits = 24 }},
-		"another scale":      {RuleManifest, func(m *wire.Manifest) { m.Rounds[1].Codec.Segments[0].ScaleNum = 7 }},
-		"more rounds":        {RuleManifest, func(m *wire.Manifest) { m.Rounds[1].MaxRounds = 50 }},
-		"a missing kind":     {RuleManifest, func(m *wire.Manifest) { m.Rounds = m.Rounds[:2] }},
-		"noise in exact":     {RuleManifest, func(m *wire.Manifest) { m.Rounds[1].DP.Sigma2Local = 1 }},
-		"another state 0":    {RuleState, func(m *wire.Manifest) { m.State0[0] = 1 }},
-		"another charter":    {RuleCharter, func(m *wire.Manifest) { m.CharterDigest[0] ^= 1 }},
-		"another f":          {RuleCohort, func(m *wire.Manifest) { m.F = 0 }},
-		"a smaller n_min":    {RuleCohort, func(m *wire.Manifest) { m.NMin = 3 }},
-		"a stranger":         {RuleCohort, func(m *wire.Manifest) { m.Cohort[3] = wire.Member{255} }},
-		"a stranger's seat":  {RuleCommittee, func(m *wire.Manifest) { m.Committee[0].Member = wire.Member{9} }},
-		"two seats for one":  {RuleCommittee, func(m *wire.Manifest) { m.Committee[0].Member = m.Committee[1].Member }},
-		"private, not ready": {RuleUnavailable, func(m *wire.Manifest) { m.Kind = wire.Private }},
-		"noised, not ready":  {RuleUnavailable, func(m *wire.Manifest) { m.Mode = wire.Noised }},
-		"no expiry":          {RuleManifest, func(m *wire.Manifest) { m.ExpiresMs = 0 }},
+		"wider lanes":       {RuleManifest, func(m *wire.Manifest) { m.Rounds[1].Codec.Bits = 24 }},
+		"another scale":     {RuleManifest, func(m *wire.Manifest) { m.Rounds[1].Codec.Segments[0].ScaleNum = 7 }},
+		"more rounds":       {RuleManifest, func(m *wire.Manifest) { m.Rounds[1].MaxRounds = 50 }},
+		"a missing kind":    {RuleManifest, func(m *wire.Manifest) { m.Rounds = m.Rounds[:2] }},
+		"noise in exact":    {RuleManifest, func(m *wire.Manifest) { m.Rounds[1].DP.Sigma2Local = 1 }},
+		"another state 0":   {RuleState, func(m *wire.Manifest) { m.State0[0] = 1 }},
+		"another charter":   {RuleCharter, func(m *wire.Manifest) { m.CharterDigest[0] ^= 1 }},
+		"another f":         {RuleCohort, func(m *wire.Manifest) { m.F = 0 }},
+		"a smaller n_min":   {RuleCohort, func(m *wire.Manifest) { m.NMin = 3 }},
+		"a stranger":        {RuleCohort, func(m *wire.Manifest) { m.Cohort[3] = wire.Member{255} }},
+		"a stranger's seat": {RuleCommittee, func(m *wire.Manifest) { m.Committee[0].Member = wire.Member{9} }},
+		"two seats for one": {RuleCommittee, func(m *wire.Manifest) { m.Committee[0].Member = m.Committee[1].Member }},
+		"another kind":      {RuleManifest, func(m *wire.Manifest) { m.Kind = wire.Private }},
+		"noised, not ready": {RuleUnavailable, func(m *wire.Manifest) { m.Mode = wire.Noised }},
+		"no expiry":         {RuleManifest, func(m *wire.Manifest) { m.ExpiresMs = 0 }},
 	} {
 		w := newWorld(t)
 		m := w.manifest()
 		c.change(m)
 		e := wire.Sign(w.key, m)
-		_, err := OpenManifest(w.charter, toy{}, &e)
+		_, err := OpenManifest(w.charter, toy{}, w.terms, &e)
 		var r *Refused
 		if !errors.As(err, &r) || r.Rule != c.rule {
 			t.Errorf("%s: %v, want rule %s", name, err, c.rule)
@@ -620,7 +620,7 @@ func TestCoordinatorOfAnotherConsortiumIsRefused(t *testing.T) {
 	wantRule(t, err, RuleSignature)
 	m := w.manifest()
 	e := wire.Sign(other, m)
-	_, err = OpenManifest(w.charter, toy{}, &e)
+	_, err = OpenManifest(w.charter, toy{}, w.terms, &e)
 	wantRule(t, err, RuleCharter)
 }
 

@@ -35,7 +35,7 @@ func OpenUpload(j *Job, plan *wire.Plan, e *wire.Envelope) (*wire.Upload, error)
 	}
 	name, params := charter.Name(j.Charter, e.Signer), j.Params(plan.Kind)
 	switch {
-	case !j.InCohort(e.Signer):
+	case !j.Contributes(e.Signer):
 		return nil, refuse(RuleCohort, "", "upload by %s, who isn't in the cohort", name)
 	case u.Ctx != plan.Context(j.Closed):
 		return nil, refuse(RuleContext, "", "upload by %s is of another round", name)
@@ -64,7 +64,7 @@ func OpenRoster(j *Job, plan *wire.Plan, e *wire.Envelope) (*wire.Roster, error)
 		return nil, refuse(RuleRoster, "", "roster of %d, at least %d", len(r.Entries), j.Manifest.NMin)
 	}
 	for _, entry := range r.Entries {
-		if !j.InCohort(entry.Member) {
+		if !j.Contributes(entry.Member) {
 			return nil, refuse(RuleRoster, "", "roster lists %s, who isn't in the cohort", charter.Name(j.Charter, entry.Member))
 		}
 	}

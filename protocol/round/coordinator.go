@@ -53,11 +53,14 @@ type Snapshot struct {
 	PrevContext wire.Digest // of the round that gave State
 	Round       uint64      // the highest used
 	Failures    int
+	ProposedMs  uint64 // when the job was proposed; a private one is closed without the silent after one RoundMs
 	Approvals   []wire.Envelope
+	Refusals    []wire.Envelope // of members that dropped out of a private job
 	// Of the round in progress; Plan is nil between rounds.
 	Plan       *wire.Envelope
 	Uploads    []wire.Envelope // in order of arrival
 	Complaints []wire.Envelope
+	Charges    []wire.Envelope
 	Roster     *wire.Envelope
 	ShareSums  []wire.Envelope
 }
@@ -72,6 +75,7 @@ type (
 		Uploads int // how many of the round's uploads, in order of arrival, its seat has checked
 	}
 	ComplaintCame struct{ Envelope wire.Envelope }
+	ChargeCame    struct{ Envelope wire.Envelope }
 	ShareSumCame  struct{ Envelope wire.Envelope }
 	RefusalCame   struct{ Envelope wire.Envelope }
 	Cancel        struct{ Reason string }
@@ -90,6 +94,7 @@ func (ApprovalCame) coordinatorInput()  {}
 func (UploadCame) coordinatorInput()    {}
 func (CheckedCame) coordinatorInput()   {}
 func (ComplaintCame) coordinatorInput() {}
+func (ChargeCame) coordinatorInput()    {}
 func (ShareSumCame) coordinatorInput()  {}
 func (RefusalCame) coordinatorInput()   {}
 func (Cancel) coordinatorInput()        {}
@@ -166,24 +171,28 @@ type Coordinator struct {
 	refused   map[wire.Member]bool // seats that won't open this round
 	revoked   map[wire.Member]bool
 	checked   map[wire.Member]int
-	quorumMs  uint64 // when a quorum had checked all uploads
-	failedMs  uint64 // when an opening last failed
+	charged   map[wire.Member]bool
+	accused   map[wire.Member]bool // whose share doesn't open; in a private job left out of the roster
+	dropped   map[wire.Member]bool // of a private job, for good
+	quorumMs  uint64               // when a quorum had checked all uploads
+	failedMs  uint64               // when an opening last failed
+	late      bool                 // the deadline's Clock has come: of the round, or of closing a private job
 	opening   bool
 	triedWith int
 	out       []CoordinatorEffect
 }
 
 // NewCoordinator starts a job from its proposal.
-func NewCoordinator(key *identity.Key, p *Proposal) *Coordinator {
-	c := &Coordinator{key: key, proposal: p, at: Snapshot{Status: Proposed, State: p.model.InitialState()},
-		approved: map[wire.Member]wire.Envelope{}, revoked: map[wire.Member]bool{}}
+func NewCoordinator(key *identity.Key, p *Proposal, proposedMs uint64) *Coordinator {
+	c := &Coordinator{key: key, proposal: p, at: Snapshot{Status: Proposed, State: p.model.InitialState(), ProposedMs: proposedMs},
+		approved: map[wire.Member]wire.Envelope{}, revoked: map[wire.Member]bool{}, dropped: map[wire.Member]bool{}}
 	c.clearRound()
 	return c
 }
 
 // RestoreCoordinator goes on from what is stored.
 func RestoreCoordinator(key *identity.Key, p *Proposal, s Snapshot) (*Coordinator, error) {
-	c := NewCoordinator(key, p)
+	c := NewCoordinator(key, p, s.ProposedMs)
 	c.at = s
 	for i := range s.Approvals {
 		if _, err := OpenApproval(p, &s.Approvals[i]); err != nil {
@@ -191,11 +200,17 @@ func RestoreCoordinator(key *identity.Key, p *Proposal, s Snapshot) (*Coordinato
 		}
 		c.approved[s.Approvals[i].Signer] = s.Approvals[i]
 	}
-	if s.Status == Proposed || s.Plan == nil && len(s.Approvals) < len(p.needed()) {
+	for i := range s.Refusals {
+		c.dropped[s.Refusals[i].Signer] = true
+	}
+	if s.Status == Proposed {
 		return c, nil
 	}
 	var err error
 	if c.job, err = Close(p, s.Approvals); err != nil {
+		if s.Status.Final() {
+			return c, nil // it ended before it was closed
+		}
 		return nil, fmt.Errorf("restore job: %w", err)
 	}
 	if s.Plan == nil {
@@ -209,6 +224,16 @@ func RestoreCoordinator(key *identity.Key, p *Proposal, s Snapshot) (*Coordinato
 		if c.uploads[s.Uploads[i].Signer], err = OpenUpload(c.job, c.plan, &s.Uploads[i]); err != nil {
 			return nil, fmt.Errorf("restore round: %w", err)
 		}
+	}
+	for i := range s.Charges {
+		c.charged[s.Charges[i].Signer] = true
+	}
+	for i := range s.Complaints {
+		var o wire.Complaint
+		if err := s.Complaints[i].Open(&o); err != nil {
+			return nil, fmt.Errorf("restore round: %w", err)
+		}
+		c.accused[o.Sender] = true
 	}
 	if s.Roster == nil {
 		return c, nil
@@ -228,8 +253,9 @@ func (c *Coordinator) clearRound() {
 	c.plan, c.ctx, c.roster = nil, wire.Digest{}, nil
 	c.uploads, c.replies = map[wire.Member]*wire.Upload{}, map[wire.Member]secagg.Reply{}
 	c.refused, c.checked = map[wire.Member]bool{}, map[wire.Member]int{}
-	c.quorumMs, c.failedMs, c.opening, c.triedWith = 0, 0, false, 0
-	c.at.Plan, c.at.Roster, c.at.Uploads, c.at.Complaints, c.at.ShareSums = nil, nil, nil, nil, nil
+	c.charged, c.accused = map[wire.Member]bool{}, map[wire.Member]bool{}
+	c.quorumMs, c.failedMs, c.opening, c.triedWith, c.late = 0, 0, false, 0, false
+	c.at.Plan, c.at.Roster, c.at.Uploads, c.at.Complaints, c.at.Charges, c.at.ShareSums = nil, nil, nil, nil, nil, nil
 }
 
 // Step takes one input. After an error the machine may only be thrown away and restored, unless the error is *Refused: then
@@ -242,17 +268,19 @@ func (c *Coordinator) Step(now Now, in CoordinatorInput) ([]CoordinatorEffect, e
 	var err error
 	switch in := in.(type) {
 	case ApprovalCame:
-		err = c.approvalCame(&in.Envelope)
+		err = c.approvalCame(now, &in.Envelope)
+	case ChargeCame:
+		err = c.chargeCame(&in.Envelope)
 	case UploadCame:
 		err = c.uploadCame(&in.Envelope)
 	case CheckedCame:
-		c.checkedCame(now, in)
+		c.checkedCame(in)
 	case ComplaintCame:
 		err = c.complaintCame(&in.Envelope)
 	case ShareSumCame:
 		err = c.shareSumCame(&in.Envelope)
 	case RefusalCame:
-		err = c.refusalCame(&in.Envelope)
+		err = c.refusalCame(now, &in.Envelope)
 	case Opened:
 		err = c.opened(in.Opening)
 	case NotOpened:

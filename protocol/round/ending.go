@@ -9,7 +9,7 @@ import (
 	"tributary/protocol/wire"
 )
 
-func (c *Coordinator) refusalCame(e *wire.Envelope) error {
+func (c *Coordinator) refusalCame(now Now, e *wire.Envelope) error {
 	var r wire.Refusal
 	if err := e.Open(&r); err != nil {
 		return refuse(RuleSignature, "", "%v", err)
@@ -18,6 +18,9 @@ func (c *Coordinator) refusalCame(e *wire.Envelope) error {
 		return refuse(RuleContext, "", "refusal of another job, or by one who has no part in it")
 	}
 	name := charter.Name(c.proposal.Charter, e.Signer)
+	if c.proposal.Private() && c.proposal.Seat(e.Signer) == 0 && r.Rule != string(RuleLost) && (c.job == nil || c.job.Contributes(e.Signer)) {
+		return c.drop(now, e, name+" dropped out ("+r.Rule+"). "+r.Hint)
+	}
 	if c.job == nil {
 		c.emit(Log{ledger.Refusal, e.Bytes()}, c.note("approve", e.Signer, "refused ("+r.Rule+"). "+r.Hint))
 		c.finish(Aborted, fmt.Sprintf("%s refused the job (%s). %s", name, r.Rule, r.Hint))
@@ -40,6 +43,31 @@ func (c *Coordinator) refusalCame(e *wire.Envelope) error {
 		return nil
 	}
 	c.finish(Aborted, fmt.Sprintf("%s refused in %s (%s). %s", name, r.Phase, r.Rule, r.Hint))
+	return nil
+}
+
+// drop lets a member without a seat leave a private job for good; the job goes on while n_min are left.
+func (c *Coordinator) drop(now Now, e *wire.Envelope, reason string) error {
+	if c.dropped[e.Signer] {
+		return nil
+	}
+	c.dropped[e.Signer] = true
+	c.at.Refusals = append(c.at.Refusals, *e)
+	delete(c.approved, e.Signer)
+	c.emit(Store{0, *e}, Log{ledger.Refusal, e.Bytes()}, c.note("dropout", e.Signer, reason))
+	left := 0
+	for _, m := range c.proposal.Manifest.Cohort {
+		if !c.dropped[m] && (c.job == nil || c.job.Contributes(m)) {
+			left++
+		}
+	}
+	if left < int(c.proposal.Manifest.NMin) {
+		c.finish(Aborted, fmt.Sprintf("%s: %d contributors are left, at least %d must be", reason, left, c.proposal.Manifest.NMin))
+		return nil
+	}
+	if c.job == nil {
+		return c.maybeCloseJob(now)
+	}
 	return nil
 }
 
@@ -67,7 +95,9 @@ func (c *Coordinator) revokedNow(m wire.Member) {
 		}
 	}
 	switch {
-	case c.proposal.InCohort(m) || c.job == nil:
+	case c.proposal.Private() && c.proposal.Seat(m) == 0:
+		c.dropped[m] = true
+	case c.proposal.InCohort(m) && !c.proposal.Private() || c.job == nil:
 		c.finish(Aborted, name+" was revoked")
 	case len(c.proposal.Manifest.Committee)-lost < int(c.proposal.Manifest.T):
 		c.finish(Aborted, fmt.Sprintf("%s was revoked: fewer than %d seats are left", name, c.proposal.Manifest.T))

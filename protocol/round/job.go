@@ -2,6 +2,7 @@ package round
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 
 	"tributary/crypto/secagg"
@@ -22,12 +23,20 @@ type Proposal struct {
 	Manifest *wire.Manifest
 	Job      wire.Digest // the manifest's digest
 	model    Model
+	terms    Terms
 	params   map[wire.RoundKind]secagg.Params
+}
+
+// Terms are what the resolved spec fixes of privacy; the zero value is an exact job's.
+type Terms struct {
+	Private bool
+	NMin    int                        // fewest contributors of a private job's sum
+	Noise   map[wire.RoundKind]wire.DP // of each kind of round of a private job
 }
 
 // OpenManifest checks a coordinator's proposal against the accepted charter and against the model that the
 // resolved spec gives: nothing in it may differ from what the member computes for itself.
-func OpenManifest(accepted *wire.Charter, model Model, e *wire.Envelope) (*Proposal, error) {
+func OpenManifest(accepted *wire.Charter, model Model, terms Terms, e *wire.Envelope) (*Proposal, error) {
 	var m wire.Manifest
 	if err := e.Open(&m); err != nil {
 		return nil, refuse(RuleSignature, "", "%v", err)
@@ -35,7 +44,7 @@ func OpenManifest(accepted *wire.Charter, model Model, e *wire.Envelope) (*Propo
 	if e.Signer != accepted.Coordinator {
 		return nil, refuse(RuleCharter, "Ask the coordinator's operator who sent it.", "manifest signed by %s, not by the charter's coordinator", e.Signer.Short())
 	}
-	p := &Proposal{Charter: accepted, Manifest: &m, Job: m.Digest(), model: model, params: map[wire.RoundKind]secagg.Params{}}
+	p := &Proposal{Charter: accepted, Manifest: &m, Job: m.Digest(), model: model, terms: terms, params: map[wire.RoundKind]secagg.Params{}}
 	if m.CharterDigest != accepted.Digest() {
 		return nil, refuse(RuleCharter, "Compare `charter show` with the coordinator's and accept the new version if all agree.",
 			"the job is under charter %x, the accepted one is %x", m.CharterDigest[:4], p.charterDigest()[:4])
@@ -52,8 +61,11 @@ func (p *Proposal) charterDigest() []byte { d := p.Charter.Digest(); return d[:]
 
 func (p *Proposal) checkKind() error {
 	m := p.Manifest
-	if m.Kind != wire.Exact || m.Mode != wire.Sealed {
-		return refuse(RuleUnavailable, "Use `privacy: exact` and `mode: sealed`.", "this version runs exact, sealed jobs only")
+	if m.Mode != wire.Sealed {
+		return refuse(RuleUnavailable, "Use `mode: sealed`.", "this version runs sealed jobs only")
+	}
+	if (m.Kind == wire.Private) != p.terms.Private {
+		return refuse(RuleManifest, "", "the manifest and the spec differ in whether the job is private")
 	}
 	if !m.State0.IsZero() && m.State0 != StateDigest(p.model.InitialState()) {
 		return refuse(RuleState, "", "state 0 isn't the one that the spec gives")
@@ -81,8 +93,11 @@ func (p *Proposal) checkCohort() error {
 			return refuse(RuleCohort, "", "cohort member %q holds no data", member.Card.Name)
 		}
 	}
-	if int(m.NMin) != len(m.Cohort) {
+	switch {
+	case !p.terms.Private && int(m.NMin) != len(m.Cohort):
 		return refuse(RuleCohort, "", "an exact job's roster is its cohort: n_min is %d, the cohort has %d", m.NMin, len(m.Cohort))
+	case p.terms.Private && (int(m.NMin) != p.terms.NMin || int(m.NMin) < int(m.F)+2 || int(m.NMin) > len(m.Cohort)):
+		return refuse(RuleCohort, "", "n_min is %d, the spec's is %d, at least f+2 = %d and at most the cohort's %d", m.NMin, p.terms.NMin, m.F+2, len(m.Cohort))
 	}
 	return nil
 }
@@ -110,25 +125,49 @@ func (p *Proposal) checkCommittee() error {
 
 func (p *Proposal) checkRounds() error {
 	m := p.Manifest
-	if len(m.Rounds) != 3 {
-		return refuse(RuleManifest, "", "%d kinds of round, want fit, train and evaluate", len(m.Rounds))
+	want, params, err := roundSpecs(p.model, p.terms, len(m.Cohort), int(m.T), len(m.Committee), func(kind wire.RoundKind) int {
+		if r, ok := m.Round(kind); ok {
+			return int(r.Codec.Bits)
+		}
+		return 0
+	})
+	if err != nil {
+		return refuse(RuleManifest, "", "%v", err)
 	}
-	for i := range m.Rounds {
-		r := &m.Rounds[i]
-		want, params, err := roundSpec(p.model, r.Kind, len(m.Cohort), int(r.Codec.Bits), int(m.T), len(m.Committee))
-		if err != nil {
-			return refuse(RuleManifest, "", "%s rounds: %v", r.Kind, err)
-		}
-		if r.DP != (wire.DP{}) {
-			return refuse(RuleManifest, "", "%s rounds of an exact job carry noise parameters", r.Kind)
-		}
-		if !bytes.Equal(wire.Encode(&wire.Manifest{Kind: 1, Mode: 1, Rounds: []wire.RoundSpec{*r}}),
-			wire.Encode(&wire.Manifest{Kind: 1, Mode: 1, Rounds: []wire.RoundSpec{want}})) {
-			return refuse(RuleManifest, "", "the codec of %s rounds isn't the one that the spec gives", r.Kind)
-		}
-		p.params[r.Kind] = params
+	if len(m.Rounds) != len(want) {
+		return refuse(RuleManifest, "", "%d kinds of round, the spec gives %d", len(m.Rounds), len(want))
 	}
+	for i := range want {
+		if !bytes.Equal(wire.Encode(&wire.Manifest{Kind: 1, Mode: 1, Rounds: m.Rounds[i : i+1]}), wire.Encode(&wire.Manifest{Kind: 1, Mode: 1, Rounds: want[i : i+1]})) {
+			return refuse(RuleManifest, "", "codec, noise or number of %s rounds aren't those that the spec gives", want[i].Kind)
+		}
+	}
+	p.params = params
 	return nil
+}
+
+// roundSpecs gives, for each kind of round that the model has, what the manifest must say of it.
+func roundSpecs(model Model, terms Terms, n, t, m int, bits func(wire.RoundKind) int) ([]wire.RoundSpec, map[wire.RoundKind]secagg.Params, error) {
+	var specs []wire.RoundSpec
+	all := map[wire.RoundKind]secagg.Params{}
+	for kind := wire.Fit; kind <= wire.Evaluate; kind++ {
+		if model.Limit(uint8(kind)) == 0 {
+			continue
+		}
+		spec, params, err := roundSpec(model, kind, n, bits(kind), t, m)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s rounds: %w", kind, err)
+		}
+		if terms.Private {
+			noise, ok := terms.Noise[kind]
+			if !ok || noise.Mechanism != wire.MechanismDiscreteGaussian || noise.Sensitivity == 0 || noise.Sigma2Local == 0 || noise.H == 0 {
+				return nil, nil, fmt.Errorf("%s rounds of a private job have no noise", kind)
+			}
+			spec.DP = noise
+		}
+		specs, all[kind] = append(specs, spec), params
+	}
+	return specs, all, nil
 }
 
 func roundSpec(model Model, kind wire.RoundKind, n, bits, t, m int) (wire.RoundSpec, secagg.Params, error) {
@@ -160,7 +199,7 @@ type Draft struct {
 }
 
 // NewManifest completes a draft. OpenManifest accepts what it returns, or it is an error.
-func NewManifest(c *wire.Charter, model Model, d Draft) (*wire.Manifest, error) {
+func NewManifest(c *wire.Charter, model Model, terms Terms, d Draft) (*wire.Manifest, error) {
 	m := &wire.Manifest{CharterDigest: c.Digest(), Nonce: d.Nonce, SpecDigest: d.SpecDigest, ContractDigest: d.ContractDigest,
 		Kind: wire.Exact, Mode: wire.Sealed, Cohort: slices.Clone(d.Cohort), T: uint16(d.Threshold), F: c.F, NMin: uint16(len(d.Cohort)),
 		ExpiresMs: d.ExpiresMs, RoundMs: uint32(d.RoundMs)}
@@ -168,12 +207,12 @@ func NewManifest(c *wire.Charter, model Model, d Draft) (*wire.Manifest, error) 
 	for i, seat := range d.Seats {
 		m.Committee = append(m.Committee, wire.Seat{Index: uint16(i + 1), Member: seat})
 	}
-	for kind := wire.Fit; kind <= wire.Evaluate; kind++ {
-		spec, _, err := roundSpec(model, kind, len(d.Cohort), d.Bits, d.Threshold, len(d.Seats))
-		if err != nil {
-			return nil, refuse(RuleManifest, "", "%s rounds: %v", kind, err)
-		}
-		m.Rounds = append(m.Rounds, spec)
+	if terms.Private {
+		m.Kind, m.NMin = wire.Private, uint16(terms.NMin)
+	}
+	var err error
+	if m.Rounds, _, err = roundSpecs(model, terms, len(d.Cohort), d.Threshold, len(d.Seats), func(wire.RoundKind) int { return d.Bits }); err != nil {
+		return nil, refuse(RuleManifest, "", "%v", err)
 	}
 	return m, nil
 }
@@ -194,8 +233,12 @@ func (p *Proposal) Seat(m wire.Member) uint16 {
 // Params are the secure aggregation's parameters for one kind of round.
 func (p *Proposal) Params(kind wire.RoundKind) secagg.Params { return p.params[kind] }
 
-// Verifiable reports whether members recompute every state (G8): no roster's payloads exceed MaxVerified.
+// Verifiable reports whether members recompute every state (G8): an exact job no roster of which exceeds MaxVerified. A private
+// job's noise holds for any model.
 func (p *Proposal) Verifiable() bool {
+	if p.terms.Private {
+		return false
+	}
 	for _, params := range p.params {
 		if params.PayloadBytes()*len(p.Manifest.Cohort) > MaxVerified {
 			return false
@@ -204,7 +247,10 @@ func (p *Proposal) Verifiable() bool {
 	return true
 }
 
-// NeedsApproval reports whether the job waits for this member: all of the cohort and all seats in an exact job.
+// Private reports whether every opened sum of this job carries noise.
+func (p *Proposal) Private() bool { return p.terms.Private }
+
+// NeedsApproval reports whether this member is asked to approve: all of the cohort and all seats.
 func (p *Proposal) NeedsApproval(m wire.Member) bool { return p.InCohort(m) || p.Seat(m) != 0 }
 
 // Approve makes the member's signed consent; seatKey is the public half of this job's key, nil without a seat.
@@ -215,11 +261,16 @@ func (p *Proposal) approval(member wire.Member, seatKey []byte) wire.Approval {
 // Job is a closed job: a manifest with all its approvals. Everything later is bound to it through the context.
 type Job struct {
 	*Proposal
-	Closed wire.Digest
-	seats  []secagg.Seat
+	Closed       wire.Digest
+	seats        []secagg.Seat
+	contributors []wire.Member // of the cohort, sorted: in an exact job all, in a private one those that approved
 }
 
-// Close checks that the approvals are exactly those that the manifest needs, each signed by its member.
+// Contributes reports whether the member contributes to this job's sums.
+func (j *Job) Contributes(m wire.Member) bool { return slices.Contains(j.contributors, m) }
+
+// Close checks that the approvals are exactly those that the manifest needs, each signed by its member: all of the cohort and all
+// seats in an exact job, all seats and at least n_min of the cohort in a private one.
 func Close(p *Proposal, approvals []wire.Envelope) (*Job, error) {
 	j := &Job{Proposal: p, seats: make([]secagg.Seat, len(p.Manifest.Committee))}
 	sorted := slices.Clone(approvals)
@@ -240,8 +291,16 @@ func Close(p *Proposal, approvals []wire.Envelope) (*Job, error) {
 		}
 		parts = append(parts, wire.Encode(a))
 	}
+	for _, member := range p.Manifest.Cohort {
+		if seen[member] {
+			j.contributors = append(j.contributors, member)
+		}
+	}
+	if len(j.contributors) < int(p.Manifest.NMin) {
+		return nil, refuse(RuleApprovals, "", "%d of the cohort have approved, at least %d must", len(j.contributors), p.Manifest.NMin)
+	}
 	for _, member := range p.needed() {
-		if !seen[member] {
+		if !seen[member] && (!p.terms.Private || p.Seat(member) != 0) {
 			return nil, refuse(RuleApprovals, "", "%s hasn't approved the job", charter.Name(p.Charter, member))
 		}
 	}

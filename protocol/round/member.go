@@ -3,6 +3,8 @@ package round
 import (
 	"errors"
 
+	"tributary/crypto/dp"
+	"tributary/crypto/dp/accountant"
 	"tributary/crypto/identity"
 	"tributary/crypto/secagg"
 	"tributary/protocol/ledger"
@@ -44,13 +46,16 @@ type (
 		Plan     wire.Envelope
 		Evidence *Evidence
 		Payloads Payloads
-		State    []byte           // only used when the job isn't Verifiable
+		State    []byte           // fetched; only used when the job isn't Verifiable
 		Seen     ledger.Head      // the last head that this node saw of this coordinator
 		Proof    [][32]byte       // consistency from Seen to the plan's head
 		Released *ReleaseInLedger // inclusion of the last release under the plan's head; nil at step 0
 	}
-	// Trained brings the local sums, segment by segment, for the plan accepted last.
+	// Trained brings the local sums of an exact job, segment by segment, for the plan accepted last.
 	Trained struct{ Segments [][]float64 }
+	// NoisedSum brings the local sum of a private job with all of this participant's noise in it: there is no other way to put a
+	// value into a private sum.
+	NoisedSum struct{ Sum *dp.Noised }
 	// TrainingFailed says why there are none.
 	TrainingFailed struct {
 		Rule   Rule
@@ -95,11 +100,12 @@ type (
 	Persist struct {
 		Record Record
 		Sealed *secagg.Upload
-		Head   *ledger.Head // the ledger head seen with a plan, nil when unchanged
+		Head   *ledger.Head    // the ledger head seen with a plan, nil when unchanged
+		Charge *accountant.Sum // with Sealed, in a private job: what the source's account is charged in the same transaction (G5)
 	}
 	// Seal asks for SealNow. It exists so that StageEncrypting is durable before a key is made.
 	Seal struct{ Next SealNow }
-	// SendUpload sends the stored upload, from where the coordinator says it stands.
+	// SendUpload sends the stored upload, from where the coordinator says it stands; in a private job after the stored charge.
 	SendUpload struct{ Upload wire.Envelope }
 	// Send puts a signed complaint, share sum or refusal.
 	Send struct{ Envelope wire.Envelope }
@@ -115,6 +121,7 @@ type (
 
 func (PlanArrived) input()    {}
 func (Trained) input()        {}
+func (NoisedSum) input()      {}
 func (TrainingFailed) input() {}
 func (SealNow) input()        {}
 func (ShareSeen) input()      {}
@@ -142,7 +149,8 @@ type Member struct {
 	rec     Record
 	plan    *wire.Plan // of rec.Plan
 	shares  map[wire.Member]seenShare
-	sealing bool // between the Seal effect and SealNow: a key is made at most once, never after a restart
+	accused map[wire.Member]bool // whose share of this round this seat has complained of
+	sealing bool                 // between the Seal effect and SealNow: a key is made at most once, never after a restart
 }
 
 type seenShare struct {
@@ -152,7 +160,7 @@ type seenShare struct {
 
 // NewMember starts or, with a stored record, restarts the member's side. seatKey is nil without a seat.
 func NewMember(key *identity.Key, job *Job, seatKey *secagg.SeatKey, rec *Record) (*Member, error) {
-	m := &Member{key: key, self: key.Public(), job: job, seatKey: seatKey, shares: map[wire.Member]seenShare{}}
+	m := &Member{key: key, self: key.Public(), job: job, seatKey: seatKey, shares: map[wire.Member]seenShare{}, accused: map[wire.Member]bool{}}
 	if rec == nil {
 		m.rec = Record{Closed: job.Closed, State: job.model.InitialState()}
 		return m, nil
@@ -176,8 +184,8 @@ func NewMember(key *identity.Key, job *Job, seatKey *secagg.SeatKey, rec *Record
 // Record is the durable part as it stands.
 func (m *Member) Record() Record { return m.rec }
 
-// Checked counts the uploads of this round whose share this seat holds opened in memory.
-func (m *Member) Checked() int { return len(m.shares) }
+// Checked counts the uploads of this round whose share this seat has judged: holds opened in memory, or has complained of.
+func (m *Member) Checked() int { return len(m.shares) + len(m.accused) }
 
 // Context is the current plan's, zero before any.
 func (m *Member) Context() wire.Digest {
@@ -189,7 +197,12 @@ func (m *Member) Context() wire.Digest {
 
 // NeedsEvidence reports whether a plan with this step can't be judged without evidence of the last release.
 func (m *Member) NeedsEvidence(step uint32) bool {
-	return m.job.InCohort(m.self) && step > m.rec.Step
+	return m.job.Contributes(m.self) && m.job.Verifiable() && step > m.rec.Step
+}
+
+// NeedsState reports whether a plan can't be judged without the state that it names, fetched: the job isn't Verifiable.
+func (m *Member) NeedsState(p *wire.Plan) bool {
+	return m.job.Contributes(m.self) && !m.job.Verifiable() && p.StateDigest != StateDigest(m.rec.State)
 }
 
 // Step takes one input. An error of type *Refused is a protocol refusal: Refusal makes its signed form. After any error the
@@ -203,6 +216,8 @@ func (m *Member) Step(in Input) ([]Effect, error) {
 		return m.planArrived(in)
 	case Trained:
 		return m.trained(in)
+	case NoisedSum:
+		return m.noisedSum(in)
 	case TrainingFailed:
 		return []Effect{Send{m.Refusal(&Refused{Rule: in.Rule, Reason: in.Reason, Hint: in.Hint}, "train")}}, nil
 	case SealNow:
@@ -230,8 +245,8 @@ func (m *Member) Refusal(r *Refused, phase string) wire.Envelope {
 }
 
 func (m *Member) lastRelease(in LastRelease) ([]Effect, error) {
-	if m.job.InCohort(m.self) && m.job.Verifiable() {
-		v, err := m.verify(in.Evidence, in.Payloads, nil)
+	if m.job.Contributes(m.self) && m.job.Verifiable() {
+		v, err := m.verify(in.Evidence, in.Payloads)
 		if err != nil {
 			return nil, err
 		}

@@ -30,6 +30,7 @@ func (m *Member) shareSeen(in ShareSeen) ([]Effect, error) {
 	}
 	share, err := m.seatKey.OpenShare(secagg.Context(u.Ctx), secagg.Member(sender), secagg.Member(m.self), index, in.Sealed)
 	if err != nil {
+		m.accused[sender] = true
 		complaint := &wire.Complaint{Ctx: u.Ctx, Sender: sender, ShareDigest: u.ShareDigests[index-1]}
 		return []Effect{Send{wire.Sign(m.key, complaint)}}, nil
 	}
@@ -66,7 +67,7 @@ func (m *Member) rosterArrived(in RosterArrived) ([]Effect, error) {
 		if own >= 0 && roster.Entries[own].Upload != digestOf(m.rec.Upload) {
 			return nil, refuse(RuleOwnEntry, "", "the roster lists another upload of this member's")
 		}
-	} else if m.job.InCohort(m.self) && slices.ContainsFunc(roster.Entries, func(e wire.RosterEntry) bool { return e.Member == m.self }) {
+	} else if m.job.Contributes(m.self) && slices.ContainsFunc(roster.Entries, func(e wire.RosterEntry) bool { return e.Member == m.self }) {
 		return nil, refuse(RuleOwnEntry, "", "the roster lists an upload that this member never made")
 	}
 	shares := make([]secagg.Share, 0, len(roster.Entries))

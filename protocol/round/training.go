@@ -27,7 +27,7 @@ func (m *Member) planArrived(in PlanArrived) ([]Effect, error) {
 		return nil, refuse(RuleLedger, "Compare ledger heads with the other operators.", "the plan's ledger doesn't extend the last one seen: %v", err)
 	}
 	next := m.rec
-	if m.job.InCohort(m.self) {
+	if m.job.Contributes(m.self) {
 		if err := m.followState(&next, plan, head, in); err != nil {
 			return nil, err
 		}
@@ -38,9 +38,9 @@ func (m *Member) planArrived(in PlanArrived) ([]Effect, error) {
 	}
 	next.Round, next.Plan, next.Stage, next.Upload = plan.Round, data, StagePlanned, nil
 	next.OpenedRoot, next.ShareSum = wire.Digest{}, nil
-	m.rec, m.plan, m.shares = next, plan, map[wire.Member]seenShare{}
+	m.rec, m.plan, m.shares, m.accused = next, plan, map[wire.Member]seenShare{}, map[wire.Member]bool{}
 	effects := []Effect{Persist{Record: m.rec, Head: &head}}
-	if m.job.InCohort(m.self) {
+	if m.job.Contributes(m.self) {
 		effects = append(effects, Train{plan, m.rec.State})
 	}
 	return effects, nil
@@ -49,9 +49,17 @@ func (m *Member) planArrived(in PlanArrived) ([]Effect, error) {
 // followState brings the record's state to the plan's, by evidence, and checks that kind and step are that state's (G8).
 func (m *Member) followState(next *Record, plan *wire.Plan, head ledger.Head, in PlanArrived) error {
 	switch {
+	case !m.job.Verifiable():
+		if plan.Step < m.rec.Step {
+			return refuse(RuleStep, "", "step %d after step %d", plan.Step, m.rec.Step)
+		}
+		if plan.StateDigest != StateDigest(next.State) {
+			next.State = in.State
+		}
+		next.Step, next.PrevRelease = plan.Step, plan.PrevRelease
 	case plan.Step == m.rec.Step:
 	case plan.Step == m.rec.Step+1 && in.Evidence != nil:
-		v, err := m.verify(in.Evidence, in.Payloads, in.State)
+		v, err := m.verify(in.Evidence, in.Payloads)
 		if err != nil {
 			return err
 		}
@@ -105,17 +113,7 @@ func checkInLedger(release wire.Digest, head ledger.Head, in *ReleaseInLedger) e
 	return nil
 }
 
-func (m *Member) verify(v *Evidence, payloads Payloads, given []byte) (*Verified, error) {
-	if !m.job.Verifiable() {
-		release, err := OpenRelease(m.job, &v.Release)
-		if err != nil {
-			return nil, err
-		}
-		if StateDigest(given) != release.NextState {
-			return nil, refuse(RuleState, "", "the fetched state isn't the release's")
-		}
-		return &Verified{Release: release, State: given}, nil
-	}
+func (m *Member) verify(v *Evidence, payloads Payloads) (*Verified, error) {
 	out, err := Verify(m.job, m.self, m.rec.State, v, payloads)
 	if err != nil {
 		return nil, err
@@ -130,7 +128,7 @@ func digestOf(envelope []byte) wire.Digest { return wire.Hash("envelope", envelo
 
 // resume answers the identical plan again: the same bytes, or "lost".
 func (m *Member) resume() ([]Effect, error) {
-	if !m.job.InCohort(m.self) {
+	if !m.job.Contributes(m.self) {
 		return nil, nil
 	}
 	switch m.rec.Stage {
@@ -148,15 +146,40 @@ func (m *Member) resume() ([]Effect, error) {
 }
 
 func (m *Member) trained(in Trained) ([]Effect, error) {
-	if m.plan == nil || m.rec.Stage != StagePlanned {
+	if m.plan == nil || m.rec.Stage != StagePlanned || m.sealing {
 		return nil, refuse(RulePlan, "", "nothing to train for")
+	}
+	if m.job.Private() {
+		return nil, refuse(RuleBudget, "", "a sum without noise in a private job")
 	}
 	lanes, err := m.job.Params(m.plan.Kind).Quantise(in.Segments)
 	if err != nil {
 		return nil, refuse(RuleLanes, "A value is larger than the contract's ranges allow; run `tributary-participant check`.", "%v", err)
 	}
+	return m.encrypting(lanes), nil
+}
+
+func (m *Member) noisedSum(in NoisedSum) ([]Effect, error) {
+	if m.plan == nil || m.rec.Stage != StagePlanned || m.sealing {
+		return nil, refuse(RulePlan, "", "nothing to train for")
+	}
+	if !m.job.Private() {
+		return nil, refuse(RuleManifest, "", "a noised sum in an exact job")
+	}
+	lanes, err := in.Sum.Take()
+	if err != nil {
+		return nil, err
+	}
+	if want := m.job.Params(m.plan.Kind).Length(); len(lanes) != want {
+		return nil, refuse(RuleLanes, "", "a noised sum of %d lanes, want %d", len(lanes), want)
+	}
+	return m.encrypting(lanes), nil
+}
+
+// encrypting makes it durable that keys may exist before one does.
+func (m *Member) encrypting(lanes []int64) []Effect {
 	m.rec.Stage, m.sealing = StageEncrypting, true
-	return []Effect{Persist{Record: m.rec}, Seal{SealNow{lanes}}}, nil
+	return []Effect{Persist{Record: m.rec}, Seal{SealNow{lanes}}}
 }
 
 func (m *Member) seal(in SealNow) ([]Effect, error) {
@@ -176,5 +199,11 @@ func (m *Member) seal(in SealNow) ([]Effect, error) {
 	}
 	e := wire.Sign(m.key, u)
 	m.rec.Stage, m.rec.Upload = StageUploaded, e.Bytes()
-	return []Effect{Persist{Record: m.rec, Sealed: sealed}, SendUpload{e}}, nil
+	persist := Persist{Record: m.rec, Sealed: sealed}
+	if m.job.Private() {
+		if persist.Charge, err = m.job.ChargeOf(m.plan.Kind); err != nil {
+			return nil, err
+		}
+	}
+	return []Effect{persist, SendUpload{e}}, nil
 }

@@ -36,13 +36,15 @@ func (c *Coordinator) NextClock() uint64 {
 	switch {
 	case c.at.Status.Final():
 		return 1<<63 - 1
+	case c.job == nil && c.proposal.Private() && !c.late:
+		return min(c.closeMs(), c.proposal.Manifest.ExpiresMs)
 	case c.job == nil:
 		return c.proposal.Manifest.ExpiresMs
 	case c.plan == nil:
 		return 0
 	}
 	at := c.proposal.Manifest.ExpiresMs
-	if c.at.Status == Running && len(c.uploads) < len(c.job.Manifest.Cohort) {
+	if c.at.Status == Running && !c.allUploaded() && !c.late {
 		at = min(at, c.plan.DeadlineMs)
 	}
 	if c.quorumMs != 0 && c.roster == nil {
@@ -86,8 +88,11 @@ func (c *Coordinator) Task(m wire.Member, holds Holds) (phase TaskPhase, object 
 	if c.at.Status.Final() {
 		return TaskNone, nil
 	}
+	if c.job != nil && c.job.Seat(m) == 0 && !c.job.Contributes(m) {
+		return TaskNone, nil // it didn't approve in time
+	}
 	if c.job == nil {
-		if _, ok := c.approved[m]; ok || holds.Phase == TaskApprove {
+		if _, ok := c.approved[m]; ok || holds.Phase == TaskApprove || c.dropped[m] {
 			return TaskNone, nil
 		}
 		return TaskApprove, nil
@@ -96,7 +101,8 @@ func (c *Coordinator) Task(m wire.Member, holds Holds) (phase TaskPhase, object 
 		return TaskNone, nil
 	}
 	_, uploaded := c.uploads[m]
-	if holds.Round != c.at.Round || c.job.InCohort(m) && !uploaded {
+	waits := c.job.Contributes(m) && !uploaded && !c.dropped[m] && c.roster == nil
+	if holds.Round != c.at.Round && (waits || c.job.Seat(m) != 0) || waits {
 		return TaskPlan, c.at.Plan
 	}
 	if c.job.Seat(m) == 0 {
@@ -119,6 +125,9 @@ func (c *Coordinator) AcceptsUpload(e *wire.Envelope) (*wire.Upload, error) {
 	u, err := OpenUpload(c.job, c.plan, e)
 	if err != nil {
 		return nil, err
+	}
+	if c.proposal.Private() && !c.charged[e.Signer] {
+		return nil, refuse(RuleBudget, "", "an upload without the charge for it")
 	}
 	for i := range c.at.Uploads {
 		if c.at.Uploads[i].Signer == e.Signer && c.at.Uploads[i].Digest() != e.Digest() {

@@ -81,6 +81,7 @@ type world struct {
 	t        *testing.T
 	charter  *wire.Charter
 	key      *identity.Key
+	terms    Terms
 	proposal *Proposal
 	coord    *Coordinator
 	nodes    []*node
@@ -121,11 +122,11 @@ func newWorld(t *testing.T, options ...func(*wire.Manifest)) *world {
 		change(m)
 	}
 	e := wire.Sign(w.key, m)
-	p, err := OpenManifest(w.charter, toy{}, &e)
+	p, err := OpenManifest(w.charter, toy{}, w.terms, &e)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.proposal, w.coord = p, NewCoordinator(w.key, p)
+	w.proposal, w.coord = p, NewCoordinator(w.key, p, w.ms)
 	return w
 }
 
@@ -136,7 +137,7 @@ func (w *world) manifest() *wire.Manifest {
 	for _, n := range w.nodes {
 		cohort = append(cohort, n.key.Public())
 	}
-	m, err := NewManifest(w.charter, toy{}, Draft{Cohort: cohort, Seats: cohort, Threshold: 3, Bits: 20, ExpiresMs: 1_000_000_000, RoundMs: 60_000})
+	m, err := NewManifest(w.charter, toy{}, w.terms, Draft{Cohort: cohort, Seats: cohort, Threshold: 3, Bits: 20, ExpiresMs: 1_000_000_000, RoundMs: 60_000})
 	if err != nil {
 		w.t.Fatal(err)
 	}

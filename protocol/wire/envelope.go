@@ -28,12 +28,15 @@ const (
 	TypeEnrolment
 	TypeRevocation
 	TypeFinish
+	TypeCharge
+	TypeAccount
 	typeEnd
 )
 
 var typeNames = [typeEnd]string{
 	"", "MemberCard", "Charter", "Manifest", "Approval", "Plan", "Upload", "Receipt", "Complaint", "Roster",
 	"ShareSum", "Release", "Refusal", "Abort", "Enrolment", "Revocation", "Finish",
+	"Charge", "Account",
 }
 
 // String is the type's name in protocol/SPEC.md.

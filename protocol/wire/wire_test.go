@@ -43,6 +43,10 @@ func newObject(t Type) Object {
 		return &Revocation{}
 	case TypeFinish:
 		return &Finish{}
+	case TypeCharge:
+		return &Charge{}
+	case TypeAccount:
+		return &Account{}
 	}
 	return nil
 }
@@ -69,6 +73,8 @@ func samples() []Object {
 		&Enrolment{card, RoleCommittee},
 		&Revocation{a, "left the consortium"},
 		&Finish{Outcome: OutcomeCompleted},
+		&Charge{Job: Digest{1}, Ctx: Digest{2}, Member: a, Account: Digest{3}, Order: 40, Units: 7, Spent: 9},
+		&Account{Member: a, Account: Digest{3}, Unit: UnitRecord, EpsNum: 1, EpsDen: 1, DeltaNum: 1, DeltaDen: 100000, Order: 40, Budget: 9, PrevBudgets: 3, Refills: 1},
 	}
 }
 

@@ -60,7 +60,7 @@ func (e *Engine) load(ctx context.Context, row *store.Job) (*job, error) {
 	}); err != nil {
 		return nil, err
 	}
-	p, err := round.OpenManifest(under.Charter, m, &env)
+	p, err := round.OpenManifest(under.Charter, m, round.Terms{}, &env)
 	if err != nil {
 		return nil, err
 	}

@@ -167,16 +167,16 @@ func (e *Engine) propose(c *checked) (*job, error) {
 			d.Seats = append(d.Seats, card.Key)
 		}
 	}
-	manifest, err := round.NewManifest(c.charter.Charter, m, d)
+	manifest, err := round.NewManifest(c.charter.Charter, m, round.Terms{}, d)
 	if err != nil {
 		return nil, err
 	}
 	env := wire.Sign(e.Key, manifest)
-	p, err := round.OpenManifest(c.charter.Charter, m, &env)
+	p, err := round.OpenManifest(c.charter.Charter, m, round.Terms{}, &env)
 	if err != nil {
 		return nil, err
 	}
-	j := &job{proposal: p, envelope: env, model: m, machine: round.NewCoordinator(e.Key, p)}
+	j := &job{proposal: p, envelope: env, model: m, machine: round.NewCoordinator(e.Key, p, d.NowMs)}
 	j.row = store.Job{ID: p.Job, Name: c.resolved.Name, SubmittedMs: int64(now), Charter: c.charter.Digest(), Manifest: env.Bytes(),
 		Resolved: c.resolved.Canonical(), Contract: c.contract.Canonical(), Status: string(round.Proposed), State: round.StateDigest(m.InitialState())}
 	return j, nil

@@ -91,7 +91,7 @@ func (n *node) open() (*round.Proposal, []wire.Envelope) {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	p, err := round.OpenManifest(c, n.program, &envelopes[0])
+	p, err := round.OpenManifest(c, n.program, round.Terms{}, &envelopes[0])
 	if err != nil {
 		n.t.Fatal(err)
 	}

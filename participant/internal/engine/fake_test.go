@@ -81,7 +81,7 @@ func (f *fake) propose(spec *jobspec.Resolved, contract *jobspec.Contract, cohor
 		f.t.Fatal(err)
 	}
 	now := uint64(time.Now().UnixMilli())
-	m, err := round.NewManifest(f.charter, program, round.Draft{SpecDigest: spec.Digest(), ContractDigest: contract.Digest(), Cohort: cohort, Seats: seats,
+	m, err := round.NewManifest(f.charter, program, round.Terms{}, round.Draft{SpecDigest: spec.Digest(), ContractDigest: contract.Digest(), Cohort: cohort, Seats: seats,
 		Threshold: spec.Committee.Threshold, Bits: spec.Bits, NowMs: now, ExpiresMs: now + uint64(spec.Expires.Milliseconds()), RoundMs: uint64(spec.RoundTimeout.Milliseconds())})
 	if err != nil {
 		f.t.Fatal(err)
@@ -95,8 +95,8 @@ func (f *fake) propose(spec *jobspec.Resolved, contract *jobspec.Contract, cohor
 	j.items = [][]byte{e.Bytes(), spec.Canonical(), contract.Canonical(), charter.Bytes()}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if p, err := round.OpenManifest(f.charter, program, &e); err == nil {
-		j.machine = round.NewCoordinator(f.key, p)
+	if p, err := round.OpenManifest(f.charter, program, round.Terms{}, &e); err == nil {
+		j.machine = round.NewCoordinator(f.key, p, 0)
 	}
 	f.append(ledger.Job, e.Bytes())
 	f.jobs = append(f.jobs, j)

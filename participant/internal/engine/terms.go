@@ -52,7 +52,7 @@ func readTerms(job wire.Digest, accepted *wire.Charter, data []byte) (*terms, er
 	if t.program, err = optim.ParseProgram(t.resolved.Program()); err != nil {
 		return nil, refusal(round.RuleManifest, "", "program: %v", err)
 	}
-	if t.proposal, err = round.OpenManifest(accepted, t.program, &e); err != nil {
+	if t.proposal, err = round.OpenManifest(accepted, t.program, round.Terms{}, &e); err != nil {
 		return nil, err
 	}
 	if t.proposal.Job != job {
