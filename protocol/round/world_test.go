@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"tributary/crypto/dp/accountant"
 	"tributary/crypto/identity"
 	"tributary/crypto/secagg"
 	"tributary/protocol/charter"
@@ -70,6 +71,8 @@ type node struct {
 	holds   Holds
 	down    bool
 	done    bool
+	account *accountant.Account // of its source, for private jobs
+	charge  *wire.Envelope      // of this round
 	// lie, if set, may change an envelope before it is sent.
 	lie func(*node, wire.Envelope) wire.Envelope
 	// spoil, if set, may change the sealed upload before it is stored.
@@ -82,6 +85,7 @@ type world struct {
 	charter  *wire.Charter
 	key      *identity.Key
 	terms    Terms
+	seats    int
 	proposal *Proposal
 	coord    *Coordinator
 	nodes    []*node
@@ -99,10 +103,13 @@ type world struct {
 	before func(n *node, phase TaskPhase) bool
 }
 
-func newWorld(t *testing.T, options ...func(*wire.Manifest)) *world {
+func newWorld(t *testing.T) *world { return newWorldOn(t, Terms{}, 4) }
+
+// newWorldOn has four members with data, seats of which are on the committee.
+func newWorldOn(t *testing.T, terms Terms, seats int) *world {
 	t.Helper()
 	w := &world{t: t, log: &ledger.Memory{}, ms: 1_000, rounds: map[uint64][]wire.Envelope{}, payloads: map[wire.Digest][]byte{},
-		shares: map[wire.Digest][][]byte{}, releaseAt: map[wire.Digest]int64{}}
+		shares: map[wire.Digest][][]byte{}, releaseAt: map[wire.Digest]int64{}, terms: terms, seats: seats}
 	w.key = testKey(100)
 	w.charter = &wire.Charter{Consortium: "shops", Version: 1, F: 1, Organisation: "Hub", Coordinator: w.key.Public(), LogOrigin: "shops/log"}
 	for i, name := range []string{"alpen", "baltic", "coast", "delta"} {
@@ -117,11 +124,7 @@ func newWorld(t *testing.T, options ...func(*wire.Manifest)) *world {
 		w.charter.Members = append(w.charter.Members, wire.CharterMember{Card: wire.NewCard(n.key, n.name, n.name+" AG"), Role: wire.RoleBoth})
 	}
 	w.entry(ledger.Charter, wire.Encode(w.charter))
-	m := w.manifest()
-	for _, change := range options {
-		change(m)
-	}
-	e := wire.Sign(w.key, m)
+	e := wire.Sign(w.key, w.manifest())
 	p, err := OpenManifest(w.charter, toy{}, w.terms, &e)
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +140,7 @@ func (w *world) manifest() *wire.Manifest {
 	for _, n := range w.nodes {
 		cohort = append(cohort, n.key.Public())
 	}
-	m, err := NewManifest(w.charter, toy{}, w.terms, Draft{Cohort: cohort, Seats: cohort, Threshold: 3, Bits: 20, ExpiresMs: 1_000_000_000, RoundMs: 60_000})
+	m, err := NewManifest(w.charter, toy{}, w.terms, Draft{Cohort: cohort, Seats: cohort[:w.seats], Threshold: 3, Bits: 20, ExpiresMs: 1_000_000_000, RoundMs: 60_000})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -224,8 +227,15 @@ func reason(s string) string {
 // restartCoordinator throws the machine away and restores it from what was stored.
 func (w *world) restartCoordinator() {
 	v := w.coord.View()
-	s := Snapshot{Status: v.Status, Reason: v.Reason, State: v.State, Step: v.Step, PrevRelease: v.PrevRelease, PrevContext: v.PrevContext, Round: v.Round,
-		Failures: v.Failures, Approvals: w.job}
+	s := Snapshot{ProposedMs: v.ProposedMs, Status: v.Status, Reason: v.Reason, State: v.State, Step: v.Step, PrevRelease: v.PrevRelease, PrevContext: v.PrevContext, Round: v.Round,
+		Failures: v.Failures}
+	for _, e := range w.job {
+		if e.Kind == wire.TypeApproval {
+			s.Approvals = append(s.Approvals, e)
+		} else {
+			s.Refusals = append(s.Refusals, e)
+		}
+	}
 	for _, e := range w.rounds[v.Round] {
 		switch e.Kind {
 		case wire.TypePlan:
@@ -234,12 +244,14 @@ func (w *world) restartCoordinator() {
 			s.Uploads = append(s.Uploads, e)
 		case wire.TypeComplaint:
 			s.Complaints = append(s.Complaints, e)
+		case wire.TypeCharge:
+			s.Charges = append(s.Charges, e)
 		case wire.TypeRoster:
 			s.Roster = &e
 		case wire.TypeShareSum:
 			s.ShareSums = append(s.ShareSums, e)
 		case wire.TypeRelease, wire.TypeAbort:
-			s.Plan, s.Uploads, s.Complaints, s.Roster, s.ShareSums = nil, nil, nil, nil, nil
+			s.Plan, s.Uploads, s.Complaints, s.Charges, s.Roster, s.ShareSums = nil, nil, nil, nil, nil, nil
 		}
 	}
 	c, err := RestoreCoordinator(w.key, w.proposal, s)
@@ -282,7 +294,7 @@ func (w *world) payload(d wire.Digest) ([]byte, error) { return w.payloads[d], n
 
 // planInput is what a node has when it judges a plan.
 func (w *world) planInput(n *node, e wire.Envelope) PlanArrived {
-	in := PlanArrived{Plan: e, Payloads: w.payload, Seen: n.seen}
+	in := PlanArrived{Plan: e, Payloads: w.payload, Seen: n.seen, State: w.coord.View().State}
 	var p wire.Plan
 	if wire.Decode(e.Body, &p) != nil {
 		return in
@@ -311,6 +323,11 @@ func (w *world) step(n *node, in Input) error {
 		case Persist:
 			record := e.Record
 			n.stored = &record
+			if e.Charge != nil {
+				if err := w.spend(n, *e.Charge); err != nil {
+					return err
+				}
+			}
 			if e.Sealed != nil {
 				if n.spoil != nil {
 					n.spoil(e.Sealed)
@@ -322,6 +339,12 @@ func (w *world) step(n *node, in Input) error {
 			}
 		case Train:
 			w.say("%s: trains", n.name)
+			if w.terms.Private {
+				if err := w.step(n, NoisedSum{noised(w.t, n.rows)}); err != nil {
+					return err
+				}
+				continue
+			}
 			if err := w.step(n, Trained{[][]float64{{n.rows}, {n.rows / 10, 1}}}); err != nil {
 				return err
 			}
@@ -350,6 +373,11 @@ func (w *world) step(n *node, in Input) error {
 }
 
 func (w *world) upload(n *node, e wire.Envelope) {
+	if n.charge != nil {
+		if err := w.feed(ChargeCame{*n.charge}); err != nil {
+			w.say("coordinator refuses: %v", err)
+		}
+	}
 	u, err := w.coord.AcceptsUpload(&e)
 	if err != nil {
 		w.say("coordinator refuses: %v", err)
@@ -377,7 +405,7 @@ func (w *world) put(e wire.Envelope) error {
 
 // restart throws a node's machine away and restores it from its record.
 func (w *world) restart(n *node) {
-	job, err := Close(w.proposal, w.job)
+	job, err := Close(w.proposal, w.coord.View().Approvals)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -388,7 +416,10 @@ func (w *world) restart(n *node) {
 }
 
 func (w *world) approve(n *node) {
-	a := w.proposal.approval(n.key.Public(), n.seatKey.Public())
+	a := w.proposal.approval(n.key.Public(), nil)
+	if w.proposal.Seat(n.key.Public()) != 0 {
+		a.SeatKey = n.seatKey.Public()
+	}
 	w.say("%s -> coordinator: Approval", n.name)
 	if err := w.put(wire.Sign(n.key, &a)); err != nil {
 		w.t.Fatal(err)

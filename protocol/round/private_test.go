@@ -1,0 +1,273 @@
+package round
+
+import (
+	"errors"
+	"testing"
+
+	"tributary/crypto/dp"
+	"tributary/crypto/dp/accountant"
+	"tributary/protocol/wire"
+)
+
+// noiseParams are those of one member's part of the toy sum.
+func noiseParams(t *testing.T) dp.Params {
+	t.Helper()
+	p, err := dp.NewParams(dp.Options{Bits: 20, Local: dp.Integer(16), Segments: []dp.Segment{
+		{Name: "rows", Length: 1, Clip: 1, Rounding: dp.TowardZero}, {Name: "values", Length: 2, Clip: 100, Rounding: dp.Stochastic}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func noised(t *testing.T, rows float64) *dp.Noised {
+	t.Helper()
+	sum, err := dp.Draw(noiseParams(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range int(rows) {
+		if err := sum.Add([]float64{1, 90, 10}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := sum.Release()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// privateWorld has four members with data, three of them on a committee of 3 of 3; n_min is 3, f is 1, so h is 2.
+func privateWorld(t *testing.T) *world {
+	t.Helper()
+	noise := wire.DP{Mechanism: wire.MechanismDiscreteGaussian, Unit: wire.UnitRecord, Sensitivity: noiseParams(t).Sensitivity2(), Sigma2Local: 16, H: 2, QNum: 1, QDen: 1}
+	w := newWorldOn(t, Terms{Private: true, NMin: 3, Noise: map[wire.RoundKind]wire.DP{wire.Fit: noise, wire.Train: noise, wire.Evaluate: noise}}, 3)
+	for _, n := range w.nodes {
+		n.rows *= 100
+		a, err := accountant.NewAccount(accountant.Cap{Epsilon: dp.Integer(1 << 19), Delta: decimal(t, "1e-5")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.account = &a
+	}
+	return w
+}
+
+func decimal(t *testing.T, s string) dp.Rational {
+	t.Helper()
+	r, err := dp.ParseRational(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// spend charges the node's account, as its store does with the upload.
+func (w *world) spend(n *node, sum accountant.Sum) error {
+	charge, err := accountant.ChargeFor(sum, n.account.Order())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	after, err := n.account.Spend(charge)
+	if err != nil {
+		return refuse(RuleBudget, "", "%v", err)
+	}
+	*n.account = after
+	e := wire.Sign(n.key, &wire.Charge{Job: w.proposal.Job, Ctx: n.member.Context(), Member: n.key.Public(), Account: wire.AccountID(n.key.Public(), "customers"),
+		Order: uint32(after.Order()), Units: uint64(charge.Units()), Spent: uint64(after.Spent())})
+	n.charge = &e
+	return nil
+}
+
+func TestPrivateJobRunsAndCharges(t *testing.T) {
+	w := privateWorld(t)
+	w.run(nil)
+	if v := w.coord.View(); v.Status != Completed || v.Round != 4 {
+		t.Fatalf("job %s in round %d: %s\n%s", v.Status, v.Round, v.Reason, w.trace.String())
+	}
+	for _, n := range w.nodes {
+		sum, err := n.member.job.ChargeOf(wire.Train)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one, err := accountant.ChargeFor(*sum, n.account.Order())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n.account.Spent() != 4*one.Units() {
+			t.Errorf("%s spent %d units, want 4 of %d", n.name, n.account.Spent(), one.Units())
+		}
+	}
+}
+
+func TestG1NoSumWithoutNoiseInAPrivateJob(t *testing.T) {
+	w := privateWorld(t)
+	w.untilPhase(1, PhaseUpload)
+	n := w.nodes[3]
+	w.restart(n)
+	if _, err := n.member.Step(w.planInput(n, *w.coord.View().Plan)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := n.member.Step(Trained{[][]float64{{10}, {1, 1}}})
+	wantRule(t, err, RuleBudget)
+	noise := noised(t, 1)
+	if _, err := n.member.Step(NoisedSum{noise}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := noise.Take(); !errors.Is(err, dp.ErrSpent) {
+		t.Errorf("a noised sum was left to be sent twice: %v", err)
+	}
+	exact := newWorld(t)
+	exact.untilPhase(1, PhaseUpload)
+	m := exact.nodes[0]
+	exact.restart(m)
+	if _, err := m.member.Step(exact.planInput(m, *exact.coord.View().Plan)); err != nil {
+		t.Fatal(err)
+	}
+	_, err = m.member.Step(NoisedSum{noised(t, 1)})
+	wantRule(t, err, RuleManifest)
+}
+
+func TestG5UploadWithoutItsChargeIsRefused(t *testing.T) {
+	w := privateWorld(t)
+	w.untilPhase(1, PhaseUpload)
+	n := w.nodes[3]
+	w.restart(n)
+	if err := w.step(n, w.planInput(n, *w.coord.View().Plan)); err != nil {
+		t.Fatal(err)
+	}
+	good := *n.charge
+	other := privateWorld(t)
+	other.untilPhase(1, PhaseUpload)
+	for name, change := range map[string]func(*wire.Charge){
+		"too little":      func(g *wire.Charge) { g.Units-- },
+		"another context": func(g *wire.Charge) { g.Ctx[0] ^= 1 },
+		"another order":   func(g *wire.Charge) { g.Order++ },
+		"another member":  func(g *wire.Charge) { g.Member = w.nodes[0].key.Public() },
+	} {
+		var g wire.Charge
+		if err := good.Open(&g); err != nil {
+			t.Fatal(err)
+		}
+		change(&g)
+		if g.Spent < g.Units {
+			g.Spent = g.Units
+		}
+		_, err := OpenCharge(n.member.job, w.coord.plan, ptr(wire.Sign(n.key, &g)))
+		var r *Refused
+		if !errors.As(err, &r) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// Without any charge nothing is taken in.
+	w2 := privateWorld(t)
+	w2.untilPhase(1, PhaseUpload)
+	m := w2.nodes[3]
+	w2.restart(m)
+	m.account = nil
+	effects, err := m.member.Step(w2.planInput(m, *w2.coord.View().Plan))
+	if err != nil || len(effects) == 0 {
+		t.Fatal(err)
+	}
+	if _, err := m.member.Step(NoisedSum{noised(t, 10)}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = w2.coord.AcceptsUpload(ptr(wire.Sign(m.key, &wire.Upload{Ctx: w2.coord.View().Context, PayloadLen: uint64(w2.proposal.Params(wire.Fit).PayloadBytes()), ShareDigests: make([]wire.Digest, 3)})))
+	wantRule(t, err, RuleBudget)
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func TestExhaustedAccountStopsTheMemberNotTheJob(t *testing.T) {
+	w := privateWorld(t)
+	poor := w.nodes[3] // without a seat
+	w.untilPhase(2, PhaseUpload)
+	empty, err := accountant.RestoreAccount(poor.account.Cap(), poor.account.Order(), poor.account.Budget())
+	if err != nil {
+		t.Fatal(err)
+	}
+	*poor.account = empty
+	w.run(nil)
+	v := w.coord.View()
+	if v.Status != Completed || len(v.Refusals) != 1 {
+		t.Fatalf("job %s with %d dropouts: %s\n%s", v.Status, len(v.Refusals), v.Reason, w.trace.String())
+	}
+	if poor.account.Spent() != poor.account.Budget() {
+		t.Error("the account changed")
+	}
+}
+
+func TestFewerThanNMinEndThePrivateJob(t *testing.T) {
+	w := privateWorld(t)
+	w.untilPhase(2, PhaseUpload)
+	silent := w.nodes[2] // with a seat: it just stops
+	w.before = func(n *node, _ TaskPhase) bool { return n != silent }
+	w.run(nil)
+	// Its seat is needed too (3 of 3), and 3 contributors without it are enough: the round waits for the seat until the job expires.
+	if v := w.coord.View(); v.Status.Final() {
+		t.Fatalf("job %s: %s", v.Status, v.Reason)
+	}
+	w = privateWorld(t)
+	w.untilPhase(2, PhaseUpload)
+	for _, n := range w.nodes[3:] {
+		if err := w.put(wire.Sign(n.key, &wire.Refusal{Job: w.proposal.Job, Ctx: w.coord.View().Context, Phase: "train", Rule: string(RuleBudget)})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if v := w.coord.View(); v.Status != Running {
+		t.Fatalf("job %s with n_min left: %s", v.Status, v.Reason)
+	}
+	if err := w.put(wire.Sign(w.nodes[2].key, &wire.Refusal{Job: w.proposal.Job, Ctx: w.coord.View().Context, Phase: "train", Rule: string(RuleBudget)})); err != nil {
+		t.Fatal(err)
+	}
+	if v := w.coord.View(); v.Status != Aborted {
+		t.Errorf("job %s below n_min", v.Status)
+	}
+}
+
+func TestSilentContributorIsLeftOutAtTheDeadline(t *testing.T) {
+	w := privateWorld(t)
+	silent := w.nodes[3]
+	w.before = func(n *node, phase TaskPhase) bool { return n != silent || w.coord.View().Round < 2 }
+	start := w.ms
+	w.run(nil)
+	if v := w.coord.View(); v.Status != Completed {
+		t.Fatalf("job %s: %s\n%s", v.Status, v.Reason, w.trace.String())
+	}
+	if waited := w.ms - start; waited != 3*uint64(w.proposal.Manifest.RoundMs) {
+		t.Errorf("waited %d ms for three rounds of %d", waited, w.proposal.Manifest.RoundMs)
+	}
+}
+
+func TestSilentMemberDoesntKeepAPrivateJobFromClosing(t *testing.T) {
+	w := privateWorld(t)
+	silent := w.nodes[3]
+	w.before = func(n *node, _ TaskPhase) bool { return n != silent }
+	w.run(nil)
+	v := w.coord.View()
+	if v.Status != Completed || len(v.Approvals) != 3 {
+		t.Fatalf("job %s with %d approvals: %s\n%s", v.Status, len(v.Approvals), v.Reason, w.trace.String())
+	}
+	if phase, _ := w.coord.Task(silent.key.Public(), Holds{}); phase == TaskPlan {
+		t.Error("one who hasn't approved is asked to contribute")
+	}
+}
+
+func TestPrivateCoordinatorRestartsAnywhere(t *testing.T) {
+	for stop := 1; ; stop += 3 {
+		w := privateWorld(t)
+		silent := w.nodes[3]
+		w.before = func(n *node, phase TaskPhase) bool { return n != silent || w.coord.View().Round != 2 }
+		left := stop
+		w.run(func() bool { left--; return left == 0 })
+		if w.coord.View().Status == Completed && left > 0 {
+			return
+		}
+		w.restartCoordinator()
+		w.run(nil)
+		if v := w.coord.View(); v.Status != Completed {
+			t.Fatalf("restarted after turn %d: %s, %s\n%s", stop, v.Status, v.Reason, w.trace.String())
+		}
+	}
+}
