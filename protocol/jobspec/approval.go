@@ -23,37 +23,28 @@ type ApprovalInput struct {
 // EarlierDifference is an organisation whose own sum two jobs give away together.
 type EarlierDifference struct{ Job, Organisation string }
 
-// ApprovalText says in words what an exact job computes, among whom, and what its
-// sums tell. Everything in it follows from the input, so that every operator of a
-// job reads the same. It ends with a newline.
+// page is an approval being written.
+type page struct{ strings.Builder }
+
+func (p *page) line(format string, args ...any) { fmt.Fprintf(p, format+"\n", args...) }
+
+// ApprovalText says in words what a job computes, among whom, what its sums tell,
+// and what a private job costs. Everything in it follows from the input, so that
+// every operator of a job reads the same. It ends with a newline.
 func ApprovalText(in ApprovalInput) string {
+	if in.Job.Private != nil {
+		return privateApproval(in)
+	}
 	j, n := in.Job, len(in.Cohort)
-	var b strings.Builder
-	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	var b page
+	line := b.line
 	line("Job %s, exact: its sums carry no noise.", j.Name)
 	line("")
-	line("Contract    %s", j.Contract)
-	line("Cohort      %s (%d organisations)", strings.Join(in.Cohort, ", "), n)
-	seats := ""
-	if len(in.Seats) > 0 {
-		seats = ": " + strings.Join(in.Seats, ", ")
-	}
-	line("Committee   any %d of %d seats open a sum (f = %d)%s", j.Committee.Threshold, j.Committee.Of, in.F, seats)
-	line("Model       logistic regression, l2 %s, %s", decimalOf(j.Model.L2), j.Model.Solver)
-	for i, f := range j.Features {
-		head := "           "
-		if i == 0 {
-			head = "Features   "
-		}
-		line("%s %s", head, featureText(f))
-	}
-	line("Evaluation  %s", evaluationText(j))
+	b.cohort(in)
+	b.committee(in)
+	b.model(j)
 	line("Rounds      1 to fit the features, at most %d to train, 1 to evaluate; each is planned for %s", j.Model.MaxRounds, durationText(j.RoundTimeout))
-	if in.Expires != "" {
-		line("Expiry      %s, %s after the job is made; then its keys are erased", in.Expires, durationText(j.Expires))
-	} else {
-		line("Expiry      %s after the job is made; then its keys are erased", durationText(j.Expires))
-	}
+	b.expiry(in)
 	line("")
 	line("What the sums tell")
 	line("Learnt exactly, summed over these %d organisations: rows, positives, missing values, means and variances per column, the count of every category and of every pair of categories (with their label sums, approximately), held-out scores by label in 1,024 bins. What only one customer has is that customer's.", n)
@@ -64,25 +55,68 @@ func ApprovalText(in ApprovalInput) string {
 	for _, e := range in.Earlier {
 		line("The difference from job %s is organisation %s's own sum.", e.Job, e.Organisation)
 	}
-	if j.Committee == (Committee{Threshold: 3, Of: 3}) && in.F == 1 {
-		line("All 3 of 3 seats are needed to open a sum: one seat can stop the job.")
-	}
+	b.seatStops(in)
 	if in.RosterBytes > trustedRosterBytes {
 		line("A round's payloads total %d MB, over 64 MB: participants don't recompute the model, and the coordinator is trusted with it.", in.RosterBytes>>20)
 	}
 	return b.String()
 }
 
+func (p *page) cohort(in ApprovalInput) {
+	p.line("Contract    %s", in.Job.Contract)
+	p.line("Cohort      %s (%d organisations)", strings.Join(in.Cohort, ", "), len(in.Cohort))
+}
+
+func (p *page) committee(in ApprovalInput) {
+	seats := ""
+	if len(in.Seats) > 0 {
+		seats = ": " + strings.Join(in.Seats, ", ")
+	}
+	p.line("Committee   any %d of %d seats open a sum (f = %d)%s", in.Job.Committee.Threshold, in.Job.Committee.Of, in.F, seats)
+}
+
+func (p *page) model(j *Resolved) {
+	p.line("Model       logistic regression, l2 %s, %s", decimalOf(j.Model.L2), j.Model.Solver)
+	for i, f := range j.Features {
+		head := "           "
+		if i == 0 {
+			head = "Features   "
+		}
+		p.line("%s %s", head, featureText(f))
+	}
+	p.line("Evaluation  %s", evaluationText(j))
+}
+
+func (p *page) expiry(in ApprovalInput) {
+	if in.Expires != "" {
+		p.line("Expiry      %s, %s after the job is made; then its keys are erased", in.Expires, durationText(in.Job.Expires))
+	} else {
+		p.line("Expiry      %s after the job is made; then its keys are erased", durationText(in.Job.Expires))
+	}
+}
+
+func (p *page) seatStops(in ApprovalInput) {
+	if in.Job.Committee == (Committee{Threshold: 3, Of: 3}) && in.F == 1 {
+		p.line("All 3 of 3 seats are needed to open a sum: one seat can stop the job.")
+	}
+}
+
 func featureText(f Feature) string {
 	var parts []string
-	if f.Kind == Category {
+	switch {
+	case f.Kind == Category && f.MinCount == 0:
+		parts = append(parts, fmt.Sprintf("one-hot over %d values", len(f.Values)))
+	case f.Kind == Category:
 		parts = append(parts, fmt.Sprintf("one-hot over %d values, fewer than %d rows fold into other", len(f.Values), f.MinCount))
-	} else {
+	default:
 		if f.Log1p {
 			parts = append(parts, "log1p")
 		}
 		if f.Standardize {
 			parts = append(parts, fmt.Sprintf("standardised, clamped at ±%s deviations", decimalOf(f.Clip)))
+		}
+		if f.Scale {
+			parts = append(parts, fmt.Sprintf("scaled from %s…%s to ±1", decimalOf(f.Min), decimalOf(f.Max)))
 		}
 		if len(parts) == 0 {
 			parts = append(parts, "as it is")

@@ -7,6 +7,9 @@
 //     default. A Resolved has one encoding, Canonical, and one Digest.
 //   - ParseResolved and ParseContractJSON read canonical documents: what they
 //     accept encodes again to the same bytes.
+//   - A private job's noise is derived from its ε and δ in integers, the same at
+//     everyone: ParseResolved derives it again and accepts no other. Noise says how
+//     one kind of round is noised and charged, Cost what all of them cost an account.
 //   - ApprovalText says in words what an operator is asked to approve.
 //
 // A Resolved holds the program, the JSON document that the packages under models

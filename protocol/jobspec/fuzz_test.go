@@ -18,6 +18,7 @@ func checkProblems(t *testing.T, problems []Problem) {
 func FuzzParseSpec(f *testing.F) {
 	f.Add(read(f, "churn.yaml"))
 	f.Add(read(f, "minimal.yaml"))
+	f.Add(read(f, "private.yaml"))
 	f.Add([]byte("a: {b: [c, {d: e}]}\n- x"))
 	c := mustContract(f, string(read(f, "shop-customers.yaml")))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -61,6 +62,7 @@ func FuzzParseContract(f *testing.F) {
 
 func FuzzParseResolved(f *testing.F) {
 	f.Add(bytes.TrimSpace(read(f, "resolved.json")))
+	f.Add(bytes.TrimSpace(read(f, "private-resolved.json")))
 	f.Add(bytes.TrimSpace(read(f, "contract.json")))
 	f.Add([]byte(`{"program":{}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {

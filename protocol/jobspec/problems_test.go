@@ -90,13 +90,6 @@ func TestSpecProblemsNameTheirPlaceAndRemedy(t *testing.T) {
 		"metric":               {"log_loss, accuracy", "logloss, accuracy", "evaluate.metrics[1]", "logloss", "not one of", "did you mean log_loss?"},
 		"metric twice":         {"log_loss, accuracy", "auc, accuracy", "evaluate.metrics[1]", "auc, accuracy", "listed twice", ""},
 		"privacy word":         {"privacy: exact ", "privacy: none ", "privacy", "none ", "neither exact nor", "exact"},
-		"epsilon a number":     {"privacy: exact ", `privacy: {unit: record, epsilon: 1.0, delta: "1e-5", clip: "1.0"} `, "privacy.epsilon", "1.0, delta", "in quotes", `write "1.0" in quotes`},
-		"delta plain":          {"privacy: exact ", `privacy: {unit: record, epsilon: "1", delta: 1e-5, clip: "1.0"} `, "privacy.delta", "1e-5, c", "in quotes", `write "1e-5" in quotes`},
-		"epsilon zero":         {"privacy: exact ", `privacy: {unit: record, epsilon: "0.0", delta: "1e-5", clip: "1.0"} `, "privacy.epsilon", `"0.0"`, "not above 0", ""},
-		"delta large":          {"privacy: exact ", `privacy: {unit: record, epsilon: "1", delta: "0.2", clip: "1.0"} `, "privacy.delta", `"0.2"`, "at most 0.1", ""},
-		"clip no decimal":      {"privacy: exact ", `privacy: {unit: record, epsilon: "1", delta: "0.1", clip: "one"} `, "privacy.clip", `"one"`, "not a decimal number", ""},
-		"clip exponent":        {"privacy: exact ", `privacy: {unit: record, epsilon: "1", delta: "1e-999", clip: "1"} `, "privacy.delta", `"1e-999"`, "exponent", ""},
-		"unit":                 {"privacy: exact ", `privacy: {unit: row, epsilon: "1", delta: "0.1", clip: "1"} `, "privacy.unit", "row, e", "not one of record, user, silo", ""},
 		"mode":                 {"mode: sealed ", "mode: seald ", "run.mode", "seald ", "not one of sealed, noised", "did you mean sealed?"},
 		"participants":         {"participants: all", "participants: everyone", "run.participants", "everyone", "neither all", ""},
 		"participants twice":   {"participants: all", "participants: [a, b, a]", "run.participants[2]", "a]\n", "listed twice", ""},
@@ -233,17 +226,5 @@ func TestNumbersAreReadFromTheirText(t *testing.T) {
 	col, _ := c.Column("country")
 	if got := strings.Join(col.Values, " "); got != "NO true 1.0 007" {
 		t.Errorf("values %q", got)
-	}
-}
-
-func TestAPrivateSpecParsesWithExactParameters(t *testing.T) {
-	s := mustSpec(t, edit(t, string(read(t, "churn.yaml")), "privacy: exact ", `privacy: {unit: user, epsilon: "0.1", delta: "1e-5", clip: '2.50'} `))
-	if s.Privacy.Kind != KindPrivate || s.Privacy.Unit != "user" {
-		t.Errorf("privacy %+v", s.Privacy)
-	}
-	for d, want := range map[Decimal]string{s.Privacy.Epsilon: "1/10", s.Privacy.Delta: "1/100000", s.Privacy.Clip: "5/2"} {
-		if r, err := d.Rat(); err != nil || r.RatString() != want {
-			t.Errorf("%s = %v, %v, want %s", d, r, err, want)
-		}
 	}
 }

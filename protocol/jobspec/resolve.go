@@ -7,8 +7,12 @@ import (
 	"strings"
 )
 
-// MaxOutputs is the most output columns of a model, the intercept included.
-const MaxOutputs = 2000
+// Most output columns of a model, the intercept included. A private job sums one
+// value per pair of them, which is a million at 1,500.
+const (
+	MaxOutputs        = 2000
+	MaxPrivateOutputs = 1500
+)
 
 // Options say what the charter brings to a job.
 type Options struct {
@@ -31,22 +35,32 @@ func Resolve(s *Spec, c *Contract, o Options) (*Resolved, []Problem) {
 	if s.Contract.String() != c.ID() {
 		f.report(fmt.Sprintf("the job is for contract %s, not for %s", s.Contract, c.ID()), "write contract: "+c.ID(), "contract")
 	}
+	private := s.Privacy.Kind == KindPrivate
 	switch {
-	case s.Privacy.Kind == KindPrivate:
-		f.report("private jobs are not available in this version", "an exact job is written privacy: exact; read in its approval what it tells", "privacy")
-	case s.Run.Mode != ModeSealed:
+	case s.Run.Mode == ModeSealed:
+	case private:
+		f.report("private jobs work only with mode sealed in this version", "write mode: sealed", "run.mode")
+	default:
 		f.report("an exact job works only with mode sealed: its sums carry no noise", "write mode: sealed", "run.mode", "privacy")
 	}
 	if lane := laneRows(r.Bits); r.MaxRows > lane {
 		f.report(fmt.Sprintf("the contract's max_rows %d doesn't fit a lane of %d bits, which counts to %d", r.MaxRows, r.Bits, lane), "raise bits; the default is 40", "run.bits")
 	}
 	r.Features = features(s, c, f.report)
-	if n := r.Outputs(); n > MaxOutputs {
-		f.report(fmt.Sprintf("the features give %d output columns with the intercept, at most %d are possible", n, MaxOutputs),
+	if n, most := r.Outputs(), maxOutputs(r.Kind); n > most {
+		f.report(fmt.Sprintf("the features give %d output columns with the intercept, at most %d are possible", n, most),
 			"leave out the category columns with the most values, or list fewer values in the contract", "features")
 	}
 	evaluation(s, c, r, f.report)
 	cohort(s, o, r, f.report)
+	if private && len(f.problems) == 0 {
+		r.Private = &Private{Unit: s.Privacy.Unit, Epsilon: s.Privacy.Epsilon, Delta: s.Privacy.Delta}
+		if p, wrong := r.calibrate(); wrong != nil {
+			f.report(wrong.message, wrong.hint, wrong.path)
+		} else {
+			r.Private = p
+		}
+	}
 	if len(f.problems) == 0 {
 		if n := len(r.Canonical()); n > MaxDocumentBytes {
 			f.report(fmt.Sprintf("the resolved job has %d bytes, at most %d are possible", n, MaxDocumentBytes), "use fewer or shorter category values", "features")
@@ -73,7 +87,7 @@ func features(s *Spec, c *Contract, report report) (out []Feature) {
 				report("column "+name+" is already a feature, at "+first, "remove one of them", path)
 				continue
 			}
-			if feature, ok := newFeature(group, col, at, path, report); ok {
+			if feature, ok := newFeature(s.Privacy.Kind, group, col, at, path, report); ok {
 				seen[name] = path
 				out = append(out, feature)
 			}
@@ -106,14 +120,18 @@ func usable(name string, c *Contract, path string, report report) (*Column, bool
 	return nil, false
 }
 
-// newFeature fits a group's transforms to a column.
-func newFeature(g FeatureSpec, col *Column, group, path string, report report) (Feature, bool) {
+// newFeature fits a group's transforms to a column, in a job of that kind.
+func newFeature(kind string, g FeatureSpec, col *Column, group, path string, report report) (Feature, bool) {
 	f := Feature{
 		Name: col.Name, Kind: col.Kind, Nullable: col.Nullable,
 		// An indicator for what can't be missing would always be zero.
 		MissingIndicator: g.MissingIndicator && col.Nullable,
 	}
-	oneHot := contains(g.Transforms, "one_hot")
+	oneHot, private := contains(g.Transforms, "one_hot"), kind == KindPrivate
+	forNumbers := "use standardize, or [log1p, standardize]"
+	if private {
+		forNumbers = "use scale, or [log1p, scale]"
+	}
 	switch {
 	case col.Kind == Category && !oneHot:
 		hint := "put it in a group of its own with transform: one_hot"
@@ -124,7 +142,7 @@ func newFeature(g FeatureSpec, col *Column, group, path string, report report) (
 		report("column "+col.Name+" is a category; "+strings.Join(g.Transforms, " and ")+" is for numbers", hint, path)
 		return f, false
 	case col.Kind == Number && oneHot:
-		report("column "+col.Name+" is a number; one_hot is for categories", "use standardize, or [log1p, standardize]", path)
+		report("column "+col.Name+" is a number; one_hot is for categories", forNumbers, path)
 		return f, false
 	case col.Kind == Category:
 		f.Values, f.MinCount = slices.Clone(col.Values), g.MinCount
@@ -132,8 +150,11 @@ func newFeature(g FeatureSpec, col *Column, group, path string, report report) (
 	}
 	const leaveOut = "leave log1p out for this column"
 	f.Min, f.Max, f.Clip = col.Min, col.Max, g.Clip
-	f.Log1p, f.Standardize = contains(g.Transforms, "log1p"), contains(g.Transforms, "standardize")
+	f.Log1p, f.Standardize, f.Scale = contains(g.Transforms, "log1p"), contains(g.Transforms, "standardize"), contains(g.Transforms, "scale")
 	switch {
+	case private && !f.Scale:
+		report("column "+col.Name+" is a number and needs scale in a private job", forNumbers, path, child(group, "transform"))
+		return f, false
 	case f.Log1p && f.Min <= -1:
 		report(fmt.Sprintf("log1p needs values above -1, but the contract allows %s down to %v", col.Name, col.Min), leaveOut, path, child(group, "transform"))
 		return f, false
@@ -197,11 +218,17 @@ func cohort(s *Spec, o Options, r *Resolved, report report) {
 		}
 		r.Participants, r.Contributors = slices.Sorted(slices.Values(list)), len(list)
 	}
+	article := "an"
+	if r.Kind == KindPrivate {
+		article = "a"
+	}
 	switch n := r.Contributors; {
 	case n < minCohort(o.F):
-		report(fmt.Sprintf("%d participants are too few: an exact job with f = %d takes at least %d", n, o.F, minCohort(o.F)), "add participants to the job, or members to the charter", "run.participants")
+		report(fmt.Sprintf("%d participants are too few: %s %s job with f = %d takes at least %d", n, article, r.Kind, o.F, minCohort(o.F)), "add participants to the job, or members to the charter", "run.participants")
 	case n > maxContributors:
 		report(fmt.Sprintf("%d participants are more than %d", n, maxContributors), "list fewer participants", "run.participants")
+	case r.Kind == KindPrivate:
+		r.F, r.NMin = o.F, quorum(s, n, o.F, report)
 	}
 	r.Committee = s.Run.Committee
 	if r.Committee.Of == 0 {

@@ -20,7 +20,6 @@ func TestResolveNamesWhatDoesNotFitTheContract(t *testing.T) {
 		"category standardised": {"[age, tenure_days]", "[age, country]", "features[0].columns[1]", "country]", "country is a category; standardize is for numbers", "one_hot"},
 		"few bits":              {"seed: 7 ", "bits: 23 ", "run.bits", "23 ", "max_rows 5000000 doesn't fit a lane of 23 bits, which counts to 4194303", "raise bits"},
 		"contract":              {"shop-customers@1 ", "shop-customers@2 ", "contract", "shop-customers@2", "not for shop-customers@1", "write contract: shop-customers@1"},
-		"private":               {"privacy: exact ", `privacy: {unit: record, epsilon: "1.0", delta: "1e-5", clip: "1.0"} `, "privacy", "{unit", "private jobs are not available in this version", "exact"},
 		"noised":                {"mode: sealed ", "mode: noised ", "run.mode", "noised ", "only with mode sealed", "mode: sealed"},
 		"no such split":         {"holdout: 0.2 ", "holdout: {column: folds, equals: test} ", "evaluate.holdout.column", "folds", "no column", "did you mean fold?"},
 		"holdout by a number":   {"holdout: 0.2 ", "holdout: {column: age, equals: test} ", "evaluate.holdout.column", "age, equals", "is a number, not a split", "tenths"},

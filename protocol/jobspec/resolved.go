@@ -14,14 +14,17 @@ type Resolved struct {
 	Name           string
 	Contract       ContractRef
 	ContractDigest [32]byte
-	Kind           string   // KindExact
+	Kind           string   // KindExact or KindPrivate
 	Mode           string   // ModeSealed
 	Participants   []string // sorted; empty only if the charter wasn't known
 	Committee      Committee
+	F              int           // private: the charter's f that the noise was calculated with; exact: 0
+	NMin           int           // private: fewest contributors whose sum is opened; exact: 0, all are needed
 	RoundTimeout   time.Duration // whole milliseconds
 	Expires        time.Duration // after the manifest's creation, whole milliseconds
 	Seed           uint64
 	Holdout        Holdout
+	Private        *Private // nil in exact jobs
 
 	// What follows is the program.
 	Contributors int // participants of the cohort
@@ -33,7 +36,8 @@ type Resolved struct {
 }
 
 // Feature is one column of the contract as the model sees it. Min, Max, Log1p,
-// Standardize and Clip are for numbers, Values and MinCount for categories.
+// Standardize, Clip and Scale are for numbers, Values and MinCount for categories;
+// Standardize, Clip and MinCount for exact jobs, Scale for private ones.
 type Feature struct {
 	Name             string
 	Kind             Kind // Number or Category
@@ -43,6 +47,7 @@ type Feature struct {
 	Log1p            bool
 	Standardize      bool
 	Clip             float64 // standard deviations
+	Scale            bool    // by the declared range to [-1, 1]; always in private jobs
 	MissingIndicator bool
 	MinCount         int64 // rows
 }
@@ -72,10 +77,13 @@ type resolvedJSON struct {
 	Mode           string       `json:"mode"`
 	Participants   []string     `json:"participants"`
 	Committee      Committee    `json:"committee"`
+	F              *int         `json:"f,omitempty"`     // private jobs
+	NMin           *int         `json:"n_min,omitempty"` // private jobs
 	RoundTimeoutMs int64        `json:"round_timeout_ms"`
 	ExpiresMs      int64        `json:"expires_ms"`
 	Seed           uint64       `json:"seed"`
 	Holdout        Holdout      `json:"holdout"`
+	Private        *privateJSON `json:"private,omitempty"`
 	Program        *programJSON `json:"program"`
 }
 
@@ -85,8 +93,18 @@ type programJSON struct {
 	Bits         int           `json:"bits"`
 	MaxRows      int64         `json:"max_rows"`
 	Features     []featureJSON `json:"features"`
-	Model        Model         `json:"model"`
+	Model        modelJSON     `json:"model"`
+	Private      *noiseJSON    `json:"private,omitempty"`
 	Evaluate     evaluateJSON  `json:"evaluate"`
+}
+
+// modelJSON writes the fields that a job's kind has, and only those.
+type modelJSON struct {
+	Type      string   `json:"type"`
+	L2        float64  `json:"l2"`
+	Solver    string   `json:"solver"`
+	MaxRounds int64    `json:"max_rounds"`
+	Tolerance *float64 `json:"tolerance,omitempty"` // exact jobs
 }
 
 type evaluateJSON struct {
@@ -94,7 +112,7 @@ type evaluateJSON struct {
 	Metrics []string `json:"metrics"`
 }
 
-// featureJSON writes the fields that a feature's kind has, and only those.
+// featureJSON writes the fields that a feature's and a job's kind have, and only those.
 type featureJSON struct {
 	Name             string   `json:"name"`
 	Kind             Kind     `json:"kind"`
@@ -105,19 +123,31 @@ type featureJSON struct {
 	Log1p            *bool    `json:"log1p,omitempty"`
 	Standardize      *bool    `json:"standardize,omitempty"`
 	Clip             *float64 `json:"clip,omitempty"`
+	Scale            *bool    `json:"scale,omitempty"`
 	MissingIndicator bool     `json:"missing_indicator"`
 	MinCount         *int64   `json:"min_count,omitempty"`
 }
 
 func (r *Resolved) program() *programJSON {
+	m, private := r.Model, r.Private != nil
 	p := &programJSON{
 		Version: 1, Contributors: r.Contributors, Bits: r.Bits, MaxRows: r.MaxRows, Features: []featureJSON{},
-		Model: r.Model, Evaluate: evaluateJSON{Holdout: !r.Holdout.None(), Metrics: append([]string{}, r.Metrics...)}}
+		Model: modelJSON{Type: m.Type, L2: m.L2, Solver: m.Solver, MaxRounds: m.MaxRounds}, Evaluate: evaluateJSON{Holdout: !r.Holdout.None(), Metrics: append([]string{}, r.Metrics...)}}
+	if private {
+		p.Private = r.Private.program()
+	} else {
+		p.Model.Tolerance = &m.Tolerance
+	}
 	for _, f := range r.Features {
 		j := featureJSON{Name: f.Name, Kind: f.Kind, Nullable: f.Nullable, MissingIndicator: f.MissingIndicator}
-		if f.Kind == Category {
+		switch {
+		case f.Kind == Category && private:
+			j.Values = f.Values
+		case f.Kind == Category:
 			j.Values, j.MinCount = f.Values, &f.MinCount
-		} else {
+		case private:
+			j.Min, j.Max, j.Log1p, j.Scale = &f.Min, &f.Max, &f.Log1p, &f.Scale
+		default:
 			j.Min, j.Max, j.Log1p, j.Standardize, j.Clip = &f.Min, &f.Max, &f.Log1p, &f.Standardize, &f.Clip
 		}
 		p.Features = append(p.Features, j)
@@ -132,11 +162,15 @@ func (r *Resolved) Program() []byte { return encode(r.program()) }
 // Canonical returns the job's one encoding: JSON without spaces, fields in fixed
 // order. At most MaxDocumentBytes.
 func (r *Resolved) Canonical() []byte {
-	return encode(resolvedJSON{
+	out := resolvedJSON{
 		Version: 1, Name: r.Name, Contract: r.Contract.String(), ContractDigest: hex.EncodeToString(r.ContractDigest[:]),
 		Privacy: r.Kind, Mode: r.Mode, Participants: append([]string{}, r.Participants...), Committee: r.Committee,
 		RoundTimeoutMs: r.RoundTimeout.Milliseconds(), ExpiresMs: r.Expires.Milliseconds(), Seed: r.Seed,
-		Holdout: r.Holdout, Program: r.program()})
+		Holdout: r.Holdout, Program: r.program()}
+	if r.Private != nil {
+		out.F, out.NMin, out.Private = &r.F, &r.NMin, r.Private.json()
+	}
+	return encode(out)
 }
 
 // Digest returns SHA-256("tributary/v1/spec" ‖ Canonical()).
@@ -144,7 +178,10 @@ func (r *Resolved) Digest() [32]byte { return digest(specDomain, r.Canonical()) 
 
 // ParseResolved reads a canonical job and checks everything that Resolve ensures
 // and that can be told without contract and charter; Conforms and CheckCommittee
-// check the rest. The error wraps ErrNotCanonical and says what is wrong.
+// check the rest. In a private job it derives order, scale and all variances
+// again from ε, δ, n_min, f, max_rows, bits and the program, and refuses any other
+// (ErrNoise): a participant needs to compare only F with its charter's and NMin
+// with the manifest's. The error wraps ErrNotCanonical and says what is wrong.
 func ParseResolved(data []byte) (*Resolved, error) {
 	var in resolvedJSON
 	if err := decode(data, &in); err != nil {
@@ -160,7 +197,8 @@ func ParseResolved(data []byte) (*Resolved, error) {
 	r := &Resolved{
 		Name: in.Name, Contract: ref, Kind: in.Privacy, Mode: in.Mode, Participants: in.Participants, Committee: in.Committee,
 		Seed: in.Seed, Holdout: in.Holdout, Contributors: in.Program.Contributors, Bits: in.Program.Bits,
-		MaxRows: in.Program.MaxRows, Model: in.Program.Model, Metrics: in.Program.Evaluate.Metrics}
+		MaxRows: in.Program.MaxRows, Model: in.Program.Model.model(), Metrics: in.Program.Evaluate.Metrics,
+		F: or0(in.F), NMin: or0(in.NMin), Private: in.Private.private()}
 	if b, err := hex.DecodeString(in.ContractDigest); err != nil || len(b) != len(r.ContractDigest) {
 		return nil, fmt.Errorf("%w: contract_digest is not 32 bytes in hexadecimal", ErrNotCanonical)
 	} else {
@@ -172,10 +210,13 @@ func ParseResolved(data []byte) (*Resolved, error) {
 	for _, j := range in.Program.Features {
 		r.Features = append(r.Features, Feature{
 			Name: j.Name, Kind: j.Kind, Min: or0(j.Min), Max: or0(j.Max), Values: j.Values, Nullable: j.Nullable, Log1p: or0(j.Log1p),
-			Standardize: or0(j.Standardize), Clip: or0(j.Clip), MissingIndicator: j.MissingIndicator, MinCount: or0(j.MinCount)})
+			Standardize: or0(j.Standardize), Clip: or0(j.Clip), Scale: or0(j.Scale), MissingIndicator: j.MissingIndicator, MinCount: or0(j.MinCount)})
 	}
 	r.check(f.report)
 	if err := firstProblem(f); err != nil {
+		return nil, err
+	}
+	if err := r.checkNoise(); err != nil {
 		return nil, err
 	}
 	if !bytes.Equal(r.Canonical(), data) {

@@ -10,8 +10,13 @@ func (r *Resolved) check(report report) {
 	if !nameText.MatchString(r.Name) {
 		report(show(r.Name)+" is not a name", "", "name")
 	}
-	if r.Kind != KindExact || r.Mode != ModeSealed {
-		report("only exact jobs in mode sealed are available in this version", "", "privacy")
+	private := r.Kind == KindPrivate
+	if (r.Kind != KindExact && !private) || r.Mode != ModeSealed {
+		report("only exact and private jobs in mode sealed are available in this version", "", "privacy")
+	}
+	if private != (r.Private != nil) {
+		report("a private block and privacy private need each other", "", "private")
+		return
 	}
 	for i, name := range r.Participants {
 		if !nameText.MatchString(name) || (i > 0 && r.Participants[i-1] >= name) {
@@ -32,15 +37,20 @@ func (r *Resolved) check(report report) {
 	inRange(report, "program.max_rows", r.MaxRows, 1, min(maxRows, laneRows(min(max(r.Bits, minBits), maxBits))))
 	r.checkEvaluation(report)
 	m := r.Model
-	if m.Type != "logistic_regression" || m.Solver != "newton" {
-		report("the model is not logistic_regression with solver newton", "", "program.model")
+	solver, tolerable := solverNewton, m.Tolerance > 0 && m.Tolerance < 1
+	if private {
+		solver, tolerable = solverPrivate, m.Tolerance == 0
+		r.checkQuorum(report)
+	}
+	if m.Type != "logistic_regression" || m.Solver != solver {
+		report("the model is not logistic_regression with solver "+solver, "", "program.model")
 	}
 	inRange(report, "program.model.max_rounds", m.MaxRounds, 1, maxTrainRounds)
-	if !(m.L2 >= 0 && m.L2 <= maxL2) || negativeZero(m.L2) || !(m.Tolerance > 0 && m.Tolerance < 1) {
+	if !(m.L2 >= 0 && m.L2 <= maxL2) || negativeZero(m.L2) || !tolerable {
 		report(fmt.Sprintf("l2 %v or tolerance %v is out of range", m.L2, m.Tolerance), "", "program.model")
 	}
-	if len(r.Features) == 0 || len(r.Features) > MaxOutputs || r.Outputs() > MaxOutputs {
-		report(fmt.Sprintf("%d features with %d output columns are none or more than %d", len(r.Features), r.Outputs(), MaxOutputs), "", "program.features")
+	if most := maxOutputs(r.Kind); len(r.Features) == 0 || len(r.Features) > most || r.Outputs() > most {
+		report(fmt.Sprintf("%d features with %d output columns are none or more than %d", len(r.Features), r.Outputs(), most), "", "program.features")
 		return
 	}
 	seen := make(map[string]bool)
@@ -50,7 +60,7 @@ func (r *Resolved) check(report report) {
 			report("feature "+show(f.Name)+" appears twice", "", path)
 		}
 		seen[f.Name] = true
-		f.check(report, path)
+		f.check(report, path, private)
 	}
 }
 
@@ -80,7 +90,7 @@ func (r *Resolved) checkEvaluation(report report) {
 	}
 }
 
-func (f *Feature) check(report report, path string) {
+func (f *Feature) check(report report, path string, private bool) {
 	col := Column{Name: f.Name, Kind: f.Kind, Min: f.Min, Max: f.Max, Outside: OutsideClip, Values: f.Values, Other: OtherKeep}
 	if !columnText.MatchString(f.Name) {
 		report(show(f.Name)+" is not a column name", "", child(path, "name"))
@@ -90,15 +100,18 @@ func (f *Feature) check(report report, path string) {
 		return
 	}
 	col.check(report, path)
-	if f.Kind == Category {
+	switch {
+	case private:
+		if f.Scale != (f.Kind == Number) {
+			report("in a private job numbers are scaled, and only they", "", child(path, "scale"))
+		}
+	case f.Kind == Category:
 		inRange(report, child(path, "min_count"), f.MinCount, 1, maxMinCount)
-	} else {
-		if !(f.Clip > 0 && f.Clip <= maxClip) {
-			report(fmt.Sprintf("clip %v is not above 0 and at most %v", f.Clip, maxClip), "", child(path, "clip"))
-		}
-		if f.Log1p && (f.Min <= -1 || log1pVanishes(f.Min, f.Max)) {
-			report(fmt.Sprintf("log1p needs a range above -1 that it keeps apart, not %v to %v", f.Min, f.Max), "", child(path, "min"))
-		}
+	case !(f.Clip > 0 && f.Clip <= maxClip):
+		report(fmt.Sprintf("clip %v is not above 0 and at most %v", f.Clip, maxClip), "", child(path, "clip"))
+	}
+	if f.Kind == Number && f.Log1p && (f.Min <= -1 || log1pVanishes(f.Min, f.Max)) {
+		report(fmt.Sprintf("log1p needs a range above -1 that it keeps apart, not %v to %v", f.Min, f.Max), "", child(path, "min"))
 	}
 	if f.MissingIndicator && !f.Nullable {
 		report("a column that is never missing has no indicator", "", child(path, "missing_indicator"))

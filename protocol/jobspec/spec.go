@@ -17,6 +17,7 @@ const (
 	defaultL2           = 1.0
 	maxL2               = 1e12
 	defaultMaxRounds    = 10
+	privateMaxRounds    = 12 // the default of dp_gradient_descent
 	maxTrainRounds      = 1000
 	defaultTolerance    = 1e-8
 	defaultBits         = 40
@@ -38,6 +39,10 @@ const (
 
 	KindExact   = "exact"
 	KindPrivate = "private"
+
+	solverNewton  = "newton"              // exact jobs
+	solverPrivate = "dp_gradient_descent" // private jobs
+	unitRecord    = "record"
 )
 
 // Spec is a job as a data scientist wrote it. The zero value is invalid: specs
@@ -68,19 +73,19 @@ func (r ContractRef) String() string { return r.Name + "@" + strconv.FormatInt(r
 // FeatureSpec is one entry of features: columns that share a transform.
 type FeatureSpec struct {
 	Columns          []string
-	Transforms       []string // log1p, standardize, one_hot, in the order written
+	Transforms       []string // log1p, standardize, scale, one_hot, in the order written
 	MissingIndicator bool
-	Clip             float64 // standard deviations; for standardize
-	MinCount         int64   // rows; for one_hot
+	Clip             float64 // standard deviations; for standardize in exact jobs
+	MinCount         int64   // rows; for one_hot in exact jobs
 }
 
-// Model is the model and its solver; the JSON is that of the program.
+// Model is the model and its solver.
 type Model struct {
-	Type      string  `json:"type"`
-	L2        float64 `json:"l2"`
-	Solver    string  `json:"solver"`
-	MaxRounds int64   `json:"max_rounds"`
-	Tolerance float64 `json:"tolerance"`
+	Type      string
+	L2        float64
+	Solver    string // newton in exact jobs, dp_gradient_descent in private ones
+	MaxRounds int64
+	Tolerance float64 // 0 in private jobs, which always run all rounds
 }
 
 // Holdout says which rows a job evaluates on and doesn't train on: a number of
@@ -101,18 +106,20 @@ type Privacy struct {
 	Unit    string // record, user or silo
 	Epsilon Decimal
 	Delta   Decimal
-	Clip    Decimal // L2 norm of one unit's contribution
+	Clip    Decimal // L2 norm of one unit's contribution; 1 for dp_gradient_descent
 }
 
 // Run says how and among whom a job runs.
 type Run struct {
 	Mode         string
 	Participants []string // nil: all of the charter's data members
-	Committee    Committee
-	RoundTimeout time.Duration
-	Expires      time.Duration // from the manifest's creation
-	Seed         uint64        // batches and partitions only, never keys or noise
-	Bits         int64         // of one value in a sealed sum
+	// MinParticipants is n_min of a private job, the fewest whose sum is opened; 0: chosen by Resolve.
+	MinParticipants int64
+	Committee       Committee
+	RoundTimeout    time.Duration
+	Expires         time.Duration // from the manifest's creation
+	Seed            uint64        // batches and partitions only, never keys or noise
+	Bits            int64         // of one value in a sealed sum
 }
 
 // Committee is a quorum: Threshold of Of seats open a sum.
@@ -167,6 +174,7 @@ func ParseSpec(data []byte) (*Spec, []Problem) {
 	if v, ok := keys["run"]; ok {
 		s.Run = d.run(v)
 	}
+	d.matchKind(s)
 	if len(d.problems) > 0 {
 		return nil, d.sorted()
 	}
@@ -234,13 +242,6 @@ func (d *document) feature(v value) FeatureSpec {
 	if v, ok := keys["min_count"]; ok {
 		f.MinCount, _ = d.integer(v, 1, maxMinCount)
 	}
-	transform := child(v.path, "transform")
-	if v, ok := keys["clip"]; ok && !contains(f.Transforms, "standardize") {
-		d.report("clip counts standard deviations and needs standardize", "add standardize or remove clip", v.path, transform)
-	}
-	if v, ok := keys["min_count"]; ok && !contains(f.Transforms, "one_hot") {
-		d.report("min_count folds rare categories and needs one_hot", "add one_hot or remove min_count", v.path, transform)
-	}
 	return f
 }
 
@@ -264,17 +265,18 @@ func (d *document) transforms(v value) (out []string) {
 		list, _ = d.items(v)
 	}
 	for _, e := range list {
-		if t, ok := d.choice(e, "log1p", "standardize", "one_hot"); ok {
+		if t, ok := d.choice(e, "log1p", "standardize", "one_hot", "scale"); ok {
 			out = append(out, t)
 		}
 	}
 	switch s := strings.Join(out, ","); {
 	case d.broken[v.path] || d.around[v.path]:
-	case s == "" || s == "log1p" || s == "standardize" || s == "one_hot" || s == "log1p,standardize":
-	case s == "standardize,log1p":
-		d.at(v.path, v.at, "log1p can't follow standardize", "write [log1p, standardize]")
+	case s == "" || s == "log1p" || s == "standardize" || s == "scale" || s == "one_hot" || s == "log1p,standardize" || s == "log1p,scale":
+	case s == "standardize,log1p" || s == "scale,log1p":
+		d.at(v.path, v.at, "log1p can't follow "+out[0], "write [log1p, "+out[0]+"]")
 	default:
-		d.at(v.path, v.at, "the transforms "+strings.Join(out, ", ")+" don't go together", "use one_hot alone, or log1p, standardize or [log1p, standardize]")
+		d.at(v.path, v.at, "the transforms "+strings.Join(out, ", ")+" don't go together",
+			"use one_hot alone; in an exact job log1p, standardize or [log1p, standardize]; in a private one scale or [log1p, scale]")
 	}
 	return out
 }

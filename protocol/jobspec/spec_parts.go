@@ -7,7 +7,7 @@ import (
 )
 
 func (d *document) model(v value) Model {
-	m := Model{L2: defaultL2, Solver: "newton", MaxRounds: defaultMaxRounds, Tolerance: defaultTolerance}
+	m := Model{L2: defaultL2, Solver: solverNewton, MaxRounds: defaultMaxRounds, Tolerance: defaultTolerance}
 	_, keys, ok := d.fields(v, "type", "l2", "solver", "max_rounds", "tolerance")
 	if !ok {
 		return m
@@ -17,7 +17,7 @@ func (d *document) model(v value) Model {
 		m.Type, _ = d.choice(v, "logistic_regression")
 	}
 	if v, ok := keys["solver"]; ok {
-		m.Solver, _ = d.choice(v, "newton")
+		m.Solver, _ = d.choice(v, solverNewton, solverPrivate)
 	}
 	if v, ok := keys["l2"]; ok {
 		if m.L2, ok = d.number(v); ok && !(m.L2 >= 0 && m.L2 <= maxL2) {
@@ -114,15 +114,30 @@ func (d *document) privacy(v value) (p Privacy) {
 	if !ok {
 		return p
 	}
-	d.require(v, keys, nil, "unit", "epsilon", "delta", "clip")
+	d.require(v, keys, map[string]string{
+		"unit": "write unit: record", "epsilon": `write it like epsilon: "1.0"`, "delta": `write it like delta: "1e-5"`,
+	}, "unit", "epsilon", "delta")
 	if v, ok := keys["unit"]; ok {
-		p.Unit, _ = d.choice(v, "record", "user", "silo")
+		p.Unit, ok = d.choice(v, unitRecord, "user", "silo")
+		if ok && p.Unit != unitRecord {
+			d.at(v.path, v.at, "the privacy unit "+p.Unit+" is not available in this version", "write unit: record")
+		}
 	}
-	p.Epsilon = d.positive(keys, "epsilon", big.NewRat(1000, 1), "at most 1000")
-	p.Delta = d.positive(keys, "delta", big.NewRat(1, 10), "at most 0.1")
-	p.Clip = d.positive(keys, "clip", big.NewRat(1_000_000_000, 1), "at most 1e9")
+	p.Epsilon = d.positive(keys, "epsilon", maxEpsilon(), "at most 100")
+	p.Delta = d.positive(keys, "delta", maxDelta(), "at most 0.01")
+	p.Clip = "1.0"
+	if v, ok := keys["clip"]; ok {
+		var r *big.Rat
+		if p.Clip, r = d.decimal(v); r != nil && r.Cmp(big.NewRat(1, 1)) != 0 {
+			d.at(v.path, v.at, fmt.Sprintf("clip %s is not 1.0, the L2 norm to which %s scales every row", p.Clip, solverPrivate), `write clip: "1.0", or leave it out`)
+		}
+	}
 	return p
 }
+
+// maxEpsilon and maxDelta bound what still deserves the name of privacy.
+func maxEpsilon() *big.Rat { return big.NewRat(100, 1) }
+func maxDelta() *big.Rat   { return big.NewRat(1, 100) }
 
 // positive reads an exact decimal above 0.
 func (d *document) positive(keys map[string]value, key string, most *big.Rat, bound string) Decimal {
@@ -139,7 +154,7 @@ func (d *document) positive(keys map[string]value, key string, most *big.Rat, bo
 
 func (d *document) run(v value) Run {
 	r := Run{Mode: ModeSealed, RoundTimeout: defaultRoundTimeout, Expires: defaultExpires, Bits: defaultBits}
-	_, keys, ok := d.fields(v, "mode", "participants", "committee", "round_timeout", "expires", "seed", "bits")
+	_, keys, ok := d.fields(v, "mode", "participants", "min_participants", "committee", "round_timeout", "expires", "seed", "bits")
 	if !ok {
 		return r
 	}
@@ -149,6 +164,9 @@ func (d *document) run(v value) Run {
 	}
 	if v, ok := keys["participants"]; ok {
 		r.Participants = d.participants(v)
+	}
+	if v, ok := keys["min_participants"]; ok {
+		r.MinParticipants, _ = d.integer(v, 1, maxContributors)
 	}
 	if v, ok := keys["committee"]; ok {
 		r.Committee = d.committee(v)

@@ -1,0 +1,96 @@
+package jobspec
+
+import (
+	"fmt"
+
+	"tributary/crypto/dp/accountant"
+)
+
+// privateJSON is the private block of a resolved job. Numbers of up to 64 bits
+// are decimal strings: many JSON readers keep only 53.
+type privateJSON struct {
+	Unit    string           `json:"unit"`
+	Epsilon Decimal          `json:"epsilon"`
+	Delta   Decimal          `json:"delta"`
+	Order   accountant.Order `json:"order"`
+	Scale   uint64           `json:"scale"`
+	Kinds   kindsJSON        `json:"kinds"`
+}
+
+type kindsJSON struct {
+	Fit      KindNoise  `json:"fit"`
+	Train    KindNoise  `json:"train"`
+	Evaluate *KindNoise `json:"evaluate,omitempty"`
+}
+
+// noiseJSON is what a program says of noise: how large it is in opened sums, for
+// the solver. Sigma2Evaluate is 0 where nothing is evaluated.
+type noiseJSON struct {
+	Scale          uint64 `json:"scale"`
+	Sigma2Fit      uint64 `json:"sigma2_fit,string"`
+	Sigma2Train    uint64 `json:"sigma2_train,string"`
+	Sigma2Evaluate uint64 `json:"sigma2_evaluate,string"`
+	Bins           int    `json:"bins"`
+}
+
+func (p *Private) json() *privateJSON {
+	out := &privateJSON{Unit: p.Unit, Epsilon: p.Epsilon, Delta: p.Delta, Order: p.Order, Scale: p.Scale, Kinds: kindsJSON{Fit: p.Fit, Train: p.Train}}
+	if p.Evaluate != (KindNoise{}) {
+		out.Kinds.Evaluate = &p.Evaluate
+	}
+	return out
+}
+
+func (j *privateJSON) private() *Private {
+	if j == nil {
+		return nil
+	}
+	return &Private{Unit: j.Unit, Epsilon: j.Epsilon, Delta: j.Delta, Order: j.Order, Scale: j.Scale,
+		Fit: j.Kinds.Fit, Train: j.Kinds.Train, Evaluate: or0(j.Kinds.Evaluate)}
+}
+
+func (p *Private) program() *noiseJSON {
+	return &noiseJSON{Scale: p.Scale, Sigma2Fit: p.Fit.SumSigma2, Sigma2Train: p.Train.SumSigma2, Sigma2Evaluate: p.Evaluate.SumSigma2, Bins: histogramBins}
+}
+
+func (j modelJSON) model() Model {
+	return Model{Type: j.Type, L2: j.L2, Solver: j.Solver, MaxRounds: j.MaxRounds, Tolerance: or0(j.Tolerance)}
+}
+
+// checkQuorum reports what is wrong with the numbers that a private job's noise
+// is derived from, other than ε and δ.
+func (r *Resolved) checkQuorum(report report) {
+	if r.Private.Unit != unitRecord {
+		report("unit "+show(r.Private.Unit)+" is not record", "", "private.unit")
+	}
+	inRange(report, "f", int64(r.F), 0, maxSeats)
+	inRange(report, "program.contributors", int64(r.Contributors), int64(minCohort(r.F)), maxContributors)
+	inRange(report, "n_min", int64(r.NMin), int64(r.F)+2, int64(r.Contributors))
+	if err := CheckCommittee(r.Committee, r.F); err != nil {
+		report(err.Error(), "", "committee")
+	}
+}
+
+// checkNoise derives a private job's noise again and compares. The job has passed check.
+func (r *Resolved) checkNoise() error {
+	if r.Private == nil {
+		return nil
+	}
+	want, wrong := r.calibrate()
+	if wrong != nil {
+		return fmt.Errorf("%w: %w: %s", ErrNotCanonical, ErrNoise, wrong.message)
+	}
+	got := r.Private
+	for _, n := range []struct {
+		path      string
+		got, want any
+	}{
+		{"order", got.Order, want.Order}, {"scale", got.Scale, want.Scale}, {"kinds.fit", got.Fit, want.Fit},
+		{"kinds.train", got.Train, want.Train}, {"kinds.evaluate", got.Evaluate, want.Evaluate},
+	} {
+		if n.got != n.want {
+			return fmt.Errorf("%w: %w: private.%s is %s, not %s", ErrNotCanonical, ErrNoise, n.path, encode(n.got), encode(n.want))
+		}
+	}
+	return nil
+}

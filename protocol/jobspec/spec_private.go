@@ -1,0 +1,70 @@
+package jobspec
+
+// matchKind checks what a spec says against the kind of job that it asks for, and
+// sets the defaults that depend on it. A kind that can't be read is not judged.
+func (d *document) matchKind(s *Spec) {
+	known, private := d.given("privacy") && !d.broken["privacy"], s.Privacy.Kind == KindPrivate
+	for i := range s.Features {
+		at := item("features", i)
+		d.matchOptions(&s.Features[i], at, known && private)
+		switch transforms := s.Features[i].Transforms; {
+		case !known:
+		case private && contains(transforms, "standardize"):
+			d.report("standardize needs means and deviations, which a private job doesn't release", "use scale, which maps the contract's declared range to -1 to 1", child(at, "transform"))
+		case !private && contains(transforms, "scale"):
+			d.report("scale is for private jobs", "use standardize", child(at, "transform"))
+		}
+	}
+	switch {
+	case known && private:
+		d.matchPrivate(s)
+	case known:
+		if d.given("model.solver") && s.Model.Solver == solverPrivate {
+			d.report("solver "+solverPrivate+" is for private jobs", "write solver: newton, or leave it out", "model.solver")
+		}
+		if d.given("run.min_participants") {
+			d.report("an exact job needs all of its participants in every sum", "remove min_participants", "run.min_participants")
+		}
+	}
+}
+
+// matchOptions checks the options of a feature's transforms.
+func (d *document) matchOptions(f *FeatureSpec, at string, private bool) {
+	clip, count, transform := child(at, "clip"), child(at, "min_count"), child(at, "transform")
+	switch {
+	case !d.given(clip) || contains(f.Transforms, "standardize"):
+	case private:
+		d.report("clip counts standard deviations, which a private job doesn't release", "remove clip: scale keeps to the contract's declared range", clip, transform)
+	default:
+		d.report("clip counts standard deviations and needs standardize", "add standardize or remove clip", clip, transform)
+	}
+	switch {
+	case !d.given(count):
+	case private:
+		d.report("min_count needs the counts of categories, which a private job doesn't release", "remove min_count: the noise covers rare categories", count)
+	case !contains(f.Transforms, "one_hot"):
+		d.report("min_count folds rare categories and needs one_hot", "add one_hot or remove min_count", count, transform)
+	}
+	if private {
+		f.Clip, f.MinCount = 0, 0
+	}
+}
+
+func (d *document) matchPrivate(s *Spec) {
+	if d.given("model.solver") && s.Model.Solver == solverNewton {
+		d.report("solver newton is for exact jobs: it needs sums without noise", "write solver: "+solverPrivate+", or leave it out", "model.solver")
+	}
+	if d.given("model.tolerance") {
+		d.report("a private job runs all of its rounds: where it stopped early would tell of the data", "remove tolerance; max_rounds says how many rounds there are", "model.tolerance")
+	}
+	s.Model.Solver, s.Model.Tolerance = solverPrivate, 0
+	if !d.given("model.max_rounds") {
+		s.Model.MaxRounds = privateMaxRounds
+	}
+}
+
+// given reports whether the text has a value at a path.
+func (d *document) given(path string) bool {
+	_, ok := d.places[path]
+	return ok
+}
