@@ -38,9 +38,10 @@ type rows struct {
 // none marks a slot without an active column.
 const none int32 = -1
 
-// Prepare encodes a table's rows with the state's fitted pipeline. The design serves all later states of the job.
+// Prepare encodes a table's rows with the state's fitted pipeline. The design serves all later states of the job; that of a
+// private program, which fits no pipeline, serves all states.
 func Prepare(p *optim.Program, s *optim.State, t *dataset.Table) (*Design, error) {
-	if s.Fitted() == nil {
+	if s.Fitted() == nil && !p.Private() {
 		return nil, fmt.Errorf("%w: the pipeline isn't fitted before FIT", ErrState)
 	}
 	columns, err := fit.Bind(p.Pipeline(), t)
@@ -67,6 +68,9 @@ func Prepare(p *optim.Program, s *optim.State, t *dataset.Table) (*Design, error
 
 func newDesign(p *optim.Program, s *optim.State) *Design {
 	d := &Design{program: p, fitted: s.Fitted(), columns: p.Coefficients()}
+	if p.Private() {
+		d.fitted = p.Pipeline().Plain()
+	}
 	for i, c := range p.Pipeline().Columns() {
 		if c.Role == pipeline.ValueRole {
 			d.dense = append(d.dense, i)

@@ -20,8 +20,11 @@ var ErrConcentrated = errors.New("a few rows dominate the sum")
 const MinEffectiveRows = 50
 
 // Sums gives a participant's values for the round that comes next, in the order of the program's Layout. They are raw: they
-// leave only through a sealed upload.
+// leave only through a sealed upload. A private program has none, but Contributions.
 func Sums(p *optim.Program, s *optim.State, t *dataset.Table) ([][]float64, error) {
+	if p.Private() {
+		return nil, errPrivate
+	}
 	if s.Kind() != optim.Fit {
 		d, err := Prepare(p, s, t)
 		if err != nil {
@@ -44,6 +47,9 @@ func Sums(p *optim.Program, s *optim.State, t *dataset.Table) ([][]float64, erro
 
 // Sums gives the values for a TRAIN or EVALUATE round.
 func (d *Design) Sums(s *optim.State) ([][]float64, error) {
+	if d.program.Private() {
+		return nil, errPrivate
+	}
 	if !d.serves(s) {
 		return nil, fmt.Errorf("%w: it has another fitted pipeline", ErrState)
 	}
@@ -95,13 +101,17 @@ func Score(p *optim.Program, s *optim.State, t *dataset.Table) ([]float64, error
 
 // scored are rows at some coefficients.
 type scored struct {
-	margin []float64 // w·x
+	margin []float64 // w·x; of a private program's unit-norm x
 	p      []float64 // 1/(1+exp(-margin))
 	h      []float64 // p(1-p)
 }
 
 func (d *Design) scores(r *rows, w []float64) *scored {
-	out := &scored{margin: d.margins(r, w), p: make([]float64, r.n), h: make([]float64, r.n)}
+	margins := d.margins
+	if d.program.Private() {
+		margins = d.unitMargins
+	}
+	out := &scored{margin: margins(r, w), p: make([]float64, r.n), h: make([]float64, r.n)}
 	shards(r.n, func(_, from, to int) {
 		for i := from; i < to; i++ {
 			e := math.Exp(-math.Abs(out.margin[i])) // never overflows

@@ -37,7 +37,12 @@ type Summary struct {
 
 // Bin is the bin of a predicted probability.
 func Bin(p float64) int {
-	return min(max(int(float64(p*Bins)), 0), Bins-1)
+	return BinOf(p, Bins)
+}
+
+// BinOf is the bin of a predicted probability among the given number of equal ones.
+func BinOf(p float64, bins int) int {
+	return min(max(int(float64(p*float64(bins))), 0), bins-1)
 }
 
 // AUC is the area under the ROC curve of binned scores, ties counted half. It is absent when a class has no rows.

@@ -2,6 +2,7 @@ package optim
 
 import (
 	"errors"
+	"fmt"
 
 	"tributary/models/metrics"
 )
@@ -13,9 +14,9 @@ var ErrDone = errors.New("training is done")
 type Report struct {
 	Kind       RoundKind
 	Step       uint32  // opened rounds with this one
-	Rows       int64   // training rows of the cohort
-	Objective  float64 // nats, at the coefficients that the round summed at (not in FIT)
-	LossPerRow float64 // nats, training rows (not in FIT)
+	Rows       int64   // training rows of the cohort (private: a noised count)
+	Objective  float64 // nats, at the coefficients that the round summed at (not in FIT; private: 0, unknown)
+	LossPerRow float64 // nats, training rows (not in FIT; private: 0, unknown)
 	Decrement  float64 // √(gᵀH⁻¹g): half its square estimates the distance to the optimum, in nats
 	Damped     bool    // the objective rose: the step was halved instead of a new one taken
 	Converged  bool
@@ -30,9 +31,20 @@ func (p *Program) Apply(s *State, segments [][]float64) (*State, Report, error) 
 	if s.kind == Done {
 		return nil, Report{}, ErrDone
 	}
+	if s.private != p.Private() {
+		return nil, Report{}, fmt.Errorf("%w: it is of another kind of program", ErrState)
+	}
 	values, err := p.split(s.kind, segments)
 	if err != nil {
 		return nil, Report{}, err
+	}
+	switch {
+	case p.Private() && s.kind == Fit:
+		return p.applyGram(s, values)
+	case p.Private() && s.kind == Train:
+		return p.applyDescent(s, values)
+	case p.Private():
+		return p.applyHistogram(s, values)
 	}
 	switch s.kind {
 	case Fit:

@@ -23,8 +23,11 @@ const stateVersion = 1
 //	rounds > 0:  best []f64, best_objective f64, decrement f64
 //	DONE:        train_loss f64, objective f64, held_out u64, positives u64, auc, log_loss, accuracy (known u8, f64)
 //
-// Each list is a u32 length and its items.
+// Each list is a u32 length and its items. A private program's state has an encoding of its own, see encodePrivate.
 func (s *State) Encode() []byte {
+	if s.private {
+		return s.encodePrivate()
+	}
 	var e encoder
 	e.buf = binary.BigEndian.AppendUint16(e.buf, stateVersion)
 	e.buf = append(e.buf, byte(s.kind))
@@ -49,10 +52,7 @@ func (s *State) Encode() []byte {
 	if s.kind == Done {
 		e.numbers(s.summary.TrainLoss, s.summary.Objective)
 		e.integers(s.summary.HeldOut, s.summary.Positives)
-		for _, v := range []metrics.Value{s.summary.AUC, s.summary.LogLoss, s.summary.Accuracy} {
-			e.flag(v.Known)
-			e.numbers(v.V)
-		}
+		e.values(s.summary.AUC, s.summary.LogLoss, s.summary.Accuracy)
 	}
 	return e.buf
 }
@@ -60,6 +60,13 @@ func (s *State) Encode() []byte {
 // DecodeState reads a state of this program. It is strict: what decodes encodes to the same bytes, and is a state that the
 // program can reach as far as one state shows. It doesn't show that a sum led there: for that the step is recomputed.
 func (p *Program) DecodeState(data []byte) (*State, error) {
+	if p.Private() {
+		s, err := p.decodePrivate(data)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrState, err)
+		}
+		return s, nil
+	}
 	d := decoder{buf: data}
 	if version := d.u16(); d.err == nil && version != stateVersion {
 		d.fail("version %d, want %d", version, stateVersion)
@@ -103,13 +110,7 @@ func (p *Program) decodeBody(d *decoder, s *State) {
 	}
 	if s.kind == Done {
 		s.summary = metrics.Summary{Rows: s.fitted.Rows, TrainLoss: d.f64(), Objective: d.f64(), HeldOut: d.i64(), Positives: d.i64()}
-		for _, v := range []*metrics.Value{&s.summary.AUC, &s.summary.LogLoss, &s.summary.Accuracy} {
-			v.Known = d.flag()
-			v.V = d.f64()
-			if !v.Known && math.Float64bits(v.V) != 0 {
-				d.fail("an absent metric has a value")
-			}
-		}
+		d.values(&s.summary.AUC, &s.summary.LogLoss, &s.summary.Accuracy)
 	}
 }
 

@@ -13,21 +13,24 @@ var ErrNotFitted = errors.New("no model before FIT")
 
 // exportModel is the JSON form of a model. A raw record is scored by
 //
-//	1/(1+exp(-(intercept + Σ coefficient·value)))
+//	1/(1+exp(-(intercept + Σ coefficient·value)/norm))
 //
-// over the columns. A number's value is (t-mean)/sd clamped to ±clip when it is standardised and t otherwise, t being
+// over the columns. A number's value is (t-mean)/sd clamped to ±clip when it is standardised or scaled and t otherwise, t being
 // log(1+x) or x; 0 when it is missing or the column is folded. An indicator's value is 1 or 0; values of folded columns,
-// unlisted values, and missing ones without a column of their own count as the feature's "other".
+// unlisted values, and missing ones without a column of their own count as the feature's "other". The norm is √(1+Σ value²)
+// where unit_norm is set, as in private models, and 1 elsewhere. Counts and metrics of a private model are noised.
 type exportModel struct {
 	Format       string         `json:"format"`
 	Version      int            `json:"version"`
 	Type         string         `json:"type"`
+	Private      bool           `json:"private,omitempty"`
+	UnitNorm     bool           `json:"unit_norm,omitempty"`
 	L2           float64        `json:"l2"`
 	Intercept    float64        `json:"intercept"`
 	Columns      []exportColumn `json:"columns"`
 	TrainingRows int64          `json:"training_rows"`
 	Rounds       int            `json:"train_rounds"`
-	Converged    bool           `json:"converged"`
+	Converged    *bool          `json:"converged,omitempty"` // of exact models
 	Metrics      *exportMetrics `json:"metrics,omitempty"`
 }
 
@@ -46,14 +49,16 @@ type exportNumber struct {
 	Max         float64 `json:"max"`
 	Log1p       bool    `json:"log1p"`
 	Standardize bool    `json:"standardize"`
+	Scale       bool    `json:"scale,omitempty"`
 	Mean        float64 `json:"mean"`
 	SD          float64 `json:"sd"`
 	Clip        float64 `json:"clip"`
 }
 
 type exportMetrics struct {
-	Objective float64  `json:"objective"`
-	TrainLoss float64  `json:"train_log_loss"`
+	Noised    bool     `json:"noised,omitempty"`
+	Objective *float64 `json:"objective,omitempty"`      // of exact models
+	TrainLoss *float64 `json:"train_log_loss,omitempty"` // of exact models
 	HeldOut   int64    `json:"held_out_rows"`
 	Positives int64    `json:"held_out_positives"`
 	AUC       *float64 `json:"auc,omitempty"`
@@ -70,15 +75,21 @@ func Export(p *Program, s *State) ([]byte, error) {
 	last := p.Coefficients() - 1
 	m := exportModel{
 		Format: "tributary-model", Version: 1, Type: p.Model.Type, L2: p.Model.L2, Intercept: s.w[last],
-		TrainingRows: s.fitted.Rows, Rounds: int(s.rounds), Converged: s.converged,
+		TrainingRows: s.fitted.Rows, Rounds: int(s.rounds),
+	}
+	if m.Private, m.UnitNorm = p.Private(), p.Private(); !m.Private {
+		m.Converged = &s.converged
 	}
 	for i, c := range p.spec.Columns() {
 		m.Columns = append(m.Columns, p.exportColumn(s, c, i))
 	}
-	if summary, ok := s.Metrics(); ok {
+	if summary, ok := s.Metrics(); ok && (!m.Private || p.measures()) {
 		m.Metrics = &exportMetrics{
-			Objective: summary.Objective, TrainLoss: summary.TrainLoss, HeldOut: summary.HeldOut, Positives: summary.Positives,
+			Noised: m.Private, HeldOut: summary.HeldOut, Positives: summary.Positives,
 			AUC: known(summary.AUC), LogLoss: known(summary.LogLoss), Accuracy: known(summary.Accuracy),
+		}
+		if !m.Private {
+			m.Metrics.Objective, m.Metrics.TrainLoss = &summary.Objective, &summary.TrainLoss
 		}
 	}
 	out, err := json.MarshalIndent(m, "", "  ")
@@ -95,7 +106,10 @@ func (p *Program) exportColumn(s *State, c pipeline.Column, i int) exportColumn 
 	case pipeline.ValueRole:
 		mean, sd := p.spec.Natural(s.fitted, c.Feature)
 		out.Role = "number"
-		out.Number = &exportNumber{Min: f.Min, Max: f.Max, Log1p: f.Log1p, Standardize: f.Standardize, Mean: mean, SD: sd, Clip: f.Clip}
+		out.Number = &exportNumber{Min: f.Min, Max: f.Max, Log1p: f.Log1p, Standardize: f.Standardize, Scale: f.Scale, Mean: mean, SD: sd, Clip: f.Clip}
+		if f.Scale {
+			out.Number.Clip = 1
+		}
 	case pipeline.MissingRole:
 		out.Role = "missing"
 	case pipeline.CategoryRole:

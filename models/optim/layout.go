@@ -35,7 +35,8 @@ func (k RoundKind) String() string {
 }
 
 // Segment is a run of lanes with one scale: a lane's integer is value·ScaleNum/ScaleDen, rounded half to even. Counts have
-// scale 1; other values are normalised to [-1, 1] and fill the lane.
+// scale 1; other values are normalised to [-1, 1] and fill the lane. All of a private program's have scale 1: they are integer
+// units already.
 type Segment struct {
 	Name               string
 	Length             int
@@ -61,6 +62,10 @@ const (
 	segHeldLoss    = "held_out_loss"
 	segBinsPos     = "positive_bins"
 	segBinsNeg     = "negative_bins"
+
+	// Of private programs, with segGradient.
+	segGram      = "gram"
+	segHistogram = "histogram" // positives first
 )
 
 // lane is the largest integer of a lane: 2^(bits-1) - 1.
@@ -78,6 +83,10 @@ func (p *Program) Layout(kind RoundKind) []Segment {
 		if length > 0 {
 			out = append(out, Segment{Name: name, Length: length, ScaleNum: scale, ScaleDen: 1})
 		}
+	}
+	if p.Private() {
+		p.layoutPrivate(kind, add)
+		return out
 	}
 	lane, d, numbers := p.lane(), p.Coefficients(), p.spec.Numbers()
 	switch kind {
@@ -104,10 +113,16 @@ func (p *Program) Layout(kind RoundKind) []Segment {
 	return out
 }
 
-// MaxRounds is how many rounds of a kind are opened at most.
+// MaxRounds is how many rounds of a kind are opened at most; in a private job so many are. It has no EVALUATE round where
+// nothing is held out or no metric asked for.
 func (p *Program) MaxRounds(kind RoundKind) int {
 	switch kind {
-	case Fit, Evaluate:
+	case Evaluate:
+		if p.Private() && !p.measures() {
+			return 0
+		}
+		return 1
+	case Fit:
 		return 1
 	case Train:
 		return p.Model.MaxRounds

@@ -4,13 +4,13 @@
 // package math that has an assembly form with other rounding. A test holds the source to that.
 //
 // The solver is Newton's method on the summed log loss with an L2 penalty: sum the gradient and the Hessian at the
-// coefficients w, step by -(H+λI)⁻¹(g+λw) [BV04, §9.5]. The intercept is the last coefficient and isn't penalised.
+// coefficients w, step by -(H+λI)⁻¹(g+λw) [BV04, §9.5]. The intercept is the last coefficient and isn't penalised. Private
+// programs, whose sums are noised, have a solver of their own: see private.go.
 //
 // [BV04] S. Boyd, L. Vandenberghe: Convex Optimization. Cambridge University Press, 2004.
 package optim
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -28,7 +28,7 @@ const (
 	MaxRoundsLimit  = 1000
 )
 
-// LogisticRegression and Newton are the model type and solver that exist.
+// LogisticRegression is the model type that exists, Newton the solver of exact jobs.
 const (
 	LogisticRegression = "logistic_regression"
 	Newton             = "newton"
@@ -40,12 +40,12 @@ type Model struct {
 	L2        float64 // λ of (λ/2)·‖w‖² on the summed log loss; the intercept is free
 	Solver    string
 	MaxRounds int     // TRAIN rounds
-	Tolerance float64 // converged when (Newton decrement)²/2 ≤ Tolerance·objective
+	Tolerance float64 // converged when (Newton decrement)²/2 ≤ Tolerance·objective; 0 in private jobs
 }
 
 // Evaluation says what is measured after training.
 type Evaluation struct {
-	HoldOut bool // whether tables mark held-out rows; without, only the training loss is summed
+	HoldOut bool // whether tables mark held-out rows; without, only the training loss is summed (private: nothing)
 	AUC     bool
 	LogLoss bool
 	Correct bool // accuracy at 0.5
@@ -59,7 +59,8 @@ type Program struct {
 	Model        Model
 	Evaluate     Evaluation
 
-	spec *pipeline.Spec
+	spec    *pipeline.Spec
+	privacy *Privacy // nil: exact
 }
 
 // Pipeline is the program's feature pipeline.
@@ -90,22 +91,31 @@ func parse(data []byte) (*Program, error) {
 	if lane := int64(1)<<(max(p.Bits, 1)-1) - 1; doc.err == nil && p.MaxRows > lane {
 		doc.fail("max_rows", "%d rows don't fit a lane of %d bits (at most %d)\nhint: raise bits, or lower the contract's max_rows", p.MaxRows, p.Bits, lane)
 	}
-	features := parseFeatures(doc)
-	p.Model = parseModel(doc)
+	_, private := doc.keys["private"]
+	features := parseFeatures(doc, private)
+	p.Model = parseModel(doc, private)
 	p.Evaluate = parseEvaluation(doc)
+	if private {
+		p.privacy = parsePrivacy(doc)
+		if doc.err == nil {
+			p.checkPrivate(doc)
+		}
+	}
 	if err := doc.done(); err != nil {
 		return nil, err
 	}
-	p.spec, err = pipeline.NewSpec(features)
+	if p.spec, err = pipeline.NewSpec(features); err == nil && private {
+		err = checkSize(p.spec)
+	}
 	return p, err
 }
 
-func parseFeatures(doc *object) []pipeline.Feature {
+func parseFeatures(doc *object, private bool) []pipeline.Feature {
 	var out []pipeline.Feature
 	for i, raw := range doc.array("features") {
 		o, err := readObject(fmt.Sprintf("features[%d]", i), raw)
 		if err == nil {
-			out = append(out, parseFeature(o))
+			out = append(out, parseFeature(o, private))
 			err = o.done()
 		}
 		if err != nil {
@@ -116,7 +126,7 @@ func parseFeatures(doc *object) []pipeline.Feature {
 	return out
 }
 
-func parseFeature(o *object) pipeline.Feature {
+func parseFeature(o *object, private bool) pipeline.Feature {
 	f := pipeline.Feature{
 		Name:             o.text("name"),
 		Nullable:         o.boolean("nullable"),
@@ -126,36 +136,50 @@ func parseFeature(o *object) pipeline.Feature {
 	case "number":
 		f.Kind = pipeline.Number
 		f.Min, f.Max = o.number("min"), o.number("max")
-		f.Log1p, f.Standardize = o.boolean("log1p"), o.boolean("standardize")
-		f.Clip = o.number("clip")
+		f.Log1p = o.boolean("log1p")
+		if private {
+			if f.Scale = o.boolean("scale"); !f.Scale {
+				o.fail("scale", "a private job scales its numbers")
+			}
+			break
+		}
+		f.Standardize, f.Clip = o.boolean("standardize"), o.number("clip")
 	case "category":
 		f.Kind = pipeline.Category
 		f.Values = o.texts("values")
-		f.MinCount = o.integer("min_count", 0, 1<<(MaxBits-1))
+		if !private {
+			f.MinCount = o.integer("min_count", 0, 1<<(MaxBits-1))
+		}
 	default:
 		o.fail("kind", "unknown kind %q\nhint: number or category", kind)
 	}
 	return f
 }
 
-func parseModel(doc *object) Model {
+func parseModel(doc *object, private bool) Model {
 	o := doc.object("model")
 	m := Model{
 		Type:      o.text("type"),
 		L2:        o.number("l2"),
 		Solver:    o.text("solver"),
 		MaxRounds: int(o.integer("max_rounds", 1, MaxRoundsLimit)),
-		Tolerance: o.number("tolerance"),
+	}
+	solver := DPGradientDescent
+	if !private {
+		solver = Newton
+		m.Tolerance = o.number("tolerance")
 	}
 	switch m.Type {
 	case LogisticRegression:
 	default:
 		o.fail("type", "unknown model %q\nhint: %s", m.Type, LogisticRegression)
 	}
-	switch m.Solver {
-	case Newton:
+	switch {
+	case m.Solver == solver:
+	case m.Solver == Newton || m.Solver == DPGradientDescent:
+		o.fail("solver", "%s is not for this job: it is for %s ones\nhint: %s", m.Solver, map[bool]string{true: "exact", false: "private"}[private], solver)
 	default:
-		o.fail("solver", "unknown solver %q\nhint: %s", m.Solver, Newton)
+		o.fail("solver", "unknown solver %q\nhint: %s", m.Solver, solver)
 	}
 	if !(m.L2 >= 0 && m.L2 <= 1e12) {
 		o.fail("l2", "%g is not within 0..1e12", m.L2)
@@ -194,66 +218,4 @@ func parseEvaluation(doc *object) Evaluation {
 		doc.err = err
 	}
 	return e
-}
-
-// Document is the program as canonical JSON: ParseProgram of it gives an equal program.
-func (p *Program) Document() ([]byte, error) {
-	type number struct {
-		Name             string  `json:"name"`
-		Kind             string  `json:"kind"`
-		Min              float64 `json:"min"`
-		Max              float64 `json:"max"`
-		Nullable         bool    `json:"nullable"`
-		Log1p            bool    `json:"log1p"`
-		Standardize      bool    `json:"standardize"`
-		Clip             float64 `json:"clip"`
-		MissingIndicator bool    `json:"missing_indicator"`
-	}
-	type category struct {
-		Name             string   `json:"name"`
-		Kind             string   `json:"kind"`
-		Values           []string `json:"values"`
-		Nullable         bool     `json:"nullable"`
-		MissingIndicator bool     `json:"missing_indicator"`
-		MinCount         int64    `json:"min_count"`
-	}
-	type model struct {
-		Type      string  `json:"type"`
-		L2        float64 `json:"l2"`
-		Solver    string  `json:"solver"`
-		MaxRounds int     `json:"max_rounds"`
-		Tolerance float64 `json:"tolerance"`
-	}
-	type evaluate struct {
-		HoldOut bool     `json:"holdout"`
-		Metrics []string `json:"metrics"`
-	}
-	var features []any
-	for _, f := range p.spec.Features() {
-		if f.Kind == pipeline.Number {
-			features = append(features, number{f.Name, "number", f.Min, f.Max, f.Nullable, f.Log1p, f.Standardize, f.Clip, f.MissingIndicator})
-			continue
-		}
-		features = append(features, category{f.Name, "category", f.Values, f.Nullable, f.MissingIndicator, f.MinCount})
-	}
-	metrics := []string{}
-	for _, m := range []struct {
-		on   bool
-		name string
-	}{{p.Evaluate.AUC, "auc"}, {p.Evaluate.LogLoss, "log_loss"}, {p.Evaluate.Correct, "accuracy"}} {
-		if m.on {
-			metrics = append(metrics, m.name)
-		}
-	}
-	return json.Marshal(struct {
-		Version      int      `json:"version"`
-		Contributors int      `json:"contributors"`
-		Bits         int      `json:"bits"`
-		MaxRows      int64    `json:"max_rows"`
-		Features     []any    `json:"features"`
-		Model        model    `json:"model"`
-		Evaluate     evaluate `json:"evaluate"`
-	}{1, p.Contributors, p.Bits, p.MaxRows, features,
-		model{p.Model.Type, p.Model.L2, p.Model.Solver, p.Model.MaxRounds, p.Model.Tolerance},
-		evaluate{p.Evaluate.HoldOut, metrics}})
 }

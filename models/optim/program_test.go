@@ -103,6 +103,7 @@ func TestParseProgramIsStrict(t *testing.T) {
 
 func FuzzParseProgram(f *testing.F) {
 	f.Add([]byte(testDocument()))
+	f.Add([]byte(privateDocument()))
 	f.Add([]byte(`{"version":1}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := ParseProgram(data)

@@ -21,11 +21,14 @@ type State struct {
 	decrement     float64
 	converged     bool
 
+	private bool    // of a private program
+	factor  *matrix // private TRAIN only: the Cholesky factor of the preconditioner
+
 	summary metrics.Summary // Done only
 }
 
 // Initial is the state before any round: nothing is fitted, the coefficients will be zero.
-func (p *Program) Initial() *State { return &State{kind: Fit} }
+func (p *Program) Initial() *State { return &State{kind: Fit, private: p.Private()} }
 
 // Kind is the kind of the round that comes next.
 func (s *State) Kind() RoundKind { return s.kind }
@@ -36,14 +39,15 @@ func (s *State) Step() uint32 { return s.step }
 // TrainRounds counts the opened TRAIN rounds.
 func (s *State) TrainRounds() int { return int(s.rounds) }
 
-// Fitted is the fitted pipeline, nil before FIT; the caller must not change it.
+// Fitted is the fitted pipeline, nil before FIT; the caller must not change it. A private one has only a noised row count.
 func (s *State) Fitted() *pipeline.Fitted { return s.fitted }
 
 // Coefficients are the model's, one per output column and the intercept last; nil before FIT. The caller must not change them.
 func (s *State) Coefficients() []float64 { return s.w }
 
-// Converged tells whether the solver reached its tolerance.
+// Converged tells whether the solver reached its tolerance; a private one has none.
 func (s *State) Converged() bool { return s.converged }
 
-// Metrics are the model's quality, once the state is Done.
+// Metrics are the model's quality, once the state is Done. Those of a private program are noisy, without a training loss, and
+// unknown if the job measures nothing.
 func (s *State) Metrics() (metrics.Summary, bool) { return s.summary, s.kind == Done }

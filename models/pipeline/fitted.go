@@ -140,12 +140,24 @@ func (s *Spec) Check(f *Fitted) error {
 	return nil
 }
 
+// Plain is the fitted pipeline of features that need no fitting: no number is standardised and no column folds. It knows no
+// counts.
+func (s *Spec) Plain() *Fitted {
+	out := &Fitted{Mean: make([]float64, s.numbers), SD: make([]float64, s.numbers), Folded: make([]bool, len(s.columns))}
+	for i := range out.SD {
+		out.SD[i] = 1
+	}
+	return out
+}
+
 // Number is the output of a number's value column; NaN stands for a missing value and gives 0.
 func (s *Spec) Number(f *Fitted, feature int, x float64) float64 {
 	spec, n := &s.features[feature], s.number[feature]
 	switch {
 	case math.IsNaN(x) || f.Folded[s.first[feature]]:
 		return 0
+	case spec.Scale:
+		return float64(2*s.Unit(feature, x)) - 1
 	case !spec.Standardize:
 		return spec.Transform(x)
 	}
@@ -172,13 +184,17 @@ func (s *Spec) CategoryColumns(f *Fitted, feature int) []int {
 	return out
 }
 
-// Natural gives a number's mean and deviation in the contract's units (after log1p, where the feature asks for it).
+// Natural gives a number's mean and deviation in the contract's units (after log1p, where the feature asks for it): 0 and 1
+// for a plain one, the middle and half the width of its range for a scaled one.
 func (s *Spec) Natural(f *Fitted, feature int) (mean, sd float64) {
 	spec, n := &s.features[feature], s.number[feature]
+	lo, hi := s.ranges[feature][0], s.ranges[feature][1]
+	if spec.Scale {
+		return float64(lo/2) + float64(hi/2), float64(hi/2) - float64(lo/2)
+	}
 	if !spec.Standardize {
 		return 0, 1
 	}
-	lo, hi := s.ranges[feature][0], s.ranges[feature][1]
 	return lo + float64((hi-lo)*f.Mean[n]), float64((hi - lo) * f.SD[n])
 }
 

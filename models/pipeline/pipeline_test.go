@@ -163,3 +163,41 @@ func TestExponentBoundsTheRange(t *testing.T) {
 		}
 	}
 }
+
+// A scaled number's declared range maps to [-1, 1] with nothing fitted; missing is the middle, and Natural gives the same map.
+func TestScaledNumberNeedsNoFit(t *testing.T) {
+	s, err := NewSpec([]Feature{
+		{Name: "age", Kind: Number, Min: 10, Max: 110, Scale: true},
+		{Name: "basket", Kind: Number, Max: math.E - 1, Log1p: true, Nullable: true, Scale: true},
+		{Name: "country", Kind: Category, Values: []string{"DE", "FR"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := s.Plain()
+	for _, c := range []struct {
+		feature int
+		x, want float64
+	}{{0, 10, -1}, {0, 110, 1}, {0, 60, 0}, {0, 35, -0.5}, {0, 9, -1}, {1, 0, -1}, {1, math.E - 1, 1}, {1, math.NaN(), 0}, {1, math.Sqrt(math.E) - 1, 0}} {
+		got := s.Number(f, c.feature, c.x)
+		if math.Abs(got-c.want) > 1e-15 {
+			t.Errorf("feature %d: %g becomes %g, want %g", c.feature, c.x, got, c.want)
+		}
+		middle, half := s.Natural(f, c.feature)
+		if x := s.Features()[c.feature].Transform(c.x); c.x >= 10 && math.Abs((x-middle)/half-got) > 1e-15 {
+			t.Errorf("feature %d: %g by Natural, %g", c.feature, (x-middle)/half, got)
+		}
+	}
+	if got := s.CategoryColumns(f, 2); got[0] != 4 || got[1] != 2 || got[2] != 3 || got[3] != 4 {
+		t.Errorf("columns of missing, DE, FR, unlisted: %v", got)
+	}
+	for _, bad := range []Feature{
+		{Name: "age", Kind: Number, Max: 1, Scale: true, Standardize: true},
+		{Name: "age", Kind: Number, Max: 1, Scale: true, Clip: 1},
+		{Name: "age", Kind: Category, Values: []string{"x"}, Scale: true},
+	} {
+		if _, err := NewSpec([]Feature{bad}); !errors.Is(err, ErrSpec) {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+}

@@ -46,6 +46,7 @@ type Feature struct {
 	Log1p       bool    // log(1+x) before anything else; needs Min > -1
 	Standardize bool    // (x-mean)/sd over the sum's training rows
 	Clip        float64 // standardised values are clamped to ±Clip deviations
+	Scale       bool    // the range mapped to [-1, 1]: nothing of the data is needed for it; excludes Standardize and Clip
 
 	// Categories only.
 	Values   []string
@@ -167,6 +168,12 @@ func (f *Feature) checkNumber() error {
 	if lo, hi := f.Range(); !(lo < hi) {
 		return fmt.Errorf("range %g..%g vanishes under log1p\nhint: widen the contract's range", f.Min, f.Max)
 	}
+	if f.Scale {
+		if f.Standardize || f.Clip != 0 {
+			return errors.New("a scaled number has no standardize or clip")
+		}
+		return nil
+	}
 	if !(f.Clip > 0 && f.Clip <= MaxClip) {
 		return fmt.Errorf("clip %g is not within 0..%g deviations\nhint: leave clip out for 64", f.Clip, float64(MaxClip))
 	}
@@ -174,8 +181,8 @@ func (f *Feature) checkNumber() error {
 }
 
 func (f *Feature) checkCategory() error {
-	if f.Min != 0 || f.Max != 0 || f.Log1p || f.Standardize || f.Clip != 0 {
-		return errors.New("a category has no range, log1p, standardize or clip")
+	if f.Min != 0 || f.Max != 0 || f.Log1p || f.Standardize || f.Clip != 0 || f.Scale {
+		return errors.New("a category has no range, log1p, standardize, scale or clip")
 	}
 	if len(f.Values) == 0 {
 		return errors.New("no values\nhint: list the category's values in the contract")

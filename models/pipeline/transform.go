@@ -28,8 +28,11 @@ func (s *Spec) Unit(feature int, x float64) float64 {
 // Raw numbers are bounded by their range. Standardised ones are not, but Σx² ≤ 1.75·N (see minVariance) and Cauchy-Schwarz
 // bound both sums by the 2 that is declared.
 func (f *Feature) exponent() int {
-	if f.Standardize {
+	switch {
+	case f.Standardize:
 		return 1
+	case f.Scale:
+		return 0
 	}
 	lo, hi := f.Range()
 	frac, e := math.Frexp(max(math.Abs(lo), math.Abs(hi)))

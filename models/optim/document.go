@@ -1,0 +1,102 @@
+package optim
+
+import (
+	"encoding/json"
+	"strconv"
+
+	"tributary/models/pipeline"
+)
+
+// The keys of a document, in their order. A pointer is nil where the job's kind doesn't have the key.
+
+type documentNumber struct {
+	Name             string   `json:"name"`
+	Kind             string   `json:"kind"`
+	Min              float64  `json:"min"`
+	Max              float64  `json:"max"`
+	Nullable         bool     `json:"nullable"`
+	Log1p            bool     `json:"log1p"`
+	Standardize      *bool    `json:"standardize,omitempty"`
+	Clip             *float64 `json:"clip,omitempty"`
+	Scale            bool     `json:"scale,omitempty"`
+	MissingIndicator bool     `json:"missing_indicator"`
+}
+
+type documentCategory struct {
+	Name             string   `json:"name"`
+	Kind             string   `json:"kind"`
+	Values           []string `json:"values"`
+	Nullable         bool     `json:"nullable"`
+	MissingIndicator bool     `json:"missing_indicator"`
+	MinCount         *int64   `json:"min_count,omitempty"`
+}
+
+type documentModel struct {
+	Type      string   `json:"type"`
+	L2        float64  `json:"l2"`
+	Solver    string   `json:"solver"`
+	MaxRounds int      `json:"max_rounds"`
+	Tolerance *float64 `json:"tolerance,omitempty"`
+}
+
+type documentPrivacy struct {
+	Scale          uint64 `json:"scale"`
+	Sigma2Fit      string `json:"sigma2_fit"`
+	Sigma2Train    string `json:"sigma2_train"`
+	Sigma2Evaluate string `json:"sigma2_evaluate"`
+	Bins           int    `json:"bins"`
+}
+
+type documentEvaluate struct {
+	HoldOut bool     `json:"holdout"`
+	Metrics []string `json:"metrics"`
+}
+
+type document struct {
+	Version      int              `json:"version"`
+	Contributors int              `json:"contributors"`
+	Bits         int              `json:"bits"`
+	MaxRows      int64            `json:"max_rows"`
+	Features     []any            `json:"features"`
+	Model        documentModel    `json:"model"`
+	Private      *documentPrivacy `json:"private,omitempty"`
+	Evaluate     documentEvaluate `json:"evaluate"`
+}
+
+// Document is the program as canonical JSON: ParseProgram of it gives an equal program.
+func (p *Program) Document() ([]byte, error) {
+	out := document{
+		Version: 1, Contributors: p.Contributors, Bits: p.Bits, MaxRows: p.MaxRows,
+		Model:    documentModel{p.Model.Type, p.Model.L2, p.Model.Solver, p.Model.MaxRounds, &p.Model.Tolerance},
+		Evaluate: documentEvaluate{p.Evaluate.HoldOut, []string{}},
+	}
+	for _, f := range p.spec.Features() {
+		if f.Kind == pipeline.Number {
+			n := documentNumber{f.Name, "number", f.Min, f.Max, f.Nullable, f.Log1p, &f.Standardize, &f.Clip, f.Scale, f.MissingIndicator}
+			if p.Private() {
+				n.Standardize, n.Clip = nil, nil
+			}
+			out.Features = append(out.Features, n)
+			continue
+		}
+		c := documentCategory{f.Name, "category", f.Values, f.Nullable, f.MissingIndicator, &f.MinCount}
+		if p.Private() {
+			c.MinCount = nil
+		}
+		out.Features = append(out.Features, c)
+	}
+	if q := p.privacy; q != nil {
+		decimal := func(v uint64) string { return strconv.FormatUint(v, 10) }
+		out.Model.Tolerance = nil
+		out.Private = &documentPrivacy{q.Scale, decimal(q.Sigma2Fit), decimal(q.Sigma2Train), decimal(q.Sigma2Evaluate), q.Bins}
+	}
+	for _, m := range []struct {
+		on   bool
+		name string
+	}{{p.Evaluate.AUC, "auc"}, {p.Evaluate.LogLoss, "log_loss"}, {p.Evaluate.Correct, "accuracy"}} {
+		if m.on {
+			out.Evaluate.Metrics = append(out.Evaluate.Metrics, m.name)
+		}
+	}
+	return json.Marshal(out)
+}

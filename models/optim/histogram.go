@@ -1,0 +1,45 @@
+package optim
+
+import (
+	"fmt"
+	"math"
+
+	"tributary/models/metrics"
+)
+
+// applyHistogram is the step of a private EVALUATE.
+func (p *Program) applyHistogram(s *State, v map[string][]float64) (*State, Report, error) {
+	lanes, bins := v[segHistogram], p.privacy.Bins
+	if err := p.checkNorm(lanes, p.privacy.Sigma2Evaluate); err != nil {
+		return nil, Report{}, err
+	}
+	rows := make([]float64, len(lanes))
+	for i, unit := range lanes {
+		rows[i] = unit / float64(p.privacy.Scale)
+	}
+	noised := metrics.Histogram{Positive: rows[:bins], Negative: rows[bins:]}
+	clipped := noised.Clipped()
+	positives, negatives := noised.Totals()
+	summary := metrics.Summary{Rows: s.fitted.Rows, Positives: whole(positives)}
+	summary.HeldOut = summary.Positives + whole(negatives)
+	sigma := p.sigma(p.privacy.Sigma2Evaluate)
+	note := fmt.Sprintf("metrics are noisy: they come from a noised histogram of %d bins a label (standard error %.3g rows a bin or more)", bins, sigma)
+	if p.Evaluate.AUC {
+		auc, uncertainty := clipped.AUC(sigma)
+		summary.AUC = auc
+		if auc.Known {
+			note += fmt.Sprintf("; the noise alone moves the AUC by about %.2g", uncertainty.V)
+		}
+	}
+	if p.Evaluate.LogLoss {
+		summary.LogLoss = clipped.LogLoss()
+	}
+	if p.Evaluate.Correct {
+		summary.Accuracy = clipped.Accuracy()
+	}
+	next := &State{kind: Done, step: s.step + 1, rounds: s.rounds, private: true, fitted: s.fitted, w: s.w, summary: summary}
+	return next, Report{Kind: Evaluate, Step: next.step, Rows: s.fitted.Rows, Metrics: &summary, Note: note}, nil
+}
+
+// whole is a noised count as rows: rounded, and not negative.
+func whole(count float64) int64 { return int64(math.Floor(max(count, 0) + 0.5)) }

@@ -1,0 +1,144 @@
+package optim
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+
+	"tributary/models/metrics"
+)
+
+// privateVersion is the first field of a private program's encoded state.
+const privateVersion = 2
+
+// encodePrivate is Encode of a private program's state:
+//
+//	version u16, kind u8, step u32, rounds u32
+//	not FIT:  rows u64 (noised), w []f64
+//	TRAIN:    factor []f64 (lower triangle, row by row)
+//	DONE:     held_out u64, positives u64 (noised), auc, log_loss, accuracy (known u8, f64)
+func (s *State) encodePrivate() []byte {
+	var e encoder
+	e.buf = binary.BigEndian.AppendUint16(e.buf, privateVersion)
+	e.buf = append(e.buf, byte(s.kind))
+	e.buf = binary.BigEndian.AppendUint32(e.buf, s.step)
+	e.buf = binary.BigEndian.AppendUint32(e.buf, s.rounds)
+	if s.kind == Fit {
+		return e.buf
+	}
+	e.integers(s.fitted.Rows)
+	e.list(s.w)
+	if s.kind == Train {
+		d := s.factor.d
+		e.length(d * (d + 1) / 2)
+		for i := range d {
+			e.numbers(s.factor.row(i)[:i+1]...)
+		}
+	}
+	if s.kind == Done {
+		e.integers(s.summary.HeldOut, s.summary.Positives)
+		e.values(s.summary.AUC, s.summary.LogLoss, s.summary.Accuracy)
+	}
+	return e.buf
+}
+
+func (e *encoder) values(values ...metrics.Value) {
+	for _, v := range values {
+		e.flag(v.Known)
+		e.numbers(v.V)
+	}
+}
+
+func (d *decoder) values(values ...*metrics.Value) {
+	for _, v := range values {
+		v.Known = d.flag()
+		v.V = d.f64()
+		if !v.Known && math.Float64bits(v.V) != 0 {
+			d.fail("an absent metric has a value")
+		}
+	}
+}
+
+func (p *Program) decodePrivate(data []byte) (*State, error) {
+	d := decoder{buf: data}
+	if version := d.u16(); d.err == nil && version != privateVersion {
+		d.fail("version %d, want %d", version, privateVersion)
+	}
+	s := &State{kind: RoundKind(d.u8()), step: d.u32(), rounds: d.u32(), private: true}
+	switch {
+	case d.err != nil:
+	case s.kind == Fit:
+	case s.kind == Train || s.kind == Evaluate || s.kind == Done:
+		s.fitted = p.spec.Plain()
+		s.fitted.Rows = d.i64()
+		s.w = d.list(p.Coefficients())
+		if s.kind == Train {
+			s.factor = d.triangle(p.Coefficients())
+		}
+		if s.kind == Done {
+			s.summary = metrics.Summary{Rows: s.fitted.Rows, HeldOut: d.i64(), Positives: d.i64()}
+			d.values(&s.summary.AUC, &s.summary.LogLoss, &s.summary.Accuracy)
+		}
+	default:
+		d.fail("unknown kind %d", s.kind)
+	}
+	if d.err == nil && len(d.buf) != 0 {
+		d.fail("%d bytes after the end", len(d.buf))
+	}
+	if d.err == nil {
+		d.err = p.checkPrivateState(s)
+	}
+	return s, d.err
+}
+
+// triangle reads a lower triangle whose diagonal is positive.
+func (d *decoder) triangle(n int) *matrix {
+	values := d.list(n * (n + 1) / 2)
+	if d.err != nil {
+		return nil
+	}
+	m := newMatrix(n)
+	for i := range n {
+		row := m.row(i)
+		copy(row, values[:i+1])
+		values = values[i+1:]
+		if !(row[i] > 0) {
+			d.fail("pivot %d is %g", i, row[i])
+		}
+	}
+	return m
+}
+
+// checkPrivateState holds a state to what Apply can give.
+func (p *Program) checkPrivateState(s *State) error {
+	limit := uint32(p.Model.MaxRounds)
+	var ok bool
+	switch s.kind {
+	case Fit:
+		if s.step != 0 || s.rounds != 0 {
+			return errors.New("a state before FIT has no steps")
+		}
+		return nil
+	case Train:
+		ok = s.rounds < limit && s.step == s.rounds+1
+	case Evaluate:
+		ok = p.measures() && s.rounds == limit && s.step == limit+1
+	case Done:
+		ok = s.rounds == limit && s.step == limit+1 && !p.measures() || s.rounds == limit && s.step == limit+2 && p.measures()
+	}
+	if !ok {
+		return fmt.Errorf("kind %s, step %d, %d TRAIN rounds of %d", s.kind, s.step, s.rounds, limit)
+	}
+	for i, w := range s.w {
+		if s.rounds == 0 && w != 0 || !(math.Abs(w) <= maxCoefficient) {
+			return fmt.Errorf("coefficient %d is %g", i, w)
+		}
+	}
+	m, e := &s.summary, p.Evaluate
+	unasked := m.AUC.Known && !e.AUC || m.LogLoss.Known && !e.LogLoss || m.Accuracy.Known && !e.Correct
+	if s.kind == Done && (m.Positives > m.HeldOut || unasked || !p.measures() && *m != (metrics.Summary{Rows: m.Rows})) {
+		return fmt.Errorf("metrics of %d held-out rows, %d positive", m.HeldOut, m.Positives)
+	}
+	return nil
+}
