@@ -53,7 +53,7 @@ run:
 
 // Config is the organisation's participant.yaml without name, coordinator and data directory.
 func (o *Organisation) Config() string {
-	config := `policy: {contracts: [shop-customers@1], privacy: [exact], modes: [sealed], min_cohort: 3, approve: automatic}
+	config := `policy: {contracts: [shop-customers@1], privacy: [exact, private], modes: [sealed], min_cohort: 3, approve: automatic}
 data:
   - contract: shop-customers@1
     contract_file: shop-customers.yaml
@@ -69,4 +69,32 @@ data:
     values: {churned: {"1": "yes", "0": "no"}}
     where: [{column: einwilligung, in: ["true"]}]
 `
+}
+
+// PrivateSpec is the same model as a private job: every opened sum carries noise for (ε, 1e-5) in all.
+func PrivateSpec(name, epsilon string, minParticipants, t, m int, timeout string) string {
+	return fmt.Sprintf(`version: 1
+name: %s
+contract: shop-customers@1
+features:
+  - {columns: [age, discount_share], transform: scale}
+  - {columns: [tenure_days, visits_30d, returns_90d], transform: [log1p, scale]}
+  - {columns: [basket_90d], transform: [log1p, scale], missing: indicator}
+  - {columns: [country, device, channel, loyalty], transform: one_hot}
+model:
+  type: logistic_regression
+  l2: 1.0
+  solver: dp_gradient_descent
+  max_rounds: 12
+evaluate:
+  holdout: {column: fold, equals: test}
+  metrics: [auc, log_loss, accuracy]
+privacy: {unit: record, epsilon: "%s", delta: "1e-5"}
+run:
+  mode: sealed
+  participants: all
+  min_participants: %d
+  committee: {threshold: %d, of: %d}
+  round_timeout: %s
+`, name, epsilon, minParticipants, t, m, timeout)
 }
