@@ -80,7 +80,7 @@ func smallestEpsilon(bound func(float64) float64, delta float64) float64 {
 		return 0
 	}
 	low, high := 0.0, 1.0
-	for bound(high) > delta {
+	for !(bound(high) <= delta) { // also for NaN
 		low, high = high, high*2
 		if high > 1024 {
 			return math.Inf(1)
@@ -93,6 +93,9 @@ func smallestEpsilon(bound func(float64) float64, delta float64) float64 {
 		} else {
 			low = mid
 		}
+	}
+	if high > 700 {
+		return math.Inf(1)
 	}
 	return high*(1+4e-16) + 1e-13
 }

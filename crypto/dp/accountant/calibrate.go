@@ -37,13 +37,16 @@ func SmallestSampled(t Target, rounds uint64, rate float64) (float64, error) {
 
 // smallestMultiplier bisects on a logarithmic scale; what it returns was tested.
 func smallestMultiplier(t Target, meets func(float64) bool, relative float64) (float64, error) {
-	low, high := 0.01, 1.0
+	high := 1.0
 	for !meets(high) {
 		if high *= 2; high > 1e9 {
 			return 0, fmt.Errorf("accountant: no multiplier up to 1e9 gives ε = %g at δ = %g: %w\nhint: raise ε or δ, or run fewer rounds", t.Epsilon, t.Delta, ErrTarget)
 		}
-		low = high / 2
 	}
+	for high > 0.02 && meets(high/2) {
+		high /= 2
+	}
+	low := high / 2
 	for high > low*(1+relative) {
 		mid := math.Sqrt(low) * math.Sqrt(high)
 		if mid <= low || mid >= high {

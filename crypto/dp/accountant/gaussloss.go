@@ -43,7 +43,7 @@ func (g gaussianLaw) span(d direction, tail float64) (low, high float64) {
 
 func (g gaussianLaw) probe(d direction) []atom {
 	low, high := g.span(d, 1e-40)
-	n := 2000
+	n := 600
 	width := (high - low) / float64(n)
 	list := make([]atom, n)
 	for i := range list {

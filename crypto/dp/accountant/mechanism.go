@@ -163,7 +163,7 @@ func logAdd(x, y float64) float64 {
 // that this costs per release: the sum's noise is, up to a total variation of
 // 2^-111 a lane, a randomised rounding of continuous Gaussian noise of
 // variance σ²−4 (rounding by a discrete Gaussian of variance 4 around the
-// value: 2·exp(-8π²) < 2^-112.9 relative a lane [MP12; GMPW20]). Δ is rounded up, σ down.
+// value: 2·exp(-8π²) < 2^-112.9 relative a lane [MP12]). Δ is rounded up, σ down.
 func (s Sum) noise() Gaussian {
 	sigma2 := s.Sigma2.Float()*(1-0x1p-50) - 4
 	delta2 := float64(s.Sensitivity2) * (1 + 0x1p-50)

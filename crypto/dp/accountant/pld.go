@@ -69,7 +69,7 @@ func compose(groups []group, d direction, p plan, delta float64) composed {
 				product[f] = multiply(product[f], z)
 			}
 		}
-		c.err2 += k * (t.errorRate()*norm + 3*0x1p-53) // see doc.go
+		c.err2 += k * (t.errorRate()*norm + 3*0x1p-53) // step 3 of the package comment
 	}
 	t.inverse(product)
 	c.err2 = (c.err2 + t.errorRate()) * (1 + 1e-3)
@@ -138,14 +138,12 @@ func (c *composed) bound() func(epsilon float64) float64 {
 	t := c.tilt
 	// The 2-norm of e^(−t·x)(1−e^(−x)) over the grid x > 0 meets err2 by Cauchy-Schwarz.
 	weight := 0.0
-	for x := c.step; ; x += c.step {
+	for j := range len(c.y) + 1 {
+		x := float64(j) * c.step
 		w := math.Exp(-t*x) * -math.Expm1(-x)
 		weight += w * w
-		if x > float64(len(c.y))*c.step || x*t > 60 {
-			break
-		}
 	}
-	weight = math.Sqrt(weight) * (1 + 1e-6)
+	weight = math.Sqrt(weight)*(1+1e-6) + 1e-150 // not 0 where it underflows
 	return func(epsilon float64) float64 {
 		e := epsilon - c.shift
 		m := int(math.Floor((e-c.start)/c.step)) + 1
@@ -158,7 +156,10 @@ func (c *composed) bound() func(epsilon float64) float64 {
 			value = math.Exp(c.lnMoment-t*l) * (max(0, a[m]-math.Exp(e-l)*b[m]) + 6e-16*float64(len(c.y))*a[m])
 		}
 		noise := math.Exp(c.lnMoment-t*e) * weight * c.err2
-		return min(1, (value+noise)*c.relative+c.lost)
+		if sum := (value+noise)*c.relative + c.lost; sum < 1 {
+			return sum
+		}
+		return 1 // also for NaN: fail closed
 	}
 }
 
@@ -213,7 +214,7 @@ func choose(groups []group, d direction, delta, epsilon float64) plan {
 }
 
 // fineStep divides step until splitting over the grid, which adds at most
-// Σ k·min(h²/4, h·E|L|) to the variance of the total loss, adds less than 2^-11 of
+// Σ k·min(h²/4, h·E|L|) to the variance of the total loss, adds less than 2^-13 of
 // it under tilt t; it stops at least.
 func fineStep(groups []group, probes [][]atom, t, step, least float64) float64 {
 	variance, sizes := 0.0, make([]float64, len(groups))
@@ -222,7 +223,7 @@ func fineStep(groups []group, probes [][]atom, t, step, least float64) float64 {
 		variance += float64(g.count) * v
 		sizes[i] = size
 	}
-	goal := max(variance*0x1p-11, 1e-10)
+	goal := max(variance*0x1p-13, 1e-10)
 	for ; step > least; step /= 1.25 {
 		added := 0.0
 		for i, g := range groups {

@@ -44,7 +44,10 @@ func Delta(releases []Release, epsilon float64) (Report, error) {
 	}
 	r := Report{Epsilon: epsilon}
 	bounds := func(d direction) float64 {
-		return min(1, l.bound(d, 1e-9, max(epsilon, 1e-9))(epsilon)+l.slack(epsilon))
+		if v := l.bound(d, 1e-9, max(epsilon, 1e-9))(epsilon) + l.slack(epsilon); v < 1 {
+			return v
+		}
+		return 1 // also for NaN: fail closed
 	}
 	return l.report(r, bounds, func(r *Report, v float64) { r.Delta = v }), nil
 }

@@ -114,11 +114,17 @@ func moment(b, sigma, q float64) (float64, bool) {
 	return logAdd(0, ln) * rounding, true
 }
 
-// logRatio returns ln m and m − 1 for m = 1−q+q·e^u.
+// logRatio returns ln m and m − 1 for m = 1−q+q·e^u, both without cancellation.
 func logRatio(u, q float64) (ln, rise float64) {
+	if q == 1 {
+		return u, math.Expm1(u)
+	}
 	if u > 600 {
 		return u + math.Log(q) + math.Log1p((1-q)/q*math.Exp(-u)), math.Inf(1)
 	}
 	rise = q * math.Expm1(u)
+	if rise < -0.5 { // then q > 0.5, and 1−q is exact
+		return math.Log(1 - q + q*math.Exp(u)), rise
+	}
 	return math.Log1p(rise), rise
 }
