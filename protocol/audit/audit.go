@@ -1,4 +1,3 @@
-// Package audit reads ledger entries back as sentences for people, checking every signature on the way.
 package audit
 
 import (
@@ -6,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"tributary/crypto/dp/accountant"
 	"tributary/protocol/ledger"
 	"tributary/protocol/wire"
 )
@@ -26,128 +26,130 @@ func (l Line) String() string {
 	if job == "" {
 		job = "-"
 	}
-	return fmt.Sprintf("%5d  %s  %-10s  %-12s  %-12s  %s", l.Index, l.At.UTC().Format("2006-01-02 15:04:05"), l.Kind, job, l.Signer, l.Text)
+	return fmt.Sprintf("%5d  %s  %-10s  %-12s  %-12s  %s", l.Index, stamp(l.At), l.Kind, job, l.Signer, l.Text)
 }
 
-// Reader turns entries into lines, in order: it learns names from the enrolments and charters that it passes.
-type Reader struct {
-	names map[wire.Member]string
-	next  int64
-}
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
 
-// NewReader starts at the first entry of a ledger.
-func NewReader() *Reader { return &Reader{names: map[wire.Member]string{}} }
+// names are what people call keys.
+type names map[wire.Member]string
 
-func (r *Reader) name(m wire.Member) string {
-	if n, ok := r.names[m]; ok {
-		return n
+func (n names) of(m wire.Member) string {
+	if name, ok := n[m]; ok {
+		return name
 	}
 	return m.Short()
 }
 
+// learn takes the names that an entry gives.
+func (n names) learn(o wire.Object) {
+	switch o := o.(type) {
+	case *wire.Charter:
+		n[o.Coordinator] = "coordinator"
+		for _, m := range o.Members {
+			n[m.Card.Key] = plain(m.Card.Name)
+		}
+	case *wire.Enrolment:
+		n[o.Card.Key] = plain(o.Card.Name)
+	}
+}
+
+// Reader turns entries into lines, in order: it learns names from the enrolments and charters that it passes.
+type Reader struct {
+	names names
+	next  int64
+}
+
+// NewReader starts at the first entry of a ledger.
+func NewReader() *Reader { return &Reader{names: names{}} }
+
 // Read describes the next entry. The error says that the entry's object isn't what its kind and signature claim.
 func (r *Reader) Read(e ledger.Entry) (Line, error) {
-	line := Line{Index: r.next, At: time.UnixMilli(int64(e.AtMs)), Kind: e.Kind.String()}
-	r.next++
-	envelope, err := wire.ParseEnvelope(e.Object)
+	line, _, _, err := r.read(e)
 	if err != nil {
 		return line, fmt.Errorf("entry %d (%s): %w", line.Index, line.Kind, err)
 	}
-	if err := r.describe(&line, e.Kind, &envelope); err != nil {
-		return line, fmt.Errorf("entry %d (%s): %w", line.Index, line.Kind, err)
-	}
-	line.Signer = r.name(envelope.Signer)
 	return line, nil
 }
 
-func short(d wire.Digest) string { return fmt.Sprintf("%x", d[:6]) }
-
-func (r *Reader) describe(line *Line, kind ledger.Kind, e *wire.Envelope) error {
-	switch kind {
-	case ledger.Charter:
-		var c wire.Charter
-		if err := e.Open(&c); err != nil {
-			return err
-		}
-		r.names[c.Coordinator] = "coordinator"
-		var members []string
-		for _, m := range c.Members {
-			r.names[m.Card.Key] = m.Card.Name
-			members = append(members, fmt.Sprintf("%s (%s, %s)", m.Card.Name, m.Card.Organisation, m.Role))
-		}
-		line.Text = fmt.Sprintf("version %d of %q, f = %d, digest %s: %s", c.Version, c.Consortium, c.F, short(c.Digest()), strings.Join(members, ", "))
-	case ledger.Enrolment:
-		var n wire.Enrolment
-		if err := e.Open(&n); err != nil {
-			return err
-		}
-		r.names[n.Card.Key] = n.Card.Name
-		line.Text = fmt.Sprintf("%s of %s enrolled as %s, key %s", n.Card.Name, n.Card.Organisation, n.Role, n.Card.Key.Short())
-	case ledger.Job:
-		var m wire.Manifest
-		if err := e.Open(&m); err != nil {
-			return err
-		}
-		line.Job = short(m.Digest())
-		kind := map[wire.JobKind]string{wire.Exact: "exact", wire.Private: "private"}[m.Kind]
-		line.Text = fmt.Sprintf("%s job proposed: cohort of %d, committee %d of %d, spec %s", kind, len(m.Cohort), m.T, len(m.Committee), short(m.SpecDigest))
-	case ledger.Approval:
-		var a wire.Approval
-		if err := e.Open(&a); err != nil {
-			return err
-		}
-		line.Job, line.Text = short(a.Job), r.name(a.Member)+" approved"
-	default:
-		return r.describeOutcome(line, kind, e)
+func (r *Reader) read(e ledger.Entry) (Line, wire.Object, wire.Member, error) {
+	line := Line{Index: r.next, At: time.UnixMilli(int64(e.AtMs)), Kind: e.Kind.String()}
+	r.next++
+	o, signer, err := open(e)
+	if err != nil {
+		line.Text = "unreadable"
+		return line, nil, signer, err
 	}
-	return nil
+	r.names.learn(o)
+	r.describe(&line, signer, o)
+	line.Signer, line.Text = r.names.of(signer), plain(line.Text)
+	return line, o, signer, nil
 }
 
-func (r *Reader) describeOutcome(line *Line, kind ledger.Kind, e *wire.Envelope) error {
-	switch kind {
-	case ledger.Release:
-		var o wire.Release
-		if err := e.Open(&o); err != nil {
-			return err
+func jobKind(k wire.JobKind) string {
+	return map[wire.JobKind]string{wire.Exact: "exact", wire.Private: "private"}[k]
+}
+
+func (r *Reader) describe(line *Line, signer wire.Member, o wire.Object) {
+	switch o := o.(type) {
+	case *wire.Charter:
+		var members []string
+		for _, m := range o.Members {
+			members = append(members, fmt.Sprintf("%s (%s, %s)", m.Card.Name, m.Card.Organisation, m.Role))
 		}
+		line.Text = fmt.Sprintf("version %d of %q, f = %d, digest %s: %s", o.Version, o.Consortium, o.F, short(o.Digest()), strings.Join(members, ", "))
+	case *wire.Enrolment:
+		line.Text = fmt.Sprintf("%s of %s enrolled as %s, key %s", o.Card.Name, o.Card.Organisation, o.Role, o.Card.Key.Short())
+	case *wire.Revocation:
+		line.Text = fmt.Sprintf("%s revoked: %s", r.names.of(o.Member), o.Reason)
+	case *wire.Manifest:
+		line.Job = short(o.Digest())
+		line.Text = fmt.Sprintf("%s job proposed: cohort of %d, committee %d of %d, spec %s", jobKind(o.Kind), len(o.Cohort), o.T, len(o.Committee), short(o.SpecDigest))
+	case *wire.Approval:
+		line.Job, line.Text = short(o.Job), r.names.of(o.Member)+" approved"
+	case *wire.Account:
+		line.Text = fmt.Sprintf("%s %s account %s: ε = %s, δ = %s per record, order %d, budget %s", r.names.of(o.Member),
+			map[bool]string{true: "opened", false: "refilled"}[o.Refills == 0], short(o.Account), number(o.EpsNum, o.EpsDen), number(o.DeltaNum, o.DeltaDen), o.Order, nats(o.Budget))
+	case *wire.Charge:
+		line.Job = short(o.Job)
+		line.Text = fmt.Sprintf("%s charged account %s with %s, %s spent: round of context %s", r.names.of(o.Member), short(o.Account), nats(o.Units), nats(o.Spent), short(o.Ctx))
+	default:
+		r.describeRound(line, signer, o)
+	}
+}
+
+func (r *Reader) describeRound(line *Line, signer wire.Member, o wire.Object) {
+	switch o := o.(type) {
+	case *wire.Roster:
+		var members []string
+		for _, e := range o.Entries {
+			members = append(members, r.names.of(e.Member))
+		}
+		line.Text = fmt.Sprintf("roster %s of %d, round of context %s: %s", short(o.Root()), len(o.Entries), short(o.Ctx), strings.Join(members, ", "))
+	case *wire.Release:
 		line.Job = short(o.Job)
 		line.Text = fmt.Sprintf("round %d (%s, step %d): the sum of roster %s was opened, state %s follows", o.Round, o.Kind, o.Step, short(o.Root), short(o.NextState))
 		for _, s := range o.Suspects {
-			line.Text += fmt.Sprintf("; the reply of seat %d (%s) was corrected: the seat, or a sender's share to it, is wrong", s.Index, r.name(s.Member))
+			line.Text += fmt.Sprintf("; the reply of seat %d (%s) was corrected: the seat, or a sender's share to it, is wrong", s.Index, r.names.of(s.Member))
 		}
-	case ledger.Refusal:
-		var o wire.Refusal
-		if err := e.Open(&o); err != nil {
-			return err
-		}
-		line.Job, line.Text = short(o.Job), fmt.Sprintf("%s refused in %s (%s)", r.name(e.Signer), o.Phase, o.Rule)
-	case ledger.Abort:
-		var o wire.Abort
-		if err := e.Open(&o); err != nil {
-			return err
-		}
+	case *wire.Refusal:
+		line.Job, line.Text = short(o.Job), fmt.Sprintf("%s refused in %s (%s)", r.names.of(signer), o.Phase, o.Rule)
+	case *wire.Abort:
 		line.Job, line.Text = short(o.Job), fmt.Sprintf("round %d aborted in %s (%s): %s", o.Round, o.Phase, o.Code, o.Reason)
 		for _, s := range o.Suspects {
-			line.Text += "; suspect " + r.name(s)
+			line.Text += "; suspect " + r.names.of(s)
 		}
-	case ledger.Revocation:
-		var o wire.Revocation
-		if err := e.Open(&o); err != nil {
-			return err
-		}
-		line.Text = fmt.Sprintf("%s revoked: %s", r.name(o.Member), o.Reason)
-	case ledger.Finish:
-		var o wire.Finish
-		if err := e.Open(&o); err != nil {
-			return err
-		}
-		outcome := []string{"", "completed", "aborted", "cancelled", "expired"}[o.Outcome]
-		line.Job, line.Text = short(o.Job), fmt.Sprintf("job %s with state %s", outcome, short(o.State))
+	case *wire.Finish:
+		line.Job, line.Text = short(o.Job), fmt.Sprintf("job %s with state %s", outcome(o.Outcome), short(o.State))
 		if o.Reason != "" {
 			line.Text += ": " + o.Reason
 		}
-	default:
-		return fmt.Errorf("unknown kind %d", kind)
 	}
-	return nil
 }
+
+func outcome(o uint8) string {
+	return []string{"", "completed", "aborted", "cancelled", "expired"}[o]
+}
+
+// nats says RDP units of 2⁻⁴⁰ as people read them.
+func nats(units uint64) string { return fmt.Sprintf("%.6f nats", accountant.Units(units).Nats()) }

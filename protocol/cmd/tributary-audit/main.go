@@ -3,26 +3,53 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 )
 
-const usage = `Usage: tributary-audit show FILE
+// Exit codes.
+const (
+	ok         = 0
+	internal   = 1
+	wrongUsage = 2 // or a file that can't be read or written
+	unverified = 3
+)
 
-Checks an exported ledger (tributary ledger export FILE) and prints its entries: the Merkle root over the entries is
-that of the signed checkpoint, the checkpoint is signed by the coordinator that the first charter names, and every
-entry's own signature verifies.
+const usage = `Usage:
+  tributary-audit verify  FILE [--coordinator KEY] [--output text|json]
+  tributary-audit report  FILE [--format text|json|csv|html] [--member NAME] [--out FILE]
+  tributary-audit explain FILE RELEASE [--output text|json]
+  tributary-audit diff    FILE1 FILE2 [--output text|json]
+  tributary-audit show    FILE
 
-Exit codes: 0 all verified, 1 internal error, 2 usage or a file that can't be read, 3 the ledger doesn't verify.
+FILE is an exported ledger (tributary ledger export FILE). RELEASE is the number of an entry or the first digits,
+at least 6, of a release's digest. Every command first verifies what it reads and says so if it doesn't hold.
+
+verify   checks the root, the checkpoint's signature, every entry's signature, and the rules: charters follow each
+         other, jobs are proposed and approved as the charter allows, each sum is opened once, in order, over the
+         roster that it should be, every charge is what the job's noise costs, and no account is overspent
+report   says per member and account what was allowed, spent and opened; html is one page that prints well
+explain  says in plain words what one release opened, who was in it, who opened it, and with which noise
+diff     says whether one ledger goes on from the other, and what is new; or where they fork
+show     prints the entries
+
+--coordinator KEY (any command) gives the key that must have signed, 64 hexadecimal digits; without it the first
+charter's is believed, so compare that charter's phrase with the one that operators accepted.
+
+Exit codes: 0 verified, 1 internal error, 2 usage or a file that can't be read or written, 3 not verified or a fork.
 `
 
-func main() {
-	if len(os.Args) == 2 && (os.Args[1] == "--help" || os.Args[1] == "help") {
-		fmt.Print(usage)
-		return
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+func run(args []string, out, problems io.Writer) int {
+	if len(args) > 0 && (args[0] == "--help" || args[0] == "-h" || args[0] == "help") {
+		fmt.Fprint(out, usage)
+		return ok
 	}
-	if len(os.Args) != 3 || os.Args[1] != "show" {
-		fmt.Fprint(os.Stderr, usage)
-		os.Exit(2)
+	commands := map[string]func(*call) int{"verify": verify, "report": report, "explain": explain, "diff": diff, "show": show}
+	if len(args) == 0 || commands[args[0]] == nil {
+		fmt.Fprint(problems, usage)
+		return wrongUsage
 	}
-	os.Exit(show(os.Args[2], os.Stdout, os.Stderr))
+	return commands[args[0]](&call{name: args[0], args: args[1:], out: out, problems: problems})
 }

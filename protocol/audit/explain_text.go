@@ -1,0 +1,71 @@
+package audit
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// purposes say what a kind of round's sum is for.
+var purposes = map[string]string{
+	"fit":      "numbers over all columns, from which features are scaled and the first step is prepared",
+	"train":    "how the model's coefficients should move, summed over all rows",
+	"evaluate": "how well the model scores rows that were held out",
+}
+
+// WriteText says the release in plain words.
+func (x *Explanation) WriteText(out io.Writer) error {
+	w := &sticky{w: out}
+	say := func(format string, args ...any) { w.f("%s\n", wrapped(fmt.Sprintf(format, args...), 2, 118)) }
+	w.f("Release %s, entry %d\n\nWhat was opened\n", x.Digest[:12], x.Entry)
+	var parts []string
+	for _, s := range x.Segments {
+		parts = append(parts, fmt.Sprintf("%s (%d)", s.Name, s.Length))
+	}
+	say("One sum of %d numbers, %s. Round %d, step %d, kind %s: %s. On %s UTC by the coordinator's clock.", x.Numbers, strings.Join(parts, ", "), x.Round, x.Step, x.Kind, purposes[x.Kind], x.At)
+	say("It belongs to the %s job %s, proposed in entry %d, spec %s, contract %s.", x.JobKind, x.Job[:12], x.JobEntry, x.Spec[:12], x.Contract[:12])
+	if x.Noise == nil {
+		say("The job is exact: the sum carries no noise, ε is infinite. Everybody who holds the job's result learns this sum; the approval said what it tells.")
+	}
+	say("No single contribution was opened: each stays encrypted under a key that was used once.")
+
+	w.f("\nWho contributed\n")
+	if x.RosterEntry >= 0 {
+		say("%d of the cohort of %d, by the roster in entry %d:", len(x.Contributors), x.Cohort, x.RosterEntry)
+	} else {
+		say("All %d of the cohort, as in every sum of an exact job (roster %s):", len(x.Contributors), x.Roster[:12])
+	}
+	for _, c := range x.Contributors {
+		if c.ChargeEntry < 0 {
+			say("- %s, %s", c.Name, c.Organisation)
+			continue
+		}
+		say("- %s, %s: charged %.6f nats to account %s in entry %d, %s of its budget; %s were spent after it; this sum alone is ε = %s at δ = %s", c.Name, c.Organisation, c.Charged.Nats, c.Account[:12],
+			c.ChargeEntry, percent(c.Charged.Share), percent(c.SpentAfter.Share), c.Epsilon, c.Delta)
+	}
+	if len(x.Absent) > 0 {
+		say("Not in it: %s.", strings.Join(x.Absent, ", "))
+	}
+
+	w.f("\nWho opened\n")
+	say("At least %d of the %d seats: %s. The ledger doesn't say which of them replied.", x.Threshold, len(x.Committee), strings.Join(x.Committee, ", "))
+	for _, s := range x.Suspects {
+		say("The reply of %s was wrong and corrected: the seat, or a sender's share to it, is at fault.", s)
+	}
+
+	w.f("\nParameters\n")
+	say("f = %d: at most so many members may work with the coordinator against the others. At least %d had to contribute.", x.F, x.NMin)
+	if n := x.Noise; n != nil {
+		say("Noise: discrete Gaussian. Each contributor added its own share of variance σ_i² = %d; that of h = %d contributors is counted on, so the sum carries at least σ² = %s, whoever drops out or colludes.", n.Sigma2Local, n.H, n.Sigma2)
+		say("One record changes the sum by at most Δ in length, Δ² = %d. The noise's standard deviation is %.2f times Δ. All in the job's integer units.", n.Sensitivity2, n.Multiplier)
+		if n.Rate != "1" {
+			say("Each record took part with probability %s, by secret coins.", n.Rate)
+		}
+	}
+	say("The model's next state is %s.", x.NextState[:12])
+	if x.Noise != nil {
+		w.f("\nWhat ε means\n")
+		say("%s %s", words()[0].Term, words()[0].Text)
+	}
+	return w.err
+}
