@@ -225,6 +225,75 @@ func (x *ValidateReply) GetProblems() []*Problem {
 	return nil
 }
 
+// ForecastReply is what a private job would cost, before anything runs.
+type ForecastReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ResolvedJson  []byte                 `protobuf:"bytes,1,opt,name=resolved_json,json=resolvedJson,proto3" json:"resolved_json,omitempty"`
+	Digest        []byte                 `protobuf:"bytes,2,opt,name=digest,proto3" json:"digest,omitempty"`
+	Problems      []*Problem             `protobuf:"bytes,3,rep,name=problems,proto3" json:"problems,omitempty"`
+	ForecastJson  []byte                 `protobuf:"bytes,4,opt,name=forecast_json,json=forecastJson,proto3" json:"forecast_json,omitempty"` // of protocol/forecast, with the participants' accounts as the ledger shows them
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForecastReply) Reset() {
+	*x = ForecastReply{}
+	mi := &file_operator_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForecastReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForecastReply) ProtoMessage() {}
+
+func (x *ForecastReply) ProtoReflect() protoreflect.Message {
+	mi := &file_operator_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForecastReply.ProtoReflect.Descriptor instead.
+func (*ForecastReply) Descriptor() ([]byte, []int) {
+	return file_operator_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ForecastReply) GetResolvedJson() []byte {
+	if x != nil {
+		return x.ResolvedJson
+	}
+	return nil
+}
+
+func (x *ForecastReply) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *ForecastReply) GetProblems() []*Problem {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
+}
+
+func (x *ForecastReply) GetForecastJson() []byte {
+	if x != nil {
+		return x.ForecastJson
+	}
+	return nil
+}
+
 type SubmitReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           []byte                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
@@ -236,7 +305,7 @@ type SubmitReply struct {
 
 func (x *SubmitReply) Reset() {
 	*x = SubmitReply{}
-	mi := &file_operator_proto_msgTypes[3]
+	mi := &file_operator_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -248,7 +317,7 @@ func (x *SubmitReply) String() string {
 func (*SubmitReply) ProtoMessage() {}
 
 func (x *SubmitReply) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[3]
+	mi := &file_operator_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -261,7 +330,7 @@ func (x *SubmitReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitReply.ProtoReflect.Descriptor instead.
 func (*SubmitReply) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{3}
+	return file_operator_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *SubmitReply) GetJob() []byte {
@@ -294,7 +363,7 @@ type GetJobRequest struct {
 
 func (x *GetJobRequest) Reset() {
 	*x = GetJobRequest{}
-	mi := &file_operator_proto_msgTypes[4]
+	mi := &file_operator_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -306,7 +375,7 @@ func (x *GetJobRequest) String() string {
 func (*GetJobRequest) ProtoMessage() {}
 
 func (x *GetJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[4]
+	mi := &file_operator_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -319,7 +388,7 @@ func (x *GetJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJobRequest.ProtoReflect.Descriptor instead.
 func (*GetJobRequest) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{4}
+	return file_operator_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetJobRequest) GetJob() string {
@@ -336,7 +405,7 @@ type MemberProgress struct {
 	Uploaded      bool                   `protobuf:"varint,3,opt,name=uploaded,proto3" json:"uploaded,omitempty"`
 	Opened        bool                   `protobuf:"varint,4,opt,name=opened,proto3" json:"opened,omitempty"`
 	BytesSent     uint64                 `protobuf:"varint,5,opt,name=bytes_sent,json=bytesSent,proto3" json:"bytes_sent,omitempty"`
-	Note          string                 `protobuf:"bytes,6,opt,name=note,proto3" json:"note,omitempty"`
+	Note          string                 `protobuf:"bytes,6,opt,name=note,proto3" json:"note,omitempty"` // why it is no longer waited for; empty: it is
 	Seat          bool                   `protobuf:"varint,7,opt,name=seat,proto3" json:"seat,omitempty"`
 	Data          bool                   `protobuf:"varint,8,opt,name=data,proto3" json:"data,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -345,7 +414,7 @@ type MemberProgress struct {
 
 func (x *MemberProgress) Reset() {
 	*x = MemberProgress{}
-	mi := &file_operator_proto_msgTypes[5]
+	mi := &file_operator_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -357,7 +426,7 @@ func (x *MemberProgress) String() string {
 func (*MemberProgress) ProtoMessage() {}
 
 func (x *MemberProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[5]
+	mi := &file_operator_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -370,7 +439,7 @@ func (x *MemberProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProgress.ProtoReflect.Descriptor instead.
 func (*MemberProgress) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{5}
+	return file_operator_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *MemberProgress) GetName() string {
@@ -446,15 +515,19 @@ type JobInfo struct {
 	ResolvedJson  []byte                 `protobuf:"bytes,13,opt,name=resolved_json,json=resolvedJson,proto3" json:"resolved_json,omitempty"`
 	SubmittedBy   string                 `protobuf:"bytes,14,opt,name=submitted_by,json=submittedBy,proto3" json:"submitted_by,omitempty"`
 	Converged     bool                   `protobuf:"varint,15,opt,name=converged,proto3" json:"converged,omitempty"`
-	Objective     float64                `protobuf:"fixed64,16,opt,name=objective,proto3" json:"objective,omitempty"`
+	Objective     float64                `protobuf:"fixed64,16,opt,name=objective,proto3" json:"objective,omitempty"` // nats; 0: unknown
 	MetricsJson   string                 `protobuf:"bytes,17,opt,name=metrics_json,json=metricsJson,proto3" json:"metrics_json,omitempty"`
+	Private       bool                   `protobuf:"varint,18,opt,name=private,proto3" json:"private,omitempty"`       // then objective is unknown, and counts and metrics are noisy
+	Cohort        uint32                 `protobuf:"varint,19,opt,name=cohort,proto3" json:"cohort,omitempty"`         // members with data
+	NMin          uint32                 `protobuf:"varint,20,opt,name=n_min,json=nMin,proto3" json:"n_min,omitempty"` // fewest of them that a sum is opened over
+	Roster        uint32                 `protobuf:"varint,21,opt,name=roster,proto3" json:"roster,omitempty"`         // how many the last opened sum is over; 0 before the first
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *JobInfo) Reset() {
 	*x = JobInfo{}
-	mi := &file_operator_proto_msgTypes[6]
+	mi := &file_operator_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -466,7 +539,7 @@ func (x *JobInfo) String() string {
 func (*JobInfo) ProtoMessage() {}
 
 func (x *JobInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[6]
+	mi := &file_operator_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -479,7 +552,7 @@ func (x *JobInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobInfo.ProtoReflect.Descriptor instead.
 func (*JobInfo) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{6}
+	return file_operator_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *JobInfo) GetJob() []byte {
@@ -601,6 +674,34 @@ func (x *JobInfo) GetMetricsJson() string {
 	return ""
 }
 
+func (x *JobInfo) GetPrivate() bool {
+	if x != nil {
+		return x.Private
+	}
+	return false
+}
+
+func (x *JobInfo) GetCohort() uint32 {
+	if x != nil {
+		return x.Cohort
+	}
+	return 0
+}
+
+func (x *JobInfo) GetNMin() uint32 {
+	if x != nil {
+		return x.NMin
+	}
+	return 0
+}
+
+func (x *JobInfo) GetRoster() uint32 {
+	if x != nil {
+		return x.Roster
+	}
+	return 0
+}
+
 type ListRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	PageToken     string                 `protobuf:"bytes,1,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -611,7 +712,7 @@ type ListRequest struct {
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_operator_proto_msgTypes[7]
+	mi := &file_operator_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -623,7 +724,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[7]
+	mi := &file_operator_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -636,7 +737,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{7}
+	return file_operator_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListRequest) GetPageToken() string {
@@ -663,7 +764,7 @@ type ListJobsReply struct {
 
 func (x *ListJobsReply) Reset() {
 	*x = ListJobsReply{}
-	mi := &file_operator_proto_msgTypes[8]
+	mi := &file_operator_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -675,7 +776,7 @@ func (x *ListJobsReply) String() string {
 func (*ListJobsReply) ProtoMessage() {}
 
 func (x *ListJobsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[8]
+	mi := &file_operator_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -688,7 +789,7 @@ func (x *ListJobsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsReply.ProtoReflect.Descriptor instead.
 func (*ListJobsReply) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{8}
+	return file_operator_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListJobsReply) GetJobs() []*JobInfo {
@@ -715,7 +816,7 @@ type CancelJobRequest struct {
 
 func (x *CancelJobRequest) Reset() {
 	*x = CancelJobRequest{}
-	mi := &file_operator_proto_msgTypes[9]
+	mi := &file_operator_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -727,7 +828,7 @@ func (x *CancelJobRequest) String() string {
 func (*CancelJobRequest) ProtoMessage() {}
 
 func (x *CancelJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[9]
+	mi := &file_operator_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -740,7 +841,7 @@ func (x *CancelJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJobRequest.ProtoReflect.Descriptor instead.
 func (*CancelJobRequest) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{9}
+	return file_operator_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CancelJobRequest) GetJob() string {
@@ -767,7 +868,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_operator_proto_msgTypes[10]
+	mi := &file_operator_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -779,7 +880,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[10]
+	mi := &file_operator_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -792,7 +893,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{10}
+	return file_operator_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *WatchRequest) GetJob() string {
@@ -816,9 +917,9 @@ type Event struct {
 	Round         uint64                 `protobuf:"varint,3,opt,name=round,proto3" json:"round,omitempty"`
 	Step          uint32                 `protobuf:"varint,4,opt,name=step,proto3" json:"step,omitempty"`
 	Kind          string                 `protobuf:"bytes,5,opt,name=kind,proto3" json:"kind,omitempty"`   // fit, train, evaluate
-	Phase         string                 `protobuf:"bytes,6,opt,name=phase,proto3" json:"phase,omitempty"` // approve, plan, upload, check, open, apply, abort, paused, resumed, end
+	Phase         string                 `protobuf:"bytes,6,opt,name=phase,proto3" json:"phase,omitempty"` // approve, dropout, plan, upload, check, open, apply, abort, paused, resumed, end
 	Member        string                 `protobuf:"bytes,7,opt,name=member,proto3" json:"member,omitempty"`
-	Loss          float64                `protobuf:"fixed64,8,opt,name=loss,proto3" json:"loss,omitempty"` // objective of the opened sum; 0 when the event has none
+	Loss          float64                `protobuf:"fixed64,8,opt,name=loss,proto3" json:"loss,omitempty"` // objective of the opened sum; 0 when the event has none, as always in private jobs
 	Bytes         uint64                 `protobuf:"varint,9,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	Message       string                 `protobuf:"bytes,10,opt,name=message,proto3" json:"message,omitempty"`
 	Status        string                 `protobuf:"bytes,11,opt,name=status,proto3" json:"status,omitempty"`
@@ -830,7 +931,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_operator_proto_msgTypes[11]
+	mi := &file_operator_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -842,7 +943,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[11]
+	mi := &file_operator_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -855,7 +956,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{11}
+	return file_operator_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Event) GetN() uint64 {
@@ -955,7 +1056,7 @@ type ModelInfo struct {
 	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	State         []byte                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
 	Converged     bool                   `protobuf:"varint,4,opt,name=converged,proto3" json:"converged,omitempty"`
-	Objective     float64                `protobuf:"fixed64,5,opt,name=objective,proto3" json:"objective,omitempty"`
+	Objective     float64                `protobuf:"fixed64,5,opt,name=objective,proto3" json:"objective,omitempty"` // nats; 0: unknown
 	MetricsJson   string                 `protobuf:"bytes,6,opt,name=metrics_json,json=metricsJson,proto3" json:"metrics_json,omitempty"`
 	AtMs          int64                  `protobuf:"varint,7,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -964,7 +1065,7 @@ type ModelInfo struct {
 
 func (x *ModelInfo) Reset() {
 	*x = ModelInfo{}
-	mi := &file_operator_proto_msgTypes[12]
+	mi := &file_operator_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -976,7 +1077,7 @@ func (x *ModelInfo) String() string {
 func (*ModelInfo) ProtoMessage() {}
 
 func (x *ModelInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[12]
+	mi := &file_operator_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -989,7 +1090,7 @@ func (x *ModelInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelInfo.ProtoReflect.Descriptor instead.
 func (*ModelInfo) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{12}
+	return file_operator_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ModelInfo) GetJob() []byte {
@@ -1051,7 +1152,7 @@ type ListModelsReply struct {
 
 func (x *ListModelsReply) Reset() {
 	*x = ListModelsReply{}
-	mi := &file_operator_proto_msgTypes[13]
+	mi := &file_operator_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1063,7 +1164,7 @@ func (x *ListModelsReply) String() string {
 func (*ListModelsReply) ProtoMessage() {}
 
 func (x *ListModelsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[13]
+	mi := &file_operator_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1076,7 +1177,7 @@ func (x *ListModelsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListModelsReply.ProtoReflect.Descriptor instead.
 func (*ListModelsReply) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{13}
+	return file_operator_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListModelsReply) GetModels() []*ModelInfo {
@@ -1103,7 +1204,7 @@ type ExportRequest struct {
 
 func (x *ExportRequest) Reset() {
 	*x = ExportRequest{}
-	mi := &file_operator_proto_msgTypes[14]
+	mi := &file_operator_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1115,7 +1216,7 @@ func (x *ExportRequest) String() string {
 func (*ExportRequest) ProtoMessage() {}
 
 func (x *ExportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[14]
+	mi := &file_operator_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1128,7 +1229,7 @@ func (x *ExportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportRequest.ProtoReflect.Descriptor instead.
 func (*ExportRequest) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{14}
+	return file_operator_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ExportRequest) GetJob() string {
@@ -1155,7 +1256,7 @@ type ExportReply struct {
 
 func (x *ExportReply) Reset() {
 	*x = ExportReply{}
-	mi := &file_operator_proto_msgTypes[15]
+	mi := &file_operator_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1167,7 +1268,7 @@ func (x *ExportReply) String() string {
 func (*ExportReply) ProtoMessage() {}
 
 func (x *ExportReply) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[15]
+	mi := &file_operator_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1180,7 +1281,7 @@ func (x *ExportReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportReply.ProtoReflect.Descriptor instead.
 func (*ExportReply) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{15}
+	return file_operator_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ExportReply) GetData() []byte {
@@ -1210,7 +1311,7 @@ type InviteRequest struct {
 
 func (x *InviteRequest) Reset() {
 	*x = InviteRequest{}
-	mi := &file_operator_proto_msgTypes[16]
+	mi := &file_operator_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1222,7 +1323,7 @@ func (x *InviteRequest) String() string {
 func (*InviteRequest) ProtoMessage() {}
 
 func (x *InviteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[16]
+	mi := &file_operator_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1235,7 +1336,7 @@ func (x *InviteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteRequest.ProtoReflect.Descriptor instead.
 func (*InviteRequest) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{16}
+	return file_operator_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *InviteRequest) GetKind() string {
@@ -1283,7 +1384,7 @@ type InviteReply struct {
 
 func (x *InviteReply) Reset() {
 	*x = InviteReply{}
-	mi := &file_operator_proto_msgTypes[17]
+	mi := &file_operator_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1295,7 +1396,7 @@ func (x *InviteReply) String() string {
 func (*InviteReply) ProtoMessage() {}
 
 func (x *InviteReply) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[17]
+	mi := &file_operator_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1308,7 +1409,7 @@ func (x *InviteReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteReply.ProtoReflect.Descriptor instead.
 func (*InviteReply) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{17}
+	return file_operator_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *InviteReply) GetToken() string {
@@ -1340,7 +1441,7 @@ type MemberInfo struct {
 
 func (x *MemberInfo) Reset() {
 	*x = MemberInfo{}
-	mi := &file_operator_proto_msgTypes[18]
+	mi := &file_operator_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1352,7 +1453,7 @@ func (x *MemberInfo) String() string {
 func (*MemberInfo) ProtoMessage() {}
 
 func (x *MemberInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[18]
+	mi := &file_operator_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1365,7 +1466,7 @@ func (x *MemberInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberInfo.ProtoReflect.Descriptor instead.
 func (*MemberInfo) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{18}
+	return file_operator_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *MemberInfo) GetKind() string {
@@ -1426,7 +1527,7 @@ type ListMembersReply struct {
 
 func (x *ListMembersReply) Reset() {
 	*x = ListMembersReply{}
-	mi := &file_operator_proto_msgTypes[19]
+	mi := &file_operator_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1438,7 +1539,7 @@ func (x *ListMembersReply) String() string {
 func (*ListMembersReply) ProtoMessage() {}
 
 func (x *ListMembersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[19]
+	mi := &file_operator_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1451,7 +1552,7 @@ func (x *ListMembersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMembersReply.ProtoReflect.Descriptor instead.
 func (*ListMembersReply) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{19}
+	return file_operator_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListMembersReply) GetMembers() []*MemberInfo {
@@ -1472,7 +1573,7 @@ type RevokeRequest struct {
 
 func (x *RevokeRequest) Reset() {
 	*x = RevokeRequest{}
-	mi := &file_operator_proto_msgTypes[20]
+	mi := &file_operator_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1484,7 +1585,7 @@ func (x *RevokeRequest) String() string {
 func (*RevokeRequest) ProtoMessage() {}
 
 func (x *RevokeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[20]
+	mi := &file_operator_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1497,7 +1598,7 @@ func (x *RevokeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeRequest.ProtoReflect.Descriptor instead.
 func (*RevokeRequest) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{20}
+	return file_operator_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RevokeRequest) GetName() string {
@@ -1529,7 +1630,7 @@ type RevokeReply struct {
 
 func (x *RevokeReply) Reset() {
 	*x = RevokeReply{}
-	mi := &file_operator_proto_msgTypes[21]
+	mi := &file_operator_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1541,7 +1642,7 @@ func (x *RevokeReply) String() string {
 func (*RevokeReply) ProtoMessage() {}
 
 func (x *RevokeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[21]
+	mi := &file_operator_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1554,7 +1655,7 @@ func (x *RevokeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeReply.ProtoReflect.Descriptor instead.
 func (*RevokeReply) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{21}
+	return file_operator_proto_rawDescGZIP(), []int{22}
 }
 
 type ProposeRequest struct {
@@ -1567,7 +1668,7 @@ type ProposeRequest struct {
 
 func (x *ProposeRequest) Reset() {
 	*x = ProposeRequest{}
-	mi := &file_operator_proto_msgTypes[22]
+	mi := &file_operator_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1579,7 +1680,7 @@ func (x *ProposeRequest) String() string {
 func (*ProposeRequest) ProtoMessage() {}
 
 func (x *ProposeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[22]
+	mi := &file_operator_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1592,7 +1693,7 @@ func (x *ProposeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeRequest.ProtoReflect.Descriptor instead.
 func (*ProposeRequest) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{22}
+	return file_operator_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ProposeRequest) GetF() uint32 {
@@ -1617,7 +1718,7 @@ type ShowCharterRequest struct {
 
 func (x *ShowCharterRequest) Reset() {
 	*x = ShowCharterRequest{}
-	mi := &file_operator_proto_msgTypes[23]
+	mi := &file_operator_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1629,7 +1730,7 @@ func (x *ShowCharterRequest) String() string {
 func (*ShowCharterRequest) ProtoMessage() {}
 
 func (x *ShowCharterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[23]
+	mi := &file_operator_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1642,7 +1743,7 @@ func (x *ShowCharterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowCharterRequest.ProtoReflect.Descriptor instead.
 func (*ShowCharterRequest) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{23}
+	return file_operator_proto_rawDescGZIP(), []int{24}
 }
 
 type CharterReply struct {
@@ -1654,7 +1755,7 @@ type CharterReply struct {
 
 func (x *CharterReply) Reset() {
 	*x = CharterReply{}
-	mi := &file_operator_proto_msgTypes[24]
+	mi := &file_operator_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1666,7 +1767,7 @@ func (x *CharterReply) String() string {
 func (*CharterReply) ProtoMessage() {}
 
 func (x *CharterReply) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[24]
+	mi := &file_operator_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1679,7 +1780,7 @@ func (x *CharterReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CharterReply.ProtoReflect.Descriptor instead.
 func (*CharterReply) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{24}
+	return file_operator_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CharterReply) GetCharter() []byte {
@@ -1697,7 +1798,7 @@ type ExportLedgerRequest struct {
 
 func (x *ExportLedgerRequest) Reset() {
 	*x = ExportLedgerRequest{}
-	mi := &file_operator_proto_msgTypes[25]
+	mi := &file_operator_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1709,7 +1810,7 @@ func (x *ExportLedgerRequest) String() string {
 func (*ExportLedgerRequest) ProtoMessage() {}
 
 func (x *ExportLedgerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[25]
+	mi := &file_operator_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1722,7 +1823,7 @@ func (x *ExportLedgerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportLedgerRequest.ProtoReflect.Descriptor instead.
 func (*ExportLedgerRequest) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{25}
+	return file_operator_proto_rawDescGZIP(), []int{26}
 }
 
 type LedgerChunk struct {
@@ -1734,7 +1835,7 @@ type LedgerChunk struct {
 
 func (x *LedgerChunk) Reset() {
 	*x = LedgerChunk{}
-	mi := &file_operator_proto_msgTypes[26]
+	mi := &file_operator_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1746,7 +1847,7 @@ func (x *LedgerChunk) String() string {
 func (*LedgerChunk) ProtoMessage() {}
 
 func (x *LedgerChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[26]
+	mi := &file_operator_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1759,7 +1860,7 @@ func (x *LedgerChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LedgerChunk.ProtoReflect.Descriptor instead.
 func (*LedgerChunk) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{26}
+	return file_operator_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *LedgerChunk) GetData() []byte {
@@ -1789,7 +1890,12 @@ const file_operator_proto_rawDesc = "" +
 	"\rValidateReply\x12#\n" +
 	"\rresolved_json\x18\x01 \x01(\fR\fresolvedJson\x12\x16\n" +
 	"\x06digest\x18\x02 \x01(\fR\x06digest\x121\n" +
-	"\bproblems\x18\x03 \x03(\v2\x15.tributary.v1.ProblemR\bproblems\"n\n" +
+	"\bproblems\x18\x03 \x03(\v2\x15.tributary.v1.ProblemR\bproblems\"\xa4\x01\n" +
+	"\rForecastReply\x12#\n" +
+	"\rresolved_json\x18\x01 \x01(\fR\fresolvedJson\x12\x16\n" +
+	"\x06digest\x18\x02 \x01(\fR\x06digest\x121\n" +
+	"\bproblems\x18\x03 \x03(\v2\x15.tributary.v1.ProblemR\bproblems\x12#\n" +
+	"\rforecast_json\x18\x04 \x01(\fR\fforecastJson\"n\n" +
 	"\vSubmitReply\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x1a\n" +
 	"\bexisting\x18\x02 \x01(\bR\bexisting\x121\n" +
@@ -1805,7 +1911,7 @@ const file_operator_proto_rawDesc = "" +
 	"bytes_sent\x18\x05 \x01(\x04R\tbytesSent\x12\x12\n" +
 	"\x04note\x18\x06 \x01(\tR\x04note\x12\x12\n" +
 	"\x04seat\x18\a \x01(\bR\x04seat\x12\x12\n" +
-	"\x04data\x18\b \x01(\bR\x04data\"\xe6\x03\n" +
+	"\x04data\x18\b \x01(\bR\x04data\"\xc5\x04\n" +
 	"\aJobInfo\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
@@ -1824,7 +1930,11 @@ const file_operator_proto_rawDesc = "" +
 	"\fsubmitted_by\x18\x0e \x01(\tR\vsubmittedBy\x12\x1c\n" +
 	"\tconverged\x18\x0f \x01(\bR\tconverged\x12\x1c\n" +
 	"\tobjective\x18\x10 \x01(\x01R\tobjective\x12!\n" +
-	"\fmetrics_json\x18\x11 \x01(\tR\vmetricsJson\"I\n" +
+	"\fmetrics_json\x18\x11 \x01(\tR\vmetricsJson\x12\x18\n" +
+	"\aprivate\x18\x12 \x01(\bR\aprivate\x12\x16\n" +
+	"\x06cohort\x18\x13 \x01(\rR\x06cohort\x12\x13\n" +
+	"\x05n_min\x18\x14 \x01(\rR\x04nMin\x12\x16\n" +
+	"\x06roster\x18\x15 \x01(\rR\x06roster\"I\n" +
 	"\vListRequest\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x01 \x01(\tR\tpageToken\x12\x1b\n" +
@@ -1907,9 +2017,10 @@ const file_operator_proto_rawDesc = "" +
 	"\acharter\x18\x01 \x01(\fR\acharter\"\x15\n" +
 	"\x13ExportLedgerRequest\"!\n" +
 	"\vLedgerChunk\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data2\xdd\a\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data2\xa3\b\n" +
 	"\bOperator\x12D\n" +
-	"\vValidateJob\x12\x18.tributary.v1.JobRequest\x1a\x1b.tributary.v1.ValidateReply\x12@\n" +
+	"\vValidateJob\x12\x18.tributary.v1.JobRequest\x1a\x1b.tributary.v1.ValidateReply\x12D\n" +
+	"\vForecastJob\x12\x18.tributary.v1.JobRequest\x1a\x1b.tributary.v1.ForecastReply\x12@\n" +
 	"\tSubmitJob\x12\x18.tributary.v1.JobRequest\x1a\x19.tributary.v1.SubmitReply\x12<\n" +
 	"\x06GetJob\x12\x1b.tributary.v1.GetJobRequest\x1a\x15.tributary.v1.JobInfo\x12B\n" +
 	"\bListJobs\x12\x19.tributary.v1.ListRequest\x1a\x1b.tributary.v1.ListJobsReply\x12B\n" +
@@ -1937,76 +2048,80 @@ func file_operator_proto_rawDescGZIP() []byte {
 	return file_operator_proto_rawDescData
 }
 
-var file_operator_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_operator_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_operator_proto_goTypes = []any{
 	(*Problem)(nil),             // 0: tributary.v1.Problem
 	(*JobRequest)(nil),          // 1: tributary.v1.JobRequest
 	(*ValidateReply)(nil),       // 2: tributary.v1.ValidateReply
-	(*SubmitReply)(nil),         // 3: tributary.v1.SubmitReply
-	(*GetJobRequest)(nil),       // 4: tributary.v1.GetJobRequest
-	(*MemberProgress)(nil),      // 5: tributary.v1.MemberProgress
-	(*JobInfo)(nil),             // 6: tributary.v1.JobInfo
-	(*ListRequest)(nil),         // 7: tributary.v1.ListRequest
-	(*ListJobsReply)(nil),       // 8: tributary.v1.ListJobsReply
-	(*CancelJobRequest)(nil),    // 9: tributary.v1.CancelJobRequest
-	(*WatchRequest)(nil),        // 10: tributary.v1.WatchRequest
-	(*Event)(nil),               // 11: tributary.v1.Event
-	(*ModelInfo)(nil),           // 12: tributary.v1.ModelInfo
-	(*ListModelsReply)(nil),     // 13: tributary.v1.ListModelsReply
-	(*ExportRequest)(nil),       // 14: tributary.v1.ExportRequest
-	(*ExportReply)(nil),         // 15: tributary.v1.ExportReply
-	(*InviteRequest)(nil),       // 16: tributary.v1.InviteRequest
-	(*InviteReply)(nil),         // 17: tributary.v1.InviteReply
-	(*MemberInfo)(nil),          // 18: tributary.v1.MemberInfo
-	(*ListMembersReply)(nil),    // 19: tributary.v1.ListMembersReply
-	(*RevokeRequest)(nil),       // 20: tributary.v1.RevokeRequest
-	(*RevokeReply)(nil),         // 21: tributary.v1.RevokeReply
-	(*ProposeRequest)(nil),      // 22: tributary.v1.ProposeRequest
-	(*ShowCharterRequest)(nil),  // 23: tributary.v1.ShowCharterRequest
-	(*CharterReply)(nil),        // 24: tributary.v1.CharterReply
-	(*ExportLedgerRequest)(nil), // 25: tributary.v1.ExportLedgerRequest
-	(*LedgerChunk)(nil),         // 26: tributary.v1.LedgerChunk
+	(*ForecastReply)(nil),       // 3: tributary.v1.ForecastReply
+	(*SubmitReply)(nil),         // 4: tributary.v1.SubmitReply
+	(*GetJobRequest)(nil),       // 5: tributary.v1.GetJobRequest
+	(*MemberProgress)(nil),      // 6: tributary.v1.MemberProgress
+	(*JobInfo)(nil),             // 7: tributary.v1.JobInfo
+	(*ListRequest)(nil),         // 8: tributary.v1.ListRequest
+	(*ListJobsReply)(nil),       // 9: tributary.v1.ListJobsReply
+	(*CancelJobRequest)(nil),    // 10: tributary.v1.CancelJobRequest
+	(*WatchRequest)(nil),        // 11: tributary.v1.WatchRequest
+	(*Event)(nil),               // 12: tributary.v1.Event
+	(*ModelInfo)(nil),           // 13: tributary.v1.ModelInfo
+	(*ListModelsReply)(nil),     // 14: tributary.v1.ListModelsReply
+	(*ExportRequest)(nil),       // 15: tributary.v1.ExportRequest
+	(*ExportReply)(nil),         // 16: tributary.v1.ExportReply
+	(*InviteRequest)(nil),       // 17: tributary.v1.InviteRequest
+	(*InviteReply)(nil),         // 18: tributary.v1.InviteReply
+	(*MemberInfo)(nil),          // 19: tributary.v1.MemberInfo
+	(*ListMembersReply)(nil),    // 20: tributary.v1.ListMembersReply
+	(*RevokeRequest)(nil),       // 21: tributary.v1.RevokeRequest
+	(*RevokeReply)(nil),         // 22: tributary.v1.RevokeReply
+	(*ProposeRequest)(nil),      // 23: tributary.v1.ProposeRequest
+	(*ShowCharterRequest)(nil),  // 24: tributary.v1.ShowCharterRequest
+	(*CharterReply)(nil),        // 25: tributary.v1.CharterReply
+	(*ExportLedgerRequest)(nil), // 26: tributary.v1.ExportLedgerRequest
+	(*LedgerChunk)(nil),         // 27: tributary.v1.LedgerChunk
 }
 var file_operator_proto_depIdxs = []int32{
 	0,  // 0: tributary.v1.ValidateReply.problems:type_name -> tributary.v1.Problem
-	0,  // 1: tributary.v1.SubmitReply.problems:type_name -> tributary.v1.Problem
-	5,  // 2: tributary.v1.JobInfo.members:type_name -> tributary.v1.MemberProgress
-	6,  // 3: tributary.v1.ListJobsReply.jobs:type_name -> tributary.v1.JobInfo
-	12, // 4: tributary.v1.ListModelsReply.models:type_name -> tributary.v1.ModelInfo
-	18, // 5: tributary.v1.ListMembersReply.members:type_name -> tributary.v1.MemberInfo
-	1,  // 6: tributary.v1.Operator.ValidateJob:input_type -> tributary.v1.JobRequest
-	1,  // 7: tributary.v1.Operator.SubmitJob:input_type -> tributary.v1.JobRequest
-	4,  // 8: tributary.v1.Operator.GetJob:input_type -> tributary.v1.GetJobRequest
-	7,  // 9: tributary.v1.Operator.ListJobs:input_type -> tributary.v1.ListRequest
-	9,  // 10: tributary.v1.Operator.CancelJob:input_type -> tributary.v1.CancelJobRequest
-	10, // 11: tributary.v1.Operator.WatchJob:input_type -> tributary.v1.WatchRequest
-	7,  // 12: tributary.v1.Operator.ListModels:input_type -> tributary.v1.ListRequest
-	14, // 13: tributary.v1.Operator.ExportModel:input_type -> tributary.v1.ExportRequest
-	16, // 14: tributary.v1.Operator.Invite:input_type -> tributary.v1.InviteRequest
-	7,  // 15: tributary.v1.Operator.ListMembers:input_type -> tributary.v1.ListRequest
-	20, // 16: tributary.v1.Operator.Revoke:input_type -> tributary.v1.RevokeRequest
-	22, // 17: tributary.v1.Operator.ProposeCharter:input_type -> tributary.v1.ProposeRequest
-	23, // 18: tributary.v1.Operator.ShowCharter:input_type -> tributary.v1.ShowCharterRequest
-	25, // 19: tributary.v1.Operator.ExportLedger:input_type -> tributary.v1.ExportLedgerRequest
-	2,  // 20: tributary.v1.Operator.ValidateJob:output_type -> tributary.v1.ValidateReply
-	3,  // 21: tributary.v1.Operator.SubmitJob:output_type -> tributary.v1.SubmitReply
-	6,  // 22: tributary.v1.Operator.GetJob:output_type -> tributary.v1.JobInfo
-	8,  // 23: tributary.v1.Operator.ListJobs:output_type -> tributary.v1.ListJobsReply
-	6,  // 24: tributary.v1.Operator.CancelJob:output_type -> tributary.v1.JobInfo
-	11, // 25: tributary.v1.Operator.WatchJob:output_type -> tributary.v1.Event
-	13, // 26: tributary.v1.Operator.ListModels:output_type -> tributary.v1.ListModelsReply
-	15, // 27: tributary.v1.Operator.ExportModel:output_type -> tributary.v1.ExportReply
-	17, // 28: tributary.v1.Operator.Invite:output_type -> tributary.v1.InviteReply
-	19, // 29: tributary.v1.Operator.ListMembers:output_type -> tributary.v1.ListMembersReply
-	21, // 30: tributary.v1.Operator.Revoke:output_type -> tributary.v1.RevokeReply
-	24, // 31: tributary.v1.Operator.ProposeCharter:output_type -> tributary.v1.CharterReply
-	24, // 32: tributary.v1.Operator.ShowCharter:output_type -> tributary.v1.CharterReply
-	26, // 33: tributary.v1.Operator.ExportLedger:output_type -> tributary.v1.LedgerChunk
-	20, // [20:34] is the sub-list for method output_type
-	6,  // [6:20] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	0,  // 1: tributary.v1.ForecastReply.problems:type_name -> tributary.v1.Problem
+	0,  // 2: tributary.v1.SubmitReply.problems:type_name -> tributary.v1.Problem
+	6,  // 3: tributary.v1.JobInfo.members:type_name -> tributary.v1.MemberProgress
+	7,  // 4: tributary.v1.ListJobsReply.jobs:type_name -> tributary.v1.JobInfo
+	13, // 5: tributary.v1.ListModelsReply.models:type_name -> tributary.v1.ModelInfo
+	19, // 6: tributary.v1.ListMembersReply.members:type_name -> tributary.v1.MemberInfo
+	1,  // 7: tributary.v1.Operator.ValidateJob:input_type -> tributary.v1.JobRequest
+	1,  // 8: tributary.v1.Operator.ForecastJob:input_type -> tributary.v1.JobRequest
+	1,  // 9: tributary.v1.Operator.SubmitJob:input_type -> tributary.v1.JobRequest
+	5,  // 10: tributary.v1.Operator.GetJob:input_type -> tributary.v1.GetJobRequest
+	8,  // 11: tributary.v1.Operator.ListJobs:input_type -> tributary.v1.ListRequest
+	10, // 12: tributary.v1.Operator.CancelJob:input_type -> tributary.v1.CancelJobRequest
+	11, // 13: tributary.v1.Operator.WatchJob:input_type -> tributary.v1.WatchRequest
+	8,  // 14: tributary.v1.Operator.ListModels:input_type -> tributary.v1.ListRequest
+	15, // 15: tributary.v1.Operator.ExportModel:input_type -> tributary.v1.ExportRequest
+	17, // 16: tributary.v1.Operator.Invite:input_type -> tributary.v1.InviteRequest
+	8,  // 17: tributary.v1.Operator.ListMembers:input_type -> tributary.v1.ListRequest
+	21, // 18: tributary.v1.Operator.Revoke:input_type -> tributary.v1.RevokeRequest
+	23, // 19: tributary.v1.Operator.ProposeCharter:input_type -> tributary.v1.ProposeRequest
+	24, // 20: tributary.v1.Operator.ShowCharter:input_type -> tributary.v1.ShowCharterRequest
+	26, // 21: tributary.v1.Operator.ExportLedger:input_type -> tributary.v1.ExportLedgerRequest
+	2,  // 22: tributary.v1.Operator.ValidateJob:output_type -> tributary.v1.ValidateReply
+	3,  // 23: tributary.v1.Operator.ForecastJob:output_type -> tributary.v1.ForecastReply
+	4,  // 24: tributary.v1.Operator.SubmitJob:output_type -> tributary.v1.SubmitReply
+	7,  // 25: tributary.v1.Operator.GetJob:output_type -> tributary.v1.JobInfo
+	9,  // 26: tributary.v1.Operator.ListJobs:output_type -> tributary.v1.ListJobsReply
+	7,  // 27: tributary.v1.Operator.CancelJob:output_type -> tributary.v1.JobInfo
+	12, // 28: tributary.v1.Operator.WatchJob:output_type -> tributary.v1.Event
+	14, // 29: tributary.v1.Operator.ListModels:output_type -> tributary.v1.ListModelsReply
+	16, // 30: tributary.v1.Operator.ExportModel:output_type -> tributary.v1.ExportReply
+	18, // 31: tributary.v1.Operator.Invite:output_type -> tributary.v1.InviteReply
+	20, // 32: tributary.v1.Operator.ListMembers:output_type -> tributary.v1.ListMembersReply
+	22, // 33: tributary.v1.Operator.Revoke:output_type -> tributary.v1.RevokeReply
+	25, // 34: tributary.v1.Operator.ProposeCharter:output_type -> tributary.v1.CharterReply
+	25, // 35: tributary.v1.Operator.ShowCharter:output_type -> tributary.v1.CharterReply
+	27, // 36: tributary.v1.Operator.ExportLedger:output_type -> tributary.v1.LedgerChunk
+	22, // [22:37] is the sub-list for method output_type
+	7,  // [7:22] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_operator_proto_init() }
@@ -2020,7 +2135,7 @@ func file_operator_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_operator_proto_rawDesc), len(file_operator_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   27,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

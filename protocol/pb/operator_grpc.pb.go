@@ -20,6 +20,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	Operator_ValidateJob_FullMethodName    = "/tributary.v1.Operator/ValidateJob"
+	Operator_ForecastJob_FullMethodName    = "/tributary.v1.Operator/ForecastJob"
 	Operator_SubmitJob_FullMethodName      = "/tributary.v1.Operator/SubmitJob"
 	Operator_GetJob_FullMethodName         = "/tributary.v1.Operator/GetJob"
 	Operator_ListJobs_FullMethodName       = "/tributary.v1.Operator/ListJobs"
@@ -42,6 +43,7 @@ const (
 // Operator serves the coordinator's command line (mTLS with an operator's certificate).
 type OperatorClient interface {
 	ValidateJob(ctx context.Context, in *JobRequest, opts ...grpc.CallOption) (*ValidateReply, error)
+	ForecastJob(ctx context.Context, in *JobRequest, opts ...grpc.CallOption) (*ForecastReply, error)
 	SubmitJob(ctx context.Context, in *JobRequest, opts ...grpc.CallOption) (*SubmitReply, error)
 	GetJob(ctx context.Context, in *GetJobRequest, opts ...grpc.CallOption) (*JobInfo, error)
 	ListJobs(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*ListJobsReply, error)
@@ -69,6 +71,16 @@ func (c *operatorClient) ValidateJob(ctx context.Context, in *JobRequest, opts .
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ValidateReply)
 	err := c.cc.Invoke(ctx, Operator_ValidateJob_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *operatorClient) ForecastJob(ctx context.Context, in *JobRequest, opts ...grpc.CallOption) (*ForecastReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ForecastReply)
+	err := c.cc.Invoke(ctx, Operator_ForecastJob_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -230,6 +242,7 @@ type Operator_ExportLedgerClient = grpc.ServerStreamingClient[LedgerChunk]
 // Operator serves the coordinator's command line (mTLS with an operator's certificate).
 type OperatorServer interface {
 	ValidateJob(context.Context, *JobRequest) (*ValidateReply, error)
+	ForecastJob(context.Context, *JobRequest) (*ForecastReply, error)
 	SubmitJob(context.Context, *JobRequest) (*SubmitReply, error)
 	GetJob(context.Context, *GetJobRequest) (*JobInfo, error)
 	ListJobs(context.Context, *ListRequest) (*ListJobsReply, error)
@@ -255,6 +268,9 @@ type UnimplementedOperatorServer struct{}
 
 func (UnimplementedOperatorServer) ValidateJob(context.Context, *JobRequest) (*ValidateReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method ValidateJob not implemented")
+}
+func (UnimplementedOperatorServer) ForecastJob(context.Context, *JobRequest) (*ForecastReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method ForecastJob not implemented")
 }
 func (UnimplementedOperatorServer) SubmitJob(context.Context, *JobRequest) (*SubmitReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method SubmitJob not implemented")
@@ -330,6 +346,24 @@ func _Operator_ValidateJob_Handler(srv interface{}, ctx context.Context, dec fun
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(OperatorServer).ValidateJob(ctx, req.(*JobRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Operator_ForecastJob_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(JobRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OperatorServer).ForecastJob(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Operator_ForecastJob_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OperatorServer).ForecastJob(ctx, req.(*JobRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -564,6 +598,10 @@ var Operator_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ValidateJob",
 			Handler:    _Operator_ValidateJob_Handler,
+		},
+		{
+			MethodName: "ForecastJob",
+			Handler:    _Operator_ForecastJob_Handler,
 		},
 		{
 			MethodName: "SubmitJob",

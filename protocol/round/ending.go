@@ -18,7 +18,7 @@ func (c *Coordinator) refusalCame(now Now, e *wire.Envelope) error {
 		return refuse(RuleContext, "", "refusal of another job, or by one who has no part in it")
 	}
 	name := charter.Name(c.proposal.Charter, e.Signer)
-	if c.proposal.Private() && c.proposal.Seat(e.Signer) == 0 && r.Rule != string(RuleLost) && (c.job == nil || c.job.Contributes(e.Signer)) {
+	if c.mayDrop(e.Signer, &r) {
 		return c.drop(now, e, name+" dropped out ("+r.Rule+"). "+r.Hint)
 	}
 	if c.job == nil {
@@ -46,29 +46,49 @@ func (c *Coordinator) refusalCame(now Now, e *wire.Envelope) error {
 	return nil
 }
 
-// drop lets a member without a seat leave a private job for good; the job goes on while n_min are left.
+// mayDrop reports whether a refusal only ends its signer's contributions to a private job: of a member without a seat at any time, of one
+// with a seat once the job is closed and unless it is about opening. Its seat then goes on.
+func (c *Coordinator) mayDrop(m wire.Member, r *wire.Refusal) bool {
+	if !c.proposal.Private() || r.Rule == string(RuleLost) {
+		return false
+	}
+	if c.job == nil {
+		return c.proposal.Seat(m) == 0
+	}
+	return c.job.Contributes(m) && (c.proposal.Seat(m) == 0 || r.Phase != "open")
+}
+
+// drop lets a member leave a private job for good; the job goes on while n_min are left.
 func (c *Coordinator) drop(now Now, e *wire.Envelope, reason string) error {
 	if c.dropped[e.Signer] {
 		return nil
 	}
 	c.dropped[e.Signer] = true
 	c.at.Refusals = append(c.at.Refusals, *e)
-	delete(c.approved, e.Signer)
 	c.emit(Store{0, *e}, Log{ledger.Refusal, e.Bytes()}, c.note("dropout", e.Signer, reason))
-	left := 0
-	for _, m := range c.proposal.Manifest.Cohort {
-		if !c.dropped[m] && (c.job == nil || c.job.Contributes(m)) {
-			left++
-		}
-	}
-	if left < int(c.proposal.Manifest.NMin) {
-		c.finish(Aborted, fmt.Sprintf("%s: %d contributors are left, at least %d must be", reason, left, c.proposal.Manifest.NMin))
+	if c.tooFewLeft(reason) {
 		return nil
 	}
 	if c.job == nil {
 		return c.maybeCloseJob(now)
 	}
 	return nil
+}
+
+// tooFewLeft ends a private job that can't reach n_min any more, and reports whether it did. Who approved and dropped out before the job
+// was closed stays in the closed job's approvals and isn't waited for.
+func (c *Coordinator) tooFewLeft(reason string) bool {
+	left := 0
+	for _, m := range c.proposal.Manifest.Cohort {
+		if !c.dropped[m] && (c.job == nil || c.job.Contributes(m)) {
+			left++
+		}
+	}
+	if left >= int(c.proposal.Manifest.NMin) {
+		return false
+	}
+	c.finish(Aborted, fmt.Sprintf("%s: %d contributors are left, at least %d must be", reason, left, c.proposal.Manifest.NMin))
+	return true
 }
 
 // loseSeat counts a seat as absent for this round; without a quorum the round is given up.
@@ -97,6 +117,7 @@ func (c *Coordinator) revokedNow(m wire.Member) {
 	switch {
 	case c.proposal.Private() && c.proposal.Seat(m) == 0:
 		c.dropped[m] = true
+		c.tooFewLeft(name + " was revoked")
 	case c.proposal.InCohort(m) && !c.proposal.Private() || c.job == nil:
 		c.finish(Aborted, name+" was revoked")
 	case len(c.proposal.Manifest.Committee)-lost < int(c.proposal.Manifest.T):

@@ -198,6 +198,21 @@ func TestExhaustedAccountStopsTheMemberNotTheJob(t *testing.T) {
 	}
 }
 
+func TestExhaustedSeatGoesOnOpening(t *testing.T) {
+	w := privateWorld(t)
+	poor := w.nodes[1] // with a seat: three of three are needed to open
+	w.untilPhase(2, PhaseUpload)
+	empty, err := accountant.RestoreAccount(poor.account.Cap(), poor.account.Order(), poor.account.Budget())
+	if err != nil {
+		t.Fatal(err)
+	}
+	*poor.account = empty
+	w.run(nil)
+	if v := w.coord.View(); v.Status != Completed || len(v.Refusals) != 1 {
+		t.Fatalf("job %s with %d dropouts: %s\n%s", v.Status, len(v.Refusals), v.Reason, w.trace.String())
+	}
+}
+
 func TestFewerThanNMinEndThePrivateJob(t *testing.T) {
 	w := privateWorld(t)
 	w.untilPhase(2, PhaseUpload)
@@ -269,5 +284,36 @@ func TestPrivateCoordinatorRestartsAnywhere(t *testing.T) {
 		if v := w.coord.View(); v.Status != Completed {
 			t.Fatalf("restarted after turn %d: %s, %s\n%s", stop, v.Status, v.Reason, w.trace.String())
 		}
+	}
+}
+
+func TestRevokedBelowNMinEndsThePrivateJobAtOnce(t *testing.T) {
+	w := privateWorld(t)
+	w.untilPhase(2, PhaseUpload)
+	refusal := &wire.Refusal{Job: w.proposal.Job, Ctx: w.coord.View().Context, Phase: "train", Rule: string(RuleBudget)}
+	if err := w.put(wire.Sign(w.nodes[1].key, refusal)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.feed(Revoked{w.nodes[3].key.Public()}); err != nil {
+		t.Fatal(err)
+	}
+	if v := w.coord.View(); v.Status != Aborted {
+		t.Errorf("job %s", v.Status)
+	}
+}
+
+func TestWhoApprovesAndThenRefusesIsNotWaitedFor(t *testing.T) {
+	w := privateWorld(t)
+	fickle := w.nodes[3]
+	w.approve(fickle)
+	if err := w.put(wire.Sign(fickle.key, &wire.Refusal{Job: w.proposal.Job, Phase: "approve", Rule: string(RulePolicy)})); err != nil {
+		t.Fatal(err)
+	}
+	w.restartCoordinator()
+	w.before = func(n *node, _ TaskPhase) bool { return n != fickle }
+	start := w.ms
+	w.run(nil)
+	if v := w.coord.View(); v.Status != Completed || w.ms != start {
+		t.Errorf("job %s after %d ms: %s\n%s", v.Status, w.ms-start, v.Reason, w.trace.String())
 	}
 }

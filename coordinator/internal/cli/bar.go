@@ -40,7 +40,7 @@ func (b *bar) event(e *pb.Event) {
 			b.loss = fmt.Sprintf(" loss %.4f", e.GetLoss())
 		}
 		b.bar.Set(min(int(e.GetStep()), total-1))
-	case "abort", "paused", "resumed":
+	case "abort", "dropout", "paused", "resumed":
 		b.aside(e)
 	case "end":
 		b.bar.Finish()

@@ -81,6 +81,9 @@ func TestWrongUseExitsWithTwoAndSaysHowItIsUsed(t *testing.T) {
 		"serve --dir " + home:              "is no coordinator's data directory",
 		"job submit missing.yaml":          "no such file",
 		"job validate --contract x y.yaml": "no such file",
+		"job forecast":                     "SPEC is missing",
+		"job forecast missing.yaml":        "no such file",
+		"budget show x":                    `unexpected argument "x"`,
 	} {
 		r := run(t, append(strings.Fields(line), "--home", home)...)
 		if r.code != exitUsage || !strings.Contains(r.err, want) || !strings.Contains(r.err, "hint: ") || !strings.HasPrefix(r.err, "tributary: ") {
@@ -200,6 +203,8 @@ func TestServedCommands(t *testing.T) {
 		{"job show abcdef", exitUsage, "not found"},
 		{"job watch abcdef", exitUsage, "not found"},
 		{"model list", 0, "CONVERGED"},
+		{"budget show", 0, "USED"},
+		{"budget show --output json", 0, `"accounts": []`},
 		{"ledger show", 0, "0 entries of tributary/shops/"},
 		{"serve --dir " + s.dir, exitUsage, "another coordinator uses"},
 		{"init --dir " + s.dir + " --consortium x --organisation y", exitUsage, "another coordinator uses"},

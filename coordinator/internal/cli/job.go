@@ -29,7 +29,7 @@ func (a *app) jobCommand() *cobra.Command {
 			return a.showJob(o.CancelJob(ctx, &pb.CancelJobRequest{Job: args[0], Reason: reason}))
 		})
 	}
-	return commands("job", "Jobs: validate, submit, watch, list, show, cancel", a.validateCommand(), a.submitCommand(), a.watchCommand(), list, show, cancel)
+	return commands("job", "Jobs: validate, forecast, submit, watch, list, show, cancel", a.validateCommand(), a.forecastCommand(), a.submitCommand(), a.watchCommand(), list, show, cancel)
 }
 
 type progress struct {
@@ -40,6 +40,7 @@ type progress struct {
 	Uploaded  bool   `json:"uploaded"`
 	Opened    bool   `json:"opened"`
 	BytesSent uint64 `json:"bytes_sent"`
+	Note      string `json:"note,omitempty"`
 }
 
 type jobInfo struct {
@@ -58,6 +59,10 @@ type jobInfo struct {
 	Converged   bool            `json:"converged"`
 	Objective   float64         `json:"objective,omitempty"`
 	Metrics     json.RawMessage `json:"metrics,omitempty"`
+	Private     bool            `json:"private,omitempty"` // then counts and metrics are noisy
+	Cohort      uint32          `json:"cohort,omitempty"`
+	NMin        uint32          `json:"n_min,omitempty"`
+	Roster      uint32          `json:"roster,omitempty"` // contributors to the last opened sum
 	Members     []progress      `json:"members,omitempty"`
 	Resolved    json.RawMessage `json:"resolved,omitempty"`
 }
@@ -72,9 +77,10 @@ func raw(text string) json.RawMessage {
 func info(j *pb.JobInfo) jobInfo {
 	out := jobInfo{Job: hex.EncodeToString(j.GetJob()), Name: j.GetName(), Status: j.GetStatus(), Reason: j.GetReason(), Round: j.GetRound(), Step: j.GetStep(),
 		Kind: j.GetKind(), Phase: j.GetPhase(), State: hex.EncodeToString(j.GetState()), Submitted: stamp(j.GetSubmittedMs()), SubmittedBy: j.GetSubmittedBy(),
-		Ended: stamp(j.GetEndedMs()), Converged: j.GetConverged(), Objective: j.GetObjective(), Metrics: raw(j.GetMetricsJson()), Resolved: raw(string(j.GetResolvedJson()))}
+		Ended: stamp(j.GetEndedMs()), Converged: j.GetConverged(), Objective: j.GetObjective(), Metrics: raw(j.GetMetricsJson()), Resolved: raw(string(j.GetResolvedJson())),
+		Private: j.GetPrivate(), Cohort: j.GetCohort(), NMin: j.GetNMin(), Roster: j.GetRoster()}
 	for _, m := range j.GetMembers() {
-		out.Members = append(out.Members, progress{m.GetName(), m.GetData(), m.GetSeat(), m.GetApproved(), m.GetUploaded(), m.GetOpened(), m.GetBytesSent()})
+		out.Members = append(out.Members, progress{m.GetName(), m.GetData(), m.GetSeat(), m.GetApproved(), m.GetUploaded(), m.GetOpened(), m.GetBytesSent(), m.GetNote()})
 	}
 	return out
 }
@@ -125,6 +131,12 @@ func (a *app) showJob(j *pb.JobInfo, err error) error {
 			at += fmt.Sprintf("; %s, %s", j.GetKind(), j.GetPhase())
 		}
 		add("round", at)
+		if j.GetRoster() > 0 && j.GetPrivate() {
+			add("roster", fmt.Sprintf("%d of %d contributed to the last sum, at least %d do", j.GetRoster(), j.GetCohort(), j.GetNMin()))
+		}
+		if j.GetPrivate() {
+			add("privacy", privacy(j.GetResolvedJson())+"; counts and metrics are noisy")
+		}
 		add("state", hex.EncodeToString(j.GetState()))
 		add("submitted", when(j.GetSubmittedMs())+" by "+j.GetSubmittedBy())
 		add("ended", when(j.GetEndedMs()))
@@ -132,7 +144,10 @@ func (a *app) showJob(j *pb.JobInfo, err error) error {
 			add("objective", fmt.Sprintf("%.6f nats", j.GetObjective()))
 		}
 		table(w, "", rows)
-		members := [][]string{}
+		header, members := "MEMBER | PART | APPROVED | UPLOADED | OPENED | SENT", [][]string{}
+		if j.GetPrivate() {
+			header += " | NOTE"
+		}
 		for _, m := range j.GetMembers() {
 			role := []string{}
 			if m.GetData() {
@@ -141,11 +156,26 @@ func (a *app) showJob(j *pb.JobInfo, err error) error {
 			if m.GetSeat() {
 				role = append(role, "seat")
 			}
-			members = append(members, []string{m.GetName(), strings.Join(role, "+"), yes(m.GetApproved()), yes(m.GetUploaded()), yes(m.GetOpened()), size(m.GetBytesSent())})
+			row := []string{m.GetName(), strings.Join(role, "+"), yes(m.GetApproved()), yes(m.GetUploaded()), yes(m.GetOpened()), size(m.GetBytesSent())}
+			if j.GetPrivate() {
+				row = append(row, m.GetNote())
+			}
+			members = append(members, row)
 		}
 		fmt.Fprintln(w)
-		table(w, "MEMBER | PART | APPROVED | UPLOADED | OPENED | SENT", members)
+		table(w, header, members)
 	})
+}
+
+// privacy says what a resolved private job promises.
+func privacy(resolved []byte) string {
+	var r struct {
+		Private struct{ Unit, Epsilon, Delta string }
+	}
+	if json.Unmarshal(resolved, &r) != nil || r.Private.Epsilon == "" {
+		return "private"
+	}
+	return fmt.Sprintf("private: ε = %s, δ = %s for each %s", r.Private.Epsilon, r.Private.Delta, r.Private.Unit)
 }
 
 // clock shows an event's time of day in the local zone.

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"tributary/crypto/dp/accountant"
 	"tributary/protocol/ledger"
 	"tributary/protocol/pb"
 	"tributary/protocol/wire"
@@ -177,6 +179,30 @@ func (b nameBook) read(e ledger.Entry) (t entryText) {
 		if open(&o) {
 			job(o.Job)
 			t.Round, t.Detail = o.Round, fmt.Sprintf("in %s: %s: %s", o.Phase, o.Code, o.Reason)
+		}
+	case ledger.Roster:
+		var o wire.Roster
+		if open(&o) {
+			var members []string
+			for _, entry := range o.Entries {
+				members = append(members, b.of(entry.Member))
+			}
+			t.Detail = fmt.Sprintf("%d contribute: %s", len(o.Entries), strings.Join(members, ", "))
+		}
+	case ledger.Account:
+		var o wire.Account
+		if open(&o) {
+			what := "opened"
+			if o.Refills > 0 {
+				what = fmt.Sprintf("refill %d of", o.Refills)
+			}
+			t.Detail = fmt.Sprintf("%s account %x: ε = %s, δ = %s a record, %.6f nats at order %d", what, o.Account[:6], fraction(o.EpsNum, o.EpsDen), fraction(o.DeltaNum, o.DeltaDen), accountant.Units(o.Budget).Nats(), o.Order)
+		}
+	case ledger.Charge:
+		var o wire.Charge
+		if open(&o) {
+			job(o.Job)
+			t.Detail = fmt.Sprintf("account %x: %.6f nats, %.6f spent", o.Account[:6], accountant.Units(o.Units).Nats(), accountant.Units(o.Spent).Nats())
 		}
 	case ledger.Finish:
 		var o wire.Finish

@@ -43,6 +43,7 @@ type quality struct {
 	LogLoss     *float64 `json:"log_loss"`
 	Accuracy    *float64 `json:"accuracy"`
 	Frozen      int      `json:"frozen"`
+	Noised      bool     `json:"noised"` // a private job's
 }
 
 func readQuality(text string) (q quality) {
@@ -61,10 +62,21 @@ func metric(v *float64) string {
 
 // verdict says plainly whether the solver converged.
 func (q quality) verdict() string {
+	if q.Noised {
+		return fmt.Sprintf("%d noisy rounds; a private job runs all that are planned and doesn't test for convergence", q.TrainRounds)
+	}
 	if q.Converged {
 		return fmt.Sprintf("converged in %d rounds", q.TrainRounds)
 	}
 	return fmt.Sprintf("did not converge in %d rounds; raise model.max_rounds, or model.l2 if the classes can be separated", q.TrainRounds)
+}
+
+// known is a number that 0 stands for nothing of, or nil.
+func known(v float64) *float64 {
+	if v == 0 {
+		return nil
+	}
+	return &v
 }
 
 type modelInfo struct {
@@ -72,7 +84,7 @@ type modelInfo struct {
 	Name      string          `json:"name"`
 	State     string          `json:"state"`
 	Converged bool            `json:"converged"`
-	Objective float64         `json:"objective"`
+	Objective *float64        `json:"objective,omitempty"` // nats; unknown in private jobs
 	Metrics   json.RawMessage `json:"metrics,omitempty"`
 	At        string          `json:"at"`
 }
@@ -87,8 +99,8 @@ func (a *app) listModels(ctx context.Context) error {
 			}
 			for _, m := range reply.GetModels() {
 				q := readQuality(m.GetMetricsJson())
-				list = append(list, modelInfo{hex.EncodeToString(m.GetJob()), m.GetName(), hex.EncodeToString(m.GetState()), m.GetConverged(), m.GetObjective(), raw(m.GetMetricsJson()), stamp(m.GetAtMs())})
-				rows = append(rows, []string{short(m.GetJob()), m.GetName(), fmt.Sprintf("%.6f", m.GetObjective()), metric(q.AUC), metric(q.LogLoss), yes(m.GetConverged()), when(m.GetAtMs())})
+				list = append(list, modelInfo{hex.EncodeToString(m.GetJob()), m.GetName(), hex.EncodeToString(m.GetState()), m.GetConverged(), known(m.GetObjective()), raw(m.GetMetricsJson()), stamp(m.GetAtMs())})
+				rows = append(rows, []string{short(m.GetJob()), m.GetName(), metric(known(m.GetObjective())), metric(q.AUC), metric(q.LogLoss), yes(m.GetConverged()), when(m.GetAtMs())})
 			}
 			if page = reply.GetNextPageToken(); page == "" {
 				break
@@ -131,7 +143,10 @@ func (a *app) showModel(ctx context.Context, job string) error {
 			return fmt.Errorf("read exported model: %w", err)
 		}
 		document := map[string]any{"job": hex.EncodeToString(j.GetJob()), "name": j.GetName(), "status": j.GetStatus(), "state": hex.EncodeToString(j.GetState()),
-			"converged": j.GetConverged(), "objective": j.GetObjective(), "metrics": raw(j.GetMetricsJson()), "model": json.RawMessage(reply.GetData())}
+			"converged": j.GetConverged(), "metrics": raw(j.GetMetricsJson()), "model": json.RawMessage(reply.GetData())}
+		if objective := known(j.GetObjective()); objective != nil {
+			document["objective"] = *objective
+		}
 		return a.print(document, func(w io.Writer) { m.show(w, j) })
 	})
 }
@@ -144,7 +159,11 @@ func (m *exported) show(w io.Writer, j *pb.JobInfo) {
 	} else {
 		rows = append(rows, []string{"solver", "the job is " + j.GetStatus() + ": this is the model so far, not evaluated"})
 	}
-	rows = append(rows, []string{"training rows", fmt.Sprint(q.Rows)}, []string{"objective", fmt.Sprintf("%.6f nats", j.GetObjective())})
+	if q.Noised {
+		rows = append(rows, []string{"privacy", privacy(j.GetResolvedJson())}, []string{"training rows", fmt.Sprintf("about %d", q.Rows)}, []string{"note", "counts and metrics are noisy; the objective isn't known"})
+	} else {
+		rows = append(rows, []string{"training rows", fmt.Sprint(q.Rows)}, []string{"objective", fmt.Sprintf("%.6f nats", j.GetObjective())})
+	}
 	if q.HeldOut > 0 {
 		rows = append(rows, []string{"held-out rows", fmt.Sprint(q.HeldOut)}, []string{"AUC", metric(q.AUC)}, []string{"log loss", metric(q.LogLoss)}, []string{"accuracy", metric(q.Accuracy)})
 	}

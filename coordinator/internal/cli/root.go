@@ -73,7 +73,7 @@ func (a *app) root() *cobra.Command {
 		return nil
 	}
 	root.AddCommand(a.initCommand(), a.serveCommand(), a.versionCommand(), a.userCommand(), a.loginCommand(), a.participantCommand(),
-		a.charterCommand(), a.jobCommand(), a.modelCommand(), a.ledgerCommand())
+		a.charterCommand(), a.jobCommand(), a.budgetCommand(), a.modelCommand(), a.ledgerCommand())
 	return root
 }
 

@@ -126,9 +126,20 @@ func (a *app) validateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(map[string]any{"digest": hex.EncodeToString(reply.GetDigest()), "resolved": raw(string(reply.GetResolvedJson()))}, func(w io.Writer) {
+			document := map[string]any{"digest": hex.EncodeToString(reply.GetDigest()), "resolved": raw(string(reply.GetResolvedJson()))}
+			cost := ""
+			if r.Private != nil {
+				if cost, err = costLine(r); err != nil {
+					return err
+				}
+				document["cost"] = cost
+			}
+			return a.print(document, func(w io.Writer) {
 				fmt.Fprintf(w, "%s is valid: %d participants, committee %d of %d, %d coefficients, digest %s\n", f.specName, r.Contributors, r.Committee.Threshold, r.Committee.Of,
 					r.Outputs(), short(reply.GetDigest()))
+				if cost != "" {
+					fmt.Fprintln(w, cost)
+				}
 			})
 		})
 	}

@@ -184,6 +184,8 @@ func sentence(e *pb.Event) string {
 		if e.GetMessage() != "" {
 			text += " (" + e.GetMessage() + ")"
 		}
+	case "dropout":
+		text += e.GetMessage() // which names the member
 	case "abort":
 		text += "given up: " + e.GetMessage()
 	case "end":

@@ -19,6 +19,9 @@ func TestEventsAreSaidInWords(t *testing.T) {
 		{&pb.Event{Phase: "open", Round: 2, Kind: "train", Member: "alpen"}, "round 2 train: alpen opened"},
 		{&pb.Event{Phase: "apply", Round: 2, Kind: "train", Loss: 12.5, Message: "half the step"}, "round 2 train: sum opened and applied, loss 12.500000 (half the step)"},
 		{&pb.Event{Phase: "paused", Round: 2, Kind: "train", Message: "waiting for alpen"}, "round 2 train: waiting for alpen (paused)"},
+		{&pb.Event{Phase: "dropout", Round: 2, Kind: "train", Member: "alpen", Message: "alpen dropped out (budget). Refill it."}, "round 2 train: alpen dropped out (budget). Refill it."},
+		{&pb.Event{Phase: "open", Round: 2, Kind: "train", Message: "roster closed without 1, 9 of 10 contribute"}, "round 2 train: roster closed without 1, 9 of 10 contribute"},
+		{&pb.Event{Phase: "apply", Round: 14, Kind: "evaluate", Message: "metrics are noisy"}, "round 14 evaluate: sum opened and applied (metrics are noisy)"},
 		{&pb.Event{Phase: "abort", Round: 2, Kind: "train", Message: "lost: alpen stopped"}, "round 2 train: given up: lost: alpen stopped"},
 		{&pb.Event{Phase: "end", Round: 7, Status: "aborted", Message: "alpen was revoked"}, "aborted: alpen was revoked"},
 	} {
@@ -66,6 +69,9 @@ func TestBarShowsRoundPhaseContributorsAndLoss(t *testing.T) {
 
 func TestModelsSayPlainlyWhetherTheyConverged(t *testing.T) {
 	if got := readQuality(`{"converged":false,"train_rounds":3,"max_rounds":3}`).verdict(); !strings.HasPrefix(got, "did not converge in 3 rounds; ") {
+		t.Error(got)
+	}
+	if got := readQuality(`{"noised":true,"train_rounds":12}`).verdict(); !strings.HasPrefix(got, "12 noisy rounds; ") {
 		t.Error(got)
 	}
 	if got := readQuality(`{"converged":true,"train_rounds":5}`).verdict(); got != "converged in 5 rounds" {

@@ -42,7 +42,7 @@ func (e *Engine) JobBundle(ctx context.Context, id wire.Digest, m wire.Member) (
 			return err
 		}
 		b := wire.Bundle{Items: [][]byte{row.Manifest, row.Resolved, row.Contract, under.Envelope.Bytes()}}
-		approvals, err := t.Envelopes(id, 0)
+		approvals, _, err := answers(t, id)
 		for i := range approvals {
 			b.Items = append(b.Items, approvals[i].Bytes())
 		}

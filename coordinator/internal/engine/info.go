@@ -21,6 +21,7 @@ type Progress struct {
 	Uploaded   bool // in the round in progress
 	Opened     bool
 	BytesSent  uint64
+	Note       string // why it is no longer waited for; empty: it is
 }
 
 // Info is a job as people are told of it.
@@ -29,6 +30,10 @@ type Info struct {
 	Kind    string // of the round in progress
 	Phase   string
 	Members []Progress
+	Private bool
+	Cohort  int // members with data
+	NMin    int // fewest of them that a sum is opened over
+	Roster  int // how many the last opened sum is over, 0 before the first
 }
 
 // FindJob resolves a digest in hexadecimal, its unique start, or a unique name.
@@ -45,7 +50,7 @@ func (e *Engine) FindJob(ctx context.Context, text string) (id wire.Digest, err 
 
 // Info tells how a job stands.
 func (e *Engine) Info(ctx context.Context, id wire.Digest) (out Info, err error) {
-	var envelopes, approvals []wire.Envelope
+	var envelopes, approvals, refusals []wire.Envelope
 	var sent map[string]uint64
 	var under store.Charter
 	err = e.Store.View(ctx, func(t *store.Tx) error {
@@ -57,7 +62,10 @@ func (e *Engine) Info(ctx context.Context, id wire.Digest) (out Info, err error)
 		if under, err = t.CharterBy(row.Charter); err != nil {
 			return err
 		}
-		if approvals, err = t.Envelopes(id, 0); err != nil {
+		if approvals, refusals, err = answers(t, id); err != nil {
+			return err
+		}
+		if out.Roster, err = lastRoster(t, row); err != nil {
 			return err
 		}
 		if row.Round > 0 {
@@ -98,17 +106,51 @@ func (e *Engine) Info(ctx context.Context, id wire.Digest) (out Info, err error)
 			d[env.Signer] = true
 		}
 	}
-	p := round.Proposal{Manifest: &m}
+	out.Private, out.Cohort, out.NMin = m.Kind == wire.Private, len(m.Cohort), int(m.NMin)
+	p, notes := round.Proposal{Manifest: &m}, dropouts(refusals)
 	for i := range under.Members {
 		key := under.Members[i].Card.Key
 		if !p.NeedsApproval(key) {
 			continue
 		}
-		name := charter.Name(under.Charter, key)
+		name, note := charter.Name(under.Charter, key), notes[key]
+		if note == "" && out.Private && out.Round > 0 && !done[wire.TypeApproval][key] {
+			note = "didn't approve in time"
+		}
 		out.Members = append(out.Members, Progress{Name: name, Data: p.InCohort(key), Seat: p.Seat(key) != 0, Approved: done[wire.TypeApproval][key],
-			Uploaded: done[wire.TypeUpload][key], Opened: done[wire.TypeShareSum][key], BytesSent: sent[name]})
+			Uploaded: done[wire.TypeUpload][key], Opened: done[wire.TypeShareSum][key], BytesSent: sent[name], Note: note})
 	}
 	return out, nil
+}
+
+// dropouts says why members left a private job.
+func dropouts(refusals []wire.Envelope) map[wire.Member]string {
+	out := map[wire.Member]string{}
+	for i := range refusals {
+		var r wire.Refusal
+		if refusals[i].Open(&r) == nil {
+			out[refusals[i].Signer] = "dropped out (" + r.Rule + ")"
+		}
+	}
+	return out
+}
+
+// lastRoster is how many contributions the last opened sum is over.
+func lastRoster(t *store.Tx, row *store.Job) (int, error) {
+	if row.PrevRelease.IsZero() {
+		return 0, nil
+	}
+	r, err := t.Release(row.PrevRelease)
+	if err != nil {
+		return 0, err
+	}
+	envelopes, err := t.Envelopes(row.ID, r.Round)
+	for i := range envelopes {
+		if envelopes[i].Kind == wire.TypeRoster {
+			return rosterSize(&envelopes[i]), err
+		}
+	}
+	return 0, err
 }
 
 // Rows lists jobs, newest first, from a page token on.

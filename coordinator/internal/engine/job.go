@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -129,6 +130,12 @@ func (e *Engine) persist(ctx context.Context, j *job, in round.CoordinatorInput,
 					return err
 				}
 			case round.Log:
+				if f.Kind == ledger.Charge {
+					if err := e.storeCharge(t, f.Object); err != nil {
+						return err
+					}
+					continue
+				}
 				index, err := e.logEntry(t, f.Kind, f.Object)
 				if err != nil {
 					return err
@@ -198,10 +205,24 @@ func (e *Engine) event(j *job, n round.Note, at int64) store.Event {
 	if !n.Member.IsZero() {
 		ev.Member = charter.Name(j.proposal.Charter, n.Member)
 	}
+	if n.Phase == "open" && n.Member.IsZero() && j.proposal.Private() {
+		if size := rosterSize(j.machine.View().Roster); size > 0 && strings.HasPrefix(n.Message, "roster closed") {
+			ev.Message += fmt.Sprintf(", %d of %d contribute", size, len(j.proposal.Manifest.Cohort))
+		}
+	}
 	if n.Phase == "upload" {
 		ev.Bytes += uint64(len(j.proposal.Manifest.Committee)) * shareBytes
 	}
 	return ev
+}
+
+// rosterSize is how many contributions a sum is over, 0 without a roster.
+func rosterSize(e *wire.Envelope) int {
+	var r wire.Roster
+	if e == nil || e.Open(&r) != nil {
+		return 0
+	}
+	return len(r.Entries)
 }
 
 // afterwards does what follows from stored effects: an opening, room in the spool, word to those who wait.
@@ -283,6 +304,8 @@ func inputName(in round.CoordinatorInput) string {
 		return "upload"
 	case round.CheckedCame:
 		return "checked"
+	case round.ChargeCame:
+		return "charge"
 	case round.ComplaintCame:
 		return "complaint"
 	case round.ShareSumCame:

@@ -55,6 +55,7 @@ type Metrics struct {
 	AUC         *float64 `json:"auc,omitempty"`
 	LogLoss     *float64 `json:"log_loss,omitempty"`
 	Accuracy    *float64 `json:"accuracy,omitempty"`
+	Noised      bool     `json:"noised,omitempty"` // a private job's: counts and metrics are noisy, objective and training loss unknown
 	Note        string   `json:"note,omitempty"`
 }
 
@@ -64,7 +65,7 @@ func (m *model) metrics(r *optim.Report, state []byte) (Metrics, error) {
 		return Metrics{}, fmt.Errorf("read state for its metrics: %w", err)
 	}
 	out := Metrics{Rows: r.Rows, Objective: r.Objective, TrainLoss: r.LossPerRow, Decrement: r.Decrement, Damped: r.Damped,
-		Converged: s.Converged(), TrainRounds: s.TrainRounds(), MaxRounds: m.Model.MaxRounds, Frozen: r.Frozen, Note: r.Note}
+		Converged: s.Converged(), TrainRounds: s.TrainRounds(), MaxRounds: m.Model.MaxRounds, Frozen: r.Frozen, Noised: m.Private(), Note: r.Note}
 	if q := r.Metrics; q != nil {
 		out.HeldOut, out.Positives = q.HeldOut, q.Positives
 		out.AUC, out.LogLoss, out.Accuracy = known(q.AUC), known(q.LogLoss), known(q.Accuracy)

@@ -58,7 +58,7 @@ func TestStepIsTheProgramsAndIsReported(t *testing.T) {
 
 // TestPersistPointsAreNamedForTheirInput: the crash harness enumerates these names.
 func TestPersistPointsAreNamedForTheirInput(t *testing.T) {
-	inputs := []round.CoordinatorInput{round.ApprovalCame{}, round.UploadCame{}, round.CheckedCame{}, round.ComplaintCame{}, round.ShareSumCame{}, round.RefusalCame{},
+	inputs := []round.CoordinatorInput{round.ApprovalCame{}, round.UploadCame{}, round.CheckedCame{}, round.ComplaintCame{}, round.ChargeCame{}, round.ShareSumCame{}, round.RefusalCame{},
 		round.Cancel{}, round.Revoked{}, round.Opened{}, round.NotOpened{}, round.Clock{}}
 	var names []string
 	for _, in := range inputs {

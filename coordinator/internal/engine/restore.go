@@ -41,6 +41,15 @@ func (e *Engine) restore(ctx context.Context) error {
 
 // load makes the job of a stored row.
 func (e *Engine) load(ctx context.Context, row *store.Job) (*job, error) {
+	j, err := e.describe(ctx, row)
+	if err != nil {
+		return nil, err
+	}
+	return j, e.reload(ctx, j)
+}
+
+// describe is load without the machine.
+func (e *Engine) describe(ctx context.Context, row *store.Job) (*job, error) {
 	resolved, err := jobspec.ParseResolved(row.Resolved)
 	if err != nil {
 		return nil, err
@@ -60,12 +69,11 @@ func (e *Engine) load(ctx context.Context, row *store.Job) (*job, error) {
 	}); err != nil {
 		return nil, err
 	}
-	p, err := round.OpenManifest(under.Charter, m, round.Terms{}, &env)
+	p, err := round.OpenManifest(under.Charter, m, termsOf(resolved), &env)
 	if err != nil {
 		return nil, err
 	}
-	j := &job{proposal: p, envelope: env, row: *row, model: m}
-	return j, e.reload(ctx, j)
+	return &job{proposal: p, envelope: env, row: *row, model: m}, nil
 }
 
 // reload rebuilds the job's machine from the store. The job is locked, or not shown to anyone yet.
@@ -103,15 +111,28 @@ func (e *Engine) reload(ctx context.Context, j *job) error {
 	return nil
 }
 
+// answers reads what members said to the proposal: who approved, and who dropped out of a private job, then or later.
+func answers(t *store.Tx, job wire.Digest) (approvals, refusals []wire.Envelope, err error) {
+	all, err := t.Envelopes(job, 0)
+	for i := range all {
+		if all[i].Kind == wire.TypeRefusal {
+			refusals = append(refusals, all[i])
+		} else {
+			approvals = append(approvals, all[i])
+		}
+	}
+	return approvals, refusals, err
+}
+
 // snapshot reads what a machine goes on from.
 func snapshot(t *store.Tx, row *store.Job) (round.Snapshot, error) {
 	s := round.Snapshot{Status: round.Status(row.Status), Reason: row.Reason, Step: row.Step, PrevRelease: row.PrevRelease,
-		PrevContext: row.PrevContext, Round: row.Round, Failures: row.Failures}
+		PrevContext: row.PrevContext, Round: row.Round, Failures: row.Failures, ProposedMs: uint64(row.SubmittedMs)}
 	var err error
 	if s.State, err = t.State(row.ID, row.State); err != nil {
 		return s, err
 	}
-	if s.Approvals, err = t.Envelopes(row.ID, 0); err != nil {
+	if s.Approvals, s.Refusals, err = answers(t, row.ID); err != nil {
 		return s, err
 	}
 	if row.Round == 0 {
@@ -132,6 +153,8 @@ func snapshot(t *store.Tx, row *store.Job) (round.Snapshot, error) {
 			s.Plan = &envelopes[i]
 		case wire.TypeUpload:
 			s.Uploads = append(s.Uploads, envelopes[i])
+		case wire.TypeCharge:
+			s.Charges = append(s.Charges, envelopes[i])
 		case wire.TypeComplaint:
 			s.Complaints = append(s.Complaints, envelopes[i])
 		case wire.TypeRoster:

@@ -167,12 +167,13 @@ func (e *Engine) propose(c *checked) (*job, error) {
 			d.Seats = append(d.Seats, card.Key)
 		}
 	}
-	manifest, err := round.NewManifest(c.charter.Charter, m, round.Terms{}, d)
+	terms := termsOf(c.resolved)
+	manifest, err := round.NewManifest(c.charter.Charter, m, terms, d)
 	if err != nil {
 		return nil, err
 	}
 	env := wire.Sign(e.Key, manifest)
-	p, err := round.OpenManifest(c.charter.Charter, m, round.Terms{}, &env)
+	p, err := round.OpenManifest(c.charter.Charter, m, terms, &env)
 	if err != nil {
 		return nil, err
 	}

@@ -14,10 +14,10 @@ import (
 
 const (
 	shareBytes = secagg.SealedShareBytes
-	keepLast   = 24 * time.Hour // how long a finished job's last payloads are kept for members that don't come for them
+	keepLast   = 24 * time.Hour // how long a finished exact job's last payloads are kept for members that don't come for them
 )
 
-// delivery lists the cohort members of a completed job that haven't verified its last state yet. A member that has contributed
+// delivery lists the cohort members of a completed exact job that haven't verified its last state yet. A member that has contributed
 // holds the job until it has, so one that asks without holding it, or holding its last release, is done.
 type delivery map[wire.Member]bool
 
@@ -31,7 +31,10 @@ func (e *Engine) tidy(j *job) {
 		}
 	}
 	inProgress := j.machine != nil && j.machine.View().Plan != nil
-	err := e.Store.View(context.WithoutCancel(e.stop), func(t *store.Tx) error { return keepLastUploads(t, &j.row, keep) })
+	var err error
+	if !j.proposal.Private() { // whose members fetch states instead
+		err = e.Store.View(context.WithoutCancel(e.stop), func(t *store.Tx) error { return keepLastUploads(t, &j.row, keep) })
+	}
 	if err == nil && inProgress {
 		return // an upload of this round may be half here
 	}
@@ -66,7 +69,7 @@ func keepLastUploads(t *store.Tx, row *store.Job, keep map[wire.Digest]bool) err
 // ended takes a job that is over out of those that run. The job is locked.
 func (e *Engine) ended(j *job) {
 	e.drop(j.row.ID)
-	if j.row.Status != string(round.Completed) {
+	if j.row.Status != string(round.Completed) || j.proposal.Private() {
 		if err := e.Spool.Keep(j.row.ID, nil); err != nil {
 			e.Log.Warn("clean spool", zap.Error(err))
 		}
@@ -96,8 +99,10 @@ func (e *Engine) restoreEnded(row *store.Job) error {
 		if err := env.Open(&m); err != nil {
 			return err
 		}
-		e.await(row.ID, &m)
-		return nil
+		if m.Kind == wire.Exact {
+			e.await(row.ID, &m)
+			return nil
+		}
 	}
 	return e.Spool.Keep(row.ID, nil)
 }

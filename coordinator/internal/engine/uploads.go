@@ -144,11 +144,15 @@ func (e *Engine) Payload(ctx context.Context, id, payload wire.Digest, m wire.Me
 	return e.Spool.Open(id, upload, 0)
 }
 
-// Put takes a member's approval, complaint, share sum or refusal.
+// Put takes a member's approval, complaint, share sum, refusal, account or charge.
 func (e *Engine) Put(ctx context.Context, env wire.Envelope) error {
 	var in round.CoordinatorInput
 	var id wire.Digest
 	switch env.Kind {
+	case wire.TypeAccount:
+		return e.putAccount(ctx, env)
+	case wire.TypeCharge:
+		return e.putCharge(ctx, env)
 	case wire.TypeApproval:
 		var a wire.Approval
 		if err := env.Open(&a); err != nil {

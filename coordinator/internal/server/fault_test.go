@@ -111,7 +111,7 @@ func TestPayloadsThatNobodyFetchesGoAfterADay(t *testing.T) {
 	job := submit(t, operator, "token-one").GetJob()
 	runUntil(t, nodes, func() bool { return jobInfo(t, operator, job).GetStatus() == "completed" })
 	w.stop()
-	w.later = 25 * time.Hour
+	w.later.Store(int64(25 * time.Hour))
 	w.serve(w.address)
 	if entries, err := os.ReadDir(filepath.Join(w.dir, "spool")); err != nil || len(entries) != 0 {
 		t.Errorf("%d jobs left in the spool, %v", len(entries), err)

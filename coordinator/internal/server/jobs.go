@@ -33,6 +33,16 @@ func (o *operator) ValidateJob(ctx context.Context, r *pb.JobRequest) (*pb.Valid
 	return &pb.ValidateReply{ResolvedJson: resolved.Canonical(), Digest: digest[:]}, nil
 }
 
+// ForecastJob implements pb.OperatorServer.
+func (o *operator) ForecastJob(ctx context.Context, r *pb.JobRequest) (*pb.ForecastReply, error) {
+	resolved, f, found, err := o.s.engine.Forecast(ctx, request(ctx, r))
+	if err != nil || len(found) > 0 {
+		return &pb.ForecastReply{Problems: problems(found)}, err
+	}
+	digest := resolved.Digest()
+	return &pb.ForecastReply{ResolvedJson: resolved.Canonical(), Digest: digest[:], ForecastJson: f.JSON()}, nil
+}
+
 // SubmitJob implements pb.OperatorServer.
 func (o *operator) SubmitJob(ctx context.Context, r *pb.JobRequest) (*pb.SubmitReply, error) {
 	id, existing, found, err := o.s.engine.Submit(ctx, request(ctx, r))
@@ -54,8 +64,9 @@ func (o *operator) info(ctx context.Context, id wire.Digest) (*pb.JobInfo, error
 	}
 	out := row(&i.Job)
 	out.Kind, out.Phase, out.ResolvedJson = i.Kind, i.Phase, i.Resolved
+	out.Private, out.Cohort, out.NMin, out.Roster = i.Private, uint32(i.Cohort), uint32(i.NMin), uint32(i.Roster)
 	for _, m := range i.Members {
-		out.Members = append(out.Members, &pb.MemberProgress{Name: m.Name, Approved: m.Approved, Uploaded: m.Uploaded, Opened: m.Opened, BytesSent: m.BytesSent, Seat: m.Seat, Data: m.Data})
+		out.Members = append(out.Members, &pb.MemberProgress{Name: m.Name, Approved: m.Approved, Uploaded: m.Uploaded, Opened: m.Opened, BytesSent: m.BytesSent, Seat: m.Seat, Data: m.Data, Note: m.Note})
 	}
 	return out, nil
 }

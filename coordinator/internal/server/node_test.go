@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"tributary/crypto/dp/accountant"
 	"tributary/crypto/identity"
 	"tributary/crypto/secagg"
 	"tributary/models/optim"
@@ -38,6 +39,11 @@ type node struct {
 	sealed  *secagg.Upload
 	phase   pb.Phase
 	hold    bool // don't send uploads
+
+	// Of private jobs.
+	resolved *jobspec.Resolved
+	account  *accountant.Account
+	charge   wire.Envelope // of the last upload
 }
 
 func (n *node) fetch(kind pb.FetchKind, job, what wire.Digest) []byte {
@@ -84,6 +90,7 @@ func (n *node) open() (*round.Proposal, []wire.Envelope) {
 	if _, err := jobspec.ParseContractJSON(bundle.Items[2]); err != nil {
 		n.t.Fatal(err)
 	}
+	n.resolved = resolved
 	if n.program, err = optim.ParseProgram(resolved.Program()); err != nil {
 		n.t.Fatal(err)
 	}
@@ -91,7 +98,7 @@ func (n *node) open() (*round.Proposal, []wire.Envelope) {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	p, err := round.OpenManifest(c, n.program, round.Terms{}, &envelopes[0])
+	p, err := round.OpenManifest(c, n.program, terms(resolved), &envelopes[0])
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -145,7 +152,14 @@ func (n *node) turn() bool {
 		if err := object.Open(&r); err != nil {
 			n.t.Fatal(err)
 		}
-		n.step(round.LastRelease{Evidence: n.evidence(r.Digest()), Payloads: n.payload})
+		if n.machine == nil {
+			break // it never contributed
+		}
+		last := round.LastRelease{Payloads: n.payload}
+		if n.resolved.Private == nil {
+			last.Evidence = n.evidence(r.Digest())
+		}
+		n.step(last)
 	}
 	n.phase = task.GetPhase()
 	return true
@@ -201,6 +215,9 @@ func (n *node) plan(task *pb.Task, e wire.Envelope) {
 	in := round.PlanArrived{Plan: e, Seen: n.seen, Proof: hashes(task.GetConsistencyProof()), Payloads: n.payload}
 	if n.machine.NeedsEvidence(plan.Step) {
 		in.Evidence = n.evidence(plan.PrevRelease)
+	}
+	if n.machine.NeedsState(&plan) {
+		in.State = n.fetch(pb.FetchKind_FETCH_STATE, n.job, plan.StateDigest)
 	}
 	if !plan.PrevRelease.IsZero() {
 		r, err := n.client.FetchRelease(n.t.Context(), &pb.FetchReleaseRequest{Job: n.job[:], Release: plan.PrevRelease[:], LedgerSize: plan.LedgerSize})
@@ -275,6 +292,10 @@ func (n *node) step(in round.Input) {
 	for _, effect := range effects {
 		switch f := effect.(type) {
 		case round.Train:
+			if n.resolved.Private != nil {
+				n.step(round.NoisedSum{Sum: n.noised(f)})
+				continue
+			}
 			n.step(round.Trained{Segments: n.sums(f.State)})
 		case round.Seal:
 			n.step(f.Next)
@@ -285,9 +306,16 @@ func (n *node) step(in round.Input) {
 			if f.Head != nil {
 				n.seen = *f.Head
 			}
+			if f.Charge != nil && !n.spend(*f.Charge) {
+				n.put(n.machine.Refusal(&round.Refused{Rule: round.RuleBudget, Hint: "The account is exhausted."}, "train"))
+				return
+			}
 		case round.SendUpload:
 			if n.hold {
 				continue
+			}
+			if n.resolved.Private != nil {
+				n.put(n.charge)
 			}
 			if err := n.upload(f.Upload, n.sealed, nil); err != nil {
 				n.t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"net"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,7 +37,7 @@ type world struct {
 	engine  *engine.Engine
 	store   *store.Store
 	address string
-	later   time.Duration // how far the clock is ahead
+	later   atomic.Int64 // how far the clock is ahead, nanoseconds
 	stop    func()
 }
 
@@ -66,7 +67,7 @@ func (w *world) serve(address string) {
 	if w.store, err = store.Open(w.t.Context(), filepath.Join(w.dir, "tributary.db")); err != nil {
 		w.t.Fatal(err)
 	}
-	now := func() time.Time { return time.Now().Add(w.later) }
+	now := func() time.Time { return time.Now().Add(time.Duration(w.later.Load())) }
 	spool, err := store.NewSpool(filepath.Join(w.dir, "spool"))
 	if err != nil {
 		w.t.Fatal(err)

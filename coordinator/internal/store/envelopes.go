@@ -17,6 +17,15 @@ func (t *Tx) PutEnvelope(job wire.Digest, round uint64, e *wire.Envelope, ref wi
 
 // Envelopes lists what is kept of one round, in the order in which it came.
 func (t *Tx) Envelopes(job wire.Digest, round uint64) (out []wire.Envelope, err error) {
+	return t.envelopes(`job = ? AND round = ?`, job[:], int64(round))
+}
+
+// EnvelopesOf lists what is kept of one type over all rounds, in the order in which it came.
+func (t *Tx) EnvelopesOf(job wire.Digest, kind wire.Type) (out []wire.Envelope, err error) {
+	return t.envelopes(`job = ? AND type = ?`, job[:], int64(kind))
+}
+
+func (t *Tx) envelopes(where string, args ...any) (out []wire.Envelope, err error) {
 	err = t.each(func(scan func(...any) error) error {
 		var b []byte
 		if err := scan(&b); err != nil {
@@ -28,7 +37,7 @@ func (t *Tx) Envelopes(job wire.Digest, round uint64) (out []wire.Envelope, err 
 		}
 		out = append(out, e)
 		return nil
-	}, `SELECT data FROM envelopes WHERE job = ? AND round = ? ORDER BY seq`, job[:], int64(round))
+	}, `SELECT data FROM envelopes WHERE `+where+` ORDER BY seq`, args...)
 	return out, err
 }
 

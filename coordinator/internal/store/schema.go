@@ -6,7 +6,7 @@ import (
 )
 
 // schemaVersion is the schema that this build reads and writes.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // migrations bring the schema from version i to i+1.
 var migrations = [schemaVersion]string{`
@@ -48,6 +48,17 @@ CREATE TABLE events (
 	status TEXT NOT NULL, metrics TEXT NOT NULL, PRIMARY KEY (job, n)) STRICT, WITHOUT ROWID;
 CREATE TABLE ledger_entries (n INTEGER PRIMARY KEY, record BLOB NOT NULL) STRICT;
 CREATE TABLE ledger_hashes (n INTEGER PRIMARY KEY, hash BLOB NOT NULL) STRICT;
+`, `
+CREATE TABLE accounts (
+	seq INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE, account BLOB NOT NULL, member BLOB NOT NULL, entry INTEGER NOT NULL,
+	data BLOB NOT NULL) STRICT;
+CREATE INDEX accounts_account ON accounts(account, seq);
+CREATE INDEX accounts_member ON accounts(member, seq);
+CREATE TABLE charges (
+	digest BLOB PRIMARY KEY, account BLOB NOT NULL, member BLOB NOT NULL, job BLOB NOT NULL REFERENCES jobs(id), ctx BLOB NOT NULL,
+	units INTEGER NOT NULL, spent INTEGER NOT NULL, entry INTEGER NOT NULL, UNIQUE (member, ctx)) STRICT;
+CREATE INDEX charges_account ON charges(account, entry);
+CREATE INDEX charges_job ON charges(job, member);
 `}
 
 // migrate makes the schema or brings an older one up to date, in one transaction.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +37,7 @@ type dataView struct {
 
 type checkView struct {
 	Data        []dataView    `json:"data"`
+	Accounts    []accountView `json:"accounts"`
 	Policy      config.Policy `json:"policy"`
 	Coordinator string        `json:"coordinator"` // "reached", or what is wrong
 	Certificate time.Time     `json:"certificate_ends"`
@@ -58,7 +60,7 @@ func (a *app) checkAll(ctx context.Context) error {
 		return err
 	}
 	defer s.Close()
-	v := checkView{Data: []dataView{}, Policy: c.Policy}
+	v := checkView{Data: []dataView{}, Accounts: []accountView{}, Policy: c.Policy}
 	var first error
 	failed := func(err error) *failure {
 		if first == nil {
@@ -83,6 +85,12 @@ func (a *app) checkAll(ctx context.Context) error {
 	if len(c.Data) == 0 {
 		b.WriteString("Data: none bound; this node can only hold a committee seat\n")
 	}
+	if accounts, err := s.Accounts(); err != nil {
+		f := failed(err)
+		fmt.Fprintf(&b, "Privacy accounts: %s\n  hint: %s\n", f.Message, f.Hint)
+	} else {
+		b.WriteString(checkAccounts(&v, c, accounts))
+	}
 	s.Close()
 	fmt.Fprintf(&b, "Policy: contracts %v, privacy %v, modes %v, cohorts of %d or more, approval %s\n", c.Policy.Contracts, c.Policy.Privacy, c.Policy.Modes, c.Policy.MinCohort,
 		map[bool]string{true: "automatic", false: "by the operator"}[c.Policy.Automatic])
@@ -104,6 +112,27 @@ func (a *app) checkAll(ctx context.Context) error {
 		return &failure{Exit: f.Exit, Code: f.Code, Field: f.Field, Message: "something is wrong, see above"}
 	}
 	return nil
+}
+
+// checkAccounts tells what is left in each account, and which kind of jobs each source can serve.
+func checkAccounts(v *checkView, c *config.Config, accounts []*store.Account) string {
+	var b strings.Builder
+	covered := map[string]bool{}
+	for _, account := range accounts {
+		one := viewAccount(account, nil, nil)
+		v.Accounts = append(v.Accounts, one)
+		for _, id := range append(c.SameFile(account.Source), account.Source) {
+			covered[id] = true
+		}
+		fmt.Fprintf(&b, "Privacy account of %s: ε %.4g of %.4g left at δ = %s (%.4g of %.4g nats at order %d); exact jobs are refused on it\n",
+			one.Source, one.Left.Epsilon, one.Lifetime.Epsilon, one.Delta, one.Left.Nats, one.Lifetime.Nats, one.Order)
+	}
+	for _, d := range c.Data {
+		if !covered[d.ID] && slices.Contains(c.Policy.Privacy, jobspec.KindPrivate) {
+			fmt.Fprintf(&b, "Privacy account of %s: none; private jobs are refused on it until `budget open %s --epsilon E --delta D`\n", d.ID, d.ID)
+		}
+	}
+	return b.String()
 }
 
 func checkData(ctx context.Context, s *store.Store, b *config.Binding) (dataView, error) {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"tributary/crypto/dp/accountant"
 	"tributary/participant/internal/client"
 	"tributary/participant/internal/config"
 	"tributary/participant/internal/source"
@@ -99,6 +100,16 @@ func explain(err error) *failure {
 		return as(exitUsage, "data-dir", "set data_dir to a folder that this user may write, with mode 0700")
 	case is(store.ErrDecided):
 		return as(exitRefused, "decided", "`tributary-participant jobs` shows what waits")
+	case is(store.ErrAccountExists):
+		return as(exitRefused, "account-exists", "an account stays for ever; `tributary-participant budget refill` adds to it, an operator's act")
+	case is(store.ErrExactJob):
+		return as(exitRefused, "exact-job", "wait until it is over, or ask the coordinator's operator to cancel it")
+	case is(store.ErrNoAccount):
+		return as(exitUsage, "no-account", "`tributary-participant budget open` opens one")
+	case is(store.ErrDamaged):
+		return as(exitInternal, "damaged-account", "")
+	case is(accountant.ErrCap):
+		return as(exitUsage, "cap", "")
 	case is(charter.ErrInvalid):
 		return as(exitRefused, "charter", "compare with the other operators before anything else")
 	case is(source.ErrBinding, source.ErrHeader, source.ErrEmpty, source.ErrInvalid):

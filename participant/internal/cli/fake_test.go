@@ -45,6 +45,7 @@ type fake struct {
 	mu       sync.Mutex // guards the rest
 	tokens   map[[16]byte]string
 	charters []*wire.Charter // oldest first
+	accounts []wire.Account
 	waiting  int
 	renewed  int
 }
@@ -173,6 +174,18 @@ func (f *fake) Next(ctx context.Context, in *pb.NextRequest) (*pb.NextReply, err
 	case <-time.After(time.Duration(in.MaxWaitMs) * time.Millisecond):
 	}
 	return &pb.NextReply{}, nil
+}
+
+func (f *fake) Put(_ context.Context, in *pb.PutRequest) (*pb.PutReply, error) {
+	e, err := wire.ParseEnvelope(in.Object)
+	var a wire.Account
+	if err != nil || e.Open(&a) != nil {
+		return nil, status.Error(codes.InvalidArgument, "not an account")
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.accounts = append(f.accounts, a)
+	return &pb.PutReply{}, nil
 }
 
 func (f *fake) Renew(_ context.Context, in *pb.RenewRequest) (*pb.RenewReply, error) {

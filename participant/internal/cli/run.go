@@ -49,6 +49,9 @@ func (a *app) work(ctx context.Context, restored, verbose bool) error {
 			return err
 		}
 		log.Warn("erased all seat keys: the data directory was restored from a copy")
+		if accounts, err := n.store.Accounts(); err != nil || len(accounts) > 0 {
+			log.Warn("the privacy accounts are those of the copy: compare `budget show` with the charges in the coordinator's ledger before any private job", zap.Error(err))
+		}
 	}
 	if left := time.Until(n.credentials.NotAfter()); left <= 0 {
 		return &failure{Exit: exitUnauthorised, Code: "expired", Message: fmt.Sprintf("this node's certificate ended at %s", n.credentials.NotAfter().UTC().Format(time.RFC3339)),

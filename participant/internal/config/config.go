@@ -27,10 +27,10 @@ type Config struct {
 // node approves by itself.
 type Policy struct {
 	Contracts     []string // "name@revision"; a job under another contract is refused
-	Privacy       []string // default [exact]
+	Privacy       []string // kinds of jobs: exact, private; default [exact]
 	Modes         []string // default [sealed]
 	MinCohort     int      // organisations; default 3
-	MinCountFloor int64    // rows; a job may fold rare categories at this count or above; default 0, no floor
+	MinCountFloor int64    // rows; an exact job may fold rare categories at this count or above; default 0, no floor
 	Automatic     bool     // default: every job waits for `approve`
 }
 
@@ -92,4 +92,34 @@ func (c *Config) Binding(contract string) (*Binding, bool) {
 		}
 	}
 	return nil, false
+}
+
+// SameFile lists the ids of all bindings that read the same file as the one with this id, itself among them: one physical source has one
+// privacy account, under whichever of its ids. It is empty if there is no such binding.
+func (c *Config) SameFile(id string) []string {
+	var own *Binding
+	for i := range c.Data {
+		if c.Data[i].ID == id {
+			own = &c.Data[i]
+		}
+	}
+	if own == nil {
+		return nil
+	}
+	var out []string
+	for i := range c.Data {
+		if c.Data[i].ID == id || sameFile(c.Data[i].CSV, own.CSV) {
+			out = append(out, c.Data[i].ID)
+		}
+	}
+	return out
+}
+
+func sameFile(a, b string) bool {
+	if filepath.Clean(a) == filepath.Clean(b) {
+		return true
+	}
+	first, err1 := os.Stat(a)
+	second, err2 := os.Stat(b)
+	return err1 == nil && err2 == nil && os.SameFile(first, second)
 }

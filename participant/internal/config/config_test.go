@@ -110,3 +110,37 @@ func TestErrorOfAFileNamesIt(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestPrivateJobsAreAKindThatAPolicyLists(t *testing.T) {
+	c, problems := Parse([]byte(strings.Replace(example, "privacy: [exact]", "privacy: [private, exact]", 1)), "/")
+	if len(problems) > 0 || !reflect.DeepEqual(c.Policy.Privacy, []string{"private", "exact"}) {
+		t.Errorf("%+v, %v", c, problems)
+	}
+	if _, problems := Parse([]byte(strings.Replace(example, "privacy: [exact]", "privacy: [secret]", 1)), "/"); len(problems) != 1 {
+		t.Errorf("%v", problems)
+	}
+}
+
+func TestSourcesOfOneFileAreFound(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a.csv", "b.csv"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, "x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("a.csv", filepath.Join(dir, "link.csv")); err != nil {
+		t.Fatal(err)
+	}
+	c := &Config{}
+	for id, file := range map[string]string{"one": "a.csv", "two": "x/../a.csv", "three": "link.csv", "four": "b.csv", "five": "none.csv"} {
+		c.Data = append(c.Data, Binding{Binding: source.Binding{ID: id, CSV: dir + "/" + file}})
+	}
+	for id, want := range map[string]int{"one": 3, "two": 3, "three": 3, "four": 1, "five": 1, "six": 0} {
+		if got := c.SameFile(id); len(got) != want {
+			t.Errorf("%s: %v, want %d", id, got, want)
+		}
+	}
+}

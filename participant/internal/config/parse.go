@@ -80,7 +80,7 @@ func (t *tree) policy(v value) Policy {
 		}
 	}
 	if v, ok := keys["privacy"]; ok {
-		p.Privacy = t.choices(v, jobspec.KindExact)
+		p.Privacy = t.choices(v, jobspec.KindExact, jobspec.KindPrivate)
 	}
 	if v, ok := keys["modes"]; ok {
 		p.Modes = t.choices(v, jobspec.ModeSealed)

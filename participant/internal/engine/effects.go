@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"tributary/crypto/dp/accountant"
 	"tributary/participant/internal/client"
 	"tributary/participant/internal/store"
 	"tributary/protocol/pb"
@@ -27,10 +28,7 @@ func (n *Node) carry(ctx context.Context, l *live, effects []round.Effect) error
 		case round.Train:
 			err = n.train(ctx, l, e)
 		case round.Persist:
-			if err = n.Store.Persist(l.stored.Job, e); err == nil {
-				record := e.Record
-				l.stored.Record = &record
-			}
+			err = n.persist(l, e)
 		case round.Seal:
 			err = n.step(ctx, l, e.Next)
 		case round.SendUpload:
@@ -49,6 +47,22 @@ func (n *Node) carry(ctx context.Context, l *live, effects []round.Effect) error
 	return nil
 }
 
+// persist stores a record; in a private job an upload is charged in the same transaction, or not stored (G5).
+func (n *Node) persist(l *live, e round.Persist) error {
+	by, err := n.payer(l, e)
+	if err != nil {
+		return err
+	}
+	if err := n.Store.Persist(l.stored.Job, e, by); errors.Is(err, accountant.ErrExhausted) {
+		return refusal(round.RuleBudget, exhaustedHint, "%v", err)
+	} else if err != nil {
+		return err
+	}
+	record := e.Record
+	l.stored.Record = &record
+	return nil
+}
+
 // step feeds an input that follows from an effect.
 func (n *Node) step(ctx context.Context, l *live, in round.Input) error {
 	effects, err := l.member.Step(in)
@@ -58,29 +72,62 @@ func (n *Node) step(ctx context.Context, l *live, in round.Input) error {
 	return n.carry(ctx, l, effects)
 }
 
+// contribution makes the machine's input: the noised sum of a private job, the sums of an exact one. nil: this member sits the round out.
+func (n *Node) contribution(ctx context.Context, l *live, e round.Train) (round.Input, error) {
+	if l.terms.private() {
+		return n.noisedSum(ctx, l, e)
+	}
+	if err := n.noAccount(l); err != nil {
+		return nil, err
+	}
+	segments, err := n.sums(ctx, l, e.State)
+	if err != nil {
+		return nil, err
+	}
+	return round.Trained{Segments: segments}, nil
+}
+
+// forget throws the machine away: whatever it did that isn't stored didn't happen.
+func (n *Node) forget(l *live) error {
+	l.member = nil
+	fresh, err := n.Store.Job(l.stored.Job)
+	if err == nil {
+		l.stored = fresh
+	}
+	return err
+}
+
 // train computes the local sums; why there are none is told to the coordinator as rule and hint only.
 func (n *Node) train(ctx context.Context, l *live, e round.Train) error {
 	started := n.Now()
-	segments, err := n.sums(ctx, l, e.State)
+	input, err := n.contribution(ctx, l, e)
 	var refused *round.Refused
 	if errors.As(err, &refused) {
 		l.refused = fmt.Sprintf("refused in train (%s): %s", refused.Rule, refused.Reason)
 		n.Log.Warn("refused", zap.String("job", l.stored.Name), zap.String("phase", "train"), zap.String("rule", string(refused.Rule)), zap.String("reason", refused.Reason))
 		return n.step(ctx, l, round.TrainingFailed{Rule: refused.Rule, Reason: refused.Reason, Hint: refused.Hint})
 	}
-	if err != nil {
+	if err != nil || input == nil {
 		return err
 	}
-	err = n.step(ctx, l, round.Trained{Segments: segments})
+	err = n.step(ctx, l, input)
 	if errors.As(err, &refused) {
-		return n.refuse(ctx, l, refused, "train")
+		if err := n.refuse(ctx, l, refused, "train"); err != nil {
+			return err
+		}
+		return n.forget(l)
 	}
 	n.Log.Debug("trained", zap.String("job", l.stored.Name), zap.Duration("took", n.Now().Sub(started)))
 	return err
 }
 
-// upload sends the stored bytes, from where the coordinator says that it stands.
+// upload sends the stored bytes, from where the coordinator says that it stands; in a private job after their charge.
 func (n *Node) upload(ctx context.Context, l *live, e wire.Envelope) error {
+	if l.terms.private() {
+		if sent, err := n.sendCharge(ctx, l); err != nil || !sent {
+			return err
+		}
+	}
 	sealed, err := n.Store.Sealed(l.stored.Job)
 	if err != nil {
 		return err
@@ -155,10 +202,13 @@ func (n *Node) cancelled(c *pb.Cancel) error {
 	return n.over(l, round.Ended{}, why)
 }
 
-// housekeeping does what needs no task: expiry by the own clock, the operator's decisions, deliveries that didn't arrive, and the
+// housekeeping does what needs no task: words of accounts that didn't arrive, expiry by the own clock, the operator's decisions, deliveries that didn't arrive, and the
 // certificate's renewal.
 func (n *Node) housekeeping(ctx context.Context) error {
 	now := n.Now()
+	if err := n.words(ctx); err != nil {
+		return err
+	}
 	for _, l := range append([]*live(nil), n.jobs...) {
 		if !now.Before(l.stored.Expires) {
 			if err := n.over(l, round.Tick{NowMs: uint64(now.UnixMilli())}, "expired by this node's clock"); err != nil {

@@ -41,7 +41,19 @@ type fake struct {
 	fetched   map[pb.FetchKind]int
 	onTask    func(member wire.Member, t *pb.Task)  // may change what is shown, if set
 	forget    func(in *pb.FetchReleaseRequest) bool // whether to show another entry for a release, if set
-	partsLeft map[wire.Member]int                   // of a member's next upload stream, then it breaks
+	said      []said                                // every object that was put and every upload's header, in order
+	accounts  []wire.Account
+	charges   []wire.Charge // distinct
+	charged   map[wire.Digest]bool
+	deaf      bool                // refuses accounts
+	partsLeft map[wire.Member]int // of a member's next upload stream, then it breaks
+}
+
+// said is an envelope as it arrived.
+type said struct {
+	by     wire.Member
+	kind   wire.Type
+	digest wire.Digest
 }
 
 type fakeJob struct {
@@ -81,7 +93,11 @@ func (f *fake) propose(spec *jobspec.Resolved, contract *jobspec.Contract, cohor
 		f.t.Fatal(err)
 	}
 	now := uint64(time.Now().UnixMilli())
-	m, err := round.NewManifest(f.charter, program, round.Terms{}, round.Draft{SpecDigest: spec.Digest(), ContractDigest: contract.Digest(), Cohort: cohort, Seats: seats,
+	privacy, err := (&terms{resolved: spec, program: program}).privacy()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	m, err := round.NewManifest(f.charter, program, privacy, round.Draft{SpecDigest: spec.Digest(), ContractDigest: contract.Digest(), Cohort: cohort, Seats: seats,
 		Threshold: spec.Committee.Threshold, Bits: spec.Bits, NowMs: now, ExpiresMs: now + uint64(spec.Expires.Milliseconds()), RoundMs: uint64(spec.RoundTimeout.Milliseconds())})
 	if err != nil {
 		f.t.Fatal(err)
@@ -95,8 +111,8 @@ func (f *fake) propose(spec *jobspec.Resolved, contract *jobspec.Contract, cohor
 	j.items = [][]byte{e.Bytes(), spec.Canonical(), contract.Canonical(), charter.Bytes()}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if p, err := round.OpenManifest(f.charter, program, round.Terms{}, &e); err == nil {
-		j.machine = round.NewCoordinator(f.key, p, 0)
+	if p, err := round.OpenManifest(f.charter, program, privacy, &e); err == nil {
+		j.machine = round.NewCoordinator(f.key, p, now)
 	}
 	f.append(ledger.Job, e.Bytes())
 	f.jobs = append(f.jobs, j)
@@ -278,6 +294,15 @@ func (f *fake) Put(ctx context.Context, in *pb.PutRequest) (*pb.PutReply, error)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.puts[e.Kind]++
+	f.said = append(f.said, said{e.Signer, e.Kind, e.Digest()})
+	if e.Kind == wire.TypeAccount {
+		var a wire.Account
+		if f.deaf || e.Open(&a) != nil || a.Member != e.Signer {
+			return nil, status.Error(codes.FailedPrecondition, "not a member's account")
+		}
+		f.accounts = append(f.accounts, a)
+		return &pb.PutReply{}, nil
+	}
 	for _, j := range f.jobs {
 		var input round.CoordinatorInput
 		switch e.Kind {
@@ -294,6 +319,23 @@ func (f *fake) Put(ctx context.Context, in *pb.PutRequest) (*pb.PutReply, error)
 			}
 			f.refusals = append(f.refusals, r)
 			input = round.RefusalCame{Envelope: e}
+		case wire.TypeCharge:
+			var g wire.Charge
+			if e.Open(&g) != nil || g.Job != j.id {
+				continue
+			}
+			if !slices.ContainsFunc(f.accounts, func(a wire.Account) bool { return a.Account == g.Account }) {
+				s, _ := status.New(codes.Unavailable, "no such account").WithDetails(&pb.Error{Code: "account-unknown", Message: "a charge to an account that the ledger doesn't have"})
+				return nil, s.Err()
+			}
+			input = round.ChargeCame{Envelope: e}
+			if !f.charged[e.Digest()] {
+				f.charged[e.Digest()] = true
+				f.charges = append(f.charges, g)
+			}
+			if g.Ctx != j.machine.View().Context { // of a round that is over: kept all the same
+				return &pb.PutReply{}, nil
+			}
 		case wire.TypeShareSum:
 			input = round.ShareSumCame{Envelope: e}
 			var s wire.ShareSum
@@ -325,6 +367,10 @@ func (f *fake) Fetch(in *pb.FetchRequest, stream grpc.ServerStreamingServer[pb.F
 		if v := j.evidence[wire.Digest(in.Digest)]; v != nil {
 			b := v.Bundle()
 			data = b.Bytes()
+		}
+	case in.Kind == pb.FetchKind_FETCH_STATE:
+		if state := j.machine.View().State; round.StateDigest(state) == wire.Digest(in.Digest) {
+			data = state
 		}
 	case in.Kind == pb.FetchKind_FETCH_PAYLOAD:
 		data = j.spool[wire.Digest(in.Digest)]

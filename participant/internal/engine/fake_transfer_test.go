@@ -67,6 +67,7 @@ func (f *fake) Upload(stream grpc.ClientStreamingServer[pb.UploadPart, pb.Upload
 			}
 			d = e.Digest()
 			f.uploads[self] = append(f.uploads[self], d)
+			f.said = append(f.said, said{self, e.Kind, d})
 		case pb.UploadKind_UPLOAD_PAYLOAD:
 			if part.Offset != uint64(len(j.partial[d])) {
 				err = errors.New("not where the payload ended")

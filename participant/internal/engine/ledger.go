@@ -32,7 +32,8 @@ func (n *Node) ledgerProof(p *wire.Plan, proof [][]byte) (ledger.Head, [][32]byt
 	return seen, hashes, nil
 }
 
-// gather fetches the evidence of the last release and its place in the ledger.
+// gather fetches what a plan must be judged by: the last release's place in the ledger, and its evidence or, where states aren't
+// recomputed, the state.
 func (n *Node) gather(ctx context.Context, l *live, p *wire.Plan, in *round.PlanArrived) error {
 	if !p.PrevRelease.IsZero() {
 		reply, err := n.Client.Release(ctx, p.Job, p.PrevRelease, p.LedgerSize)
@@ -48,15 +49,17 @@ func (n *Node) gather(ctx context.Context, l *live, p *wire.Plan, in *round.Plan
 		}
 		in.Released = &round.ReleaseInLedger{Index: int64(reply.Index), Entry: reply.Entry, Proof: proof}
 	}
-	if !l.member.NeedsEvidence(p.Step) {
-		return nil
-	}
 	var err error
-	if in.Evidence, in.Payloads, err = n.evidence(ctx, l, p.PrevRelease); err != nil {
-		return err
+	if l.member.NeedsEvidence(p.Step) {
+		if in.Evidence, in.Payloads, err = n.evidence(ctx, l, p.PrevRelease); err != nil {
+			return err
+		}
 	}
-	if !l.terms.proposal.Verifiable() {
+	if l.member.NeedsState(p) {
 		in.State, err = n.Client.Fetch(ctx, pb.FetchKind_FETCH_STATE, p.Job, p.StateDigest, round.MaxVerified)
+		if errors.Is(err, client.ErrNotFound) {
+			return refusal(round.RuleState, "", "the coordinator doesn't have the state that its plan names")
+		}
 	}
 	return err
 }

@@ -56,6 +56,8 @@ type Node struct {
 	jobs   []*live
 	frozen map[string]*frozen // by source id and contract
 
+	retryWords time.Time // when words that the coordinator didn't take are offered again
+
 	last    string // signature of the last task
 	repeats int    // how often it came in a row
 
@@ -70,6 +72,7 @@ type live struct {
 	closed  *round.Job
 	member  *round.Member // nil until the first plan, and after an error: then it is restored from the store
 	noKey   bool          // a seat whose key is gone
+	satOut  uint64        // a round that this member sits out
 	refused string        // what this node found wrong, for the operator
 	work    work
 }
@@ -266,10 +269,7 @@ func (n *Node) do(ctx context.Context, t *pb.Task) error {
 		}
 	}
 	if err != nil {
-		l.member = nil // whatever it did that isn't stored didn't happen
-		if fresh, e := n.Store.Job(l.stored.Job); e == nil {
-			l.stored = fresh
-		}
+		n.forget(l)
 	}
 	return err
 }

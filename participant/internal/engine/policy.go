@@ -28,7 +28,7 @@ func checkPolicy(p config.Policy, t *terms) error {
 		return refusal(round.RulePolicy, "The cohort is smaller than the participant's policy allows.", "a cohort of %d, policy.min_cohort is %d", len(t.proposal.Manifest.Cohort), p.MinCohort)
 	}
 	for _, f := range r.Features {
-		if f.Kind == jobspec.Category && f.MinCount < p.MinCountFloor {
+		if r.Kind == jobspec.KindExact && f.Kind == jobspec.Category && f.MinCount < p.MinCountFloor {
 			return refusal(round.RulePolicy, "A min_count is smaller than the participant's policy allows.",
 				"column %s folds values with fewer than %d rows, policy.min_count_floor is %d", f.Name, f.MinCount, p.MinCountFloor)
 		}
@@ -85,7 +85,7 @@ func difference(c *wire.Charter, a, b []wire.Member) []string {
 }
 
 // approvalText is what the operator reads.
-func (n *Node) approvalText(t *terms, binding *config.Binding, p precedents) string {
+func (n *Node) approvalText(t *terms, binding *config.Binding, account *store.Account, p precedents) string {
 	m := t.proposal.Manifest
 	in := jobspec.ApprovalInput{Job: t.resolved, F: int(m.F), Expires: t.expires().UTC().Format(time.RFC3339), Earlier: p.otherCohorts}
 	for _, key := range m.Cohort {
@@ -100,6 +100,9 @@ func (n *Node) approvalText(t *terms, binding *config.Binding, p precedents) str
 	text := jobspec.ApprovalText(in)
 	if p.changedSince != "" {
 		text += fmt.Sprintf("The rows of source %s have changed since job %s: the difference of the two jobs' sums is those rows' own.\n", binding.ID, p.changedSince)
+	}
+	if account != nil {
+		text += accountText(t, account)
 	}
 	if binding == nil {
 		text += "This participant holds a seat on the committee and brings no data.\n"

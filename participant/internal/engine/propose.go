@@ -92,13 +92,17 @@ func (n *Node) examine(ctx context.Context, l *live) (automatic bool, err error)
 		return false, err
 	}
 	var binding *config.Binding
+	var account *store.Account
 	var p precedents
 	if t.proposal.InCohort(n.self) {
 		if binding, p, err = n.examineData(ctx, l); err != nil {
 			return false, err
 		}
+		if account, err = n.examineAccount(l, binding.ID); err != nil {
+			return false, err
+		}
 	}
-	stored.Text = n.approvalText(t, binding, p)
+	stored.Text = n.approvalText(t, binding, account, p)
 	switch {
 	case len(p.otherCohorts) > 0:
 		stored.Why = "another cohort took part on this source before"
@@ -110,7 +114,7 @@ func (n *Node) examine(ctx context.Context, l *live) (automatic bool, err error)
 	return n.Config.Policy.Automatic && p.automatic(), nil
 }
 
-// examineData checks the contract, reads and freezes the rows, and looks at what ran on them before.
+// examineData checks the contract and reads the rows; for an exact job it freezes them and looks at what ran on them before.
 func (n *Node) examineData(ctx context.Context, l *live) (*config.Binding, precedents, error) {
 	t, id := l.terms, l.terms.resolved.Contract.String()
 	binding, ok := n.Config.Binding(id)
@@ -131,11 +135,15 @@ func (n *Node) examineData(ctx context.Context, l *live) (*config.Binding, prece
 	if _, err := rows.Table(t.resolved.Holdout); err != nil {
 		return nil, precedents{}, refusal(round.RuleData, "The participant's data can't serve the job.", "%v", err)
 	}
+	l.stored.Source = binding.ID
+	if t.private() {
+		return binding, precedents{}, nil
+	}
 	uses, err := n.Store.Uses(binding.ID)
 	if err != nil {
 		return nil, precedents{}, err
 	}
-	l.stored.Source, l.stored.Rows = binding.ID, rows.Digest
+	l.stored.Rows = rows.Digest
 	return binding, findPrecedents(uses, t, rows.Digest), nil
 }
 
@@ -150,7 +158,13 @@ func (n *Node) approve(ctx context.Context, l *live) error {
 		if err := n.unchanged(ctx, l); err != nil {
 			return n.decline(ctx, l, err)
 		}
-		use = &store.Use{Source: l.stored.Source, Contract: l.terms.resolved.Contract.String(), Name: l.stored.Name, Cohort: p.Manifest.Cohort, Rows: l.stored.Rows}
+		if _, err := n.examineAccount(l, l.stored.Source); err != nil {
+			return n.decline(ctx, l, err)
+		}
+		if !l.terms.private() {
+			use = &store.Use{Source: l.stored.Source, Contract: l.terms.resolved.Contract.String(), Name: l.stored.Name, Cohort: p.Manifest.Cohort, Rows: l.stored.Rows,
+				Same: n.Config.SameFile(l.stored.Source)}
+		}
 	}
 	approval := &wire.Approval{Job: job, Member: n.self}
 	if p.Seat(n.self) != 0 {
@@ -169,7 +183,9 @@ func (n *Node) approve(ctx context.Context, l *live) error {
 		approval.SeatKey = key.Public()
 	}
 	e := wire.Sign(n.Identity, approval)
-	if err := n.Store.Approve(job, e.Bytes(), use); err != nil {
+	if err := n.Store.Approve(job, e.Bytes(), use); errors.Is(err, store.ErrAccountExists) {
+		return n.decline(ctx, l, refusal(round.RuleBudget, exactHint, "%v", err))
+	} else if err != nil {
 		return err
 	}
 	l.stored.Status, l.stored.Approval = store.Approved, e.Bytes()

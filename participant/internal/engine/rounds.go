@@ -127,7 +127,7 @@ func (n *Node) plan(ctx context.Context, l *live, t *pb.Task) error {
 		if in.Seen, in.Proof, err = n.ledgerProof(p, t.ConsistencyProof); err != nil {
 			return err
 		}
-		if l.terms.proposal.InCohort(n.self) {
+		if l.closed.Contributes(n.self) {
 			if err := n.gather(ctx, l, p, &in); err != nil {
 				return err
 			}
@@ -257,7 +257,7 @@ func (n *Node) release(ctx context.Context, l *live, t *pb.Task) error {
 		return err
 	}
 	in := round.LastRelease{}
-	if l.terms.proposal.InCohort(n.self) && l.terms.proposal.Verifiable() && !l.member.Record().Finished {
+	if l.closed.Contributes(n.self) && l.closed.Verifiable() && !l.member.Record().Finished {
 		if in.Evidence, in.Payloads, err = n.evidence(ctx, l, r.Digest()); err != nil {
 			return err
 		}

@@ -85,7 +85,8 @@ func class(err error) string {
 	return "the file can't be read"
 }
 
-// unchanged checks that the rows are those that were frozen for the job (G3), and keeps them at hand.
+// unchanged checks that the rows are those that were frozen for the job (G3), and keeps them at hand. A private job's rows may change:
+// its noise holds for any.
 func (n *Node) unchanged(ctx context.Context, l *live) error {
 	b, ok := n.Config.Binding(l.terms.resolved.Contract.String())
 	if !ok || b.ID != l.stored.Source {
@@ -95,7 +96,7 @@ func (n *Node) unchanged(ctx context.Context, l *live) error {
 	if err != nil {
 		return err
 	}
-	if rows.Digest != l.stored.Rows {
+	if !l.terms.private() && rows.Digest != l.stored.Rows {
 		return refusal(round.RuleRows, "The participant's rows changed since the job was approved: submit the job again.", "the rows of source %s changed since they were frozen for the job", b.ID)
 	}
 	if l.work.rows != rows {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"tributary/crypto/dp"
 	"tributary/models/optim"
 	"tributary/protocol/charter"
 	"tributary/protocol/jobspec"
@@ -19,6 +20,7 @@ type terms struct {
 	resolved *jobspec.Resolved
 	contract *jobspec.Contract
 	program  *optim.Program
+	noise    map[wire.RoundKind]dp.Params // of a private job, by kind of round
 }
 
 // clockSlack is how far the coordinator's clock may be ahead of this node's when it sets a job's expiry.
@@ -52,7 +54,11 @@ func readTerms(job wire.Digest, accepted *wire.Charter, data []byte) (*terms, er
 	if t.program, err = optim.ParseProgram(t.resolved.Program()); err != nil {
 		return nil, refusal(round.RuleManifest, "", "program: %v", err)
 	}
-	if t.proposal, err = round.OpenManifest(accepted, t.program, round.Terms{}, &e); err != nil {
+	privacy, err := t.privacy()
+	if err != nil {
+		return nil, err
+	}
+	if t.proposal, err = round.OpenManifest(accepted, t.program, privacy, &e); err != nil {
 		return nil, err
 	}
 	if t.proposal.Job != job {
@@ -82,7 +88,10 @@ func (t *terms) agree() error {
 		{"number of contributors", len(m.Cohort) == r.Contributors},
 		{"committee", int(m.T) == r.Committee.Threshold && len(m.Committee) == r.Committee.Of},
 		{"round timeout", int64(m.RoundMs) == r.RoundTimeout.Milliseconds()},
-		{"kind and mode", m.Kind == wire.Exact && m.Mode == wire.Sealed && r.Kind == jobspec.KindExact && r.Mode == jobspec.ModeSealed},
+		{"kind", (m.Kind == wire.Private) == t.private() && (r.Kind == jobspec.KindExact || r.Kind == jobspec.KindPrivate)},
+		{"mode", m.Mode == wire.Sealed && r.Mode == jobspec.ModeSealed},
+		{"f", !t.private() || int(m.F) == r.F},
+		{"n_min", !t.private() || int(m.NMin) == r.NMin},
 	} {
 		if !check.same {
 			return refusal(round.RuleManifest, "", "the manifest's %s isn't the spec's", check.what)
@@ -93,7 +102,7 @@ func (t *terms) agree() error {
 			return refusal(round.RuleManifest, "", "the manifest codes %d bits, the spec says %d", m.Rounds[i].Codec.Bits, r.Bits)
 		}
 	}
-	return nil
+	return t.agreeNoise()
 }
 
 // checkExpiry judges a new job's expiry by this node's clock.

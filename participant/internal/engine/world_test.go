@@ -85,7 +85,7 @@ func newWorld(t *testing.T, names ...string) *world {
 	t.Helper()
 	key, _ := identity.Generate()
 	w := &world{t: t, now: time.Now}
-	w.fake = &fake{t: t, key: key, members: map[string]wire.Member{}, wake: make(chan struct{}), puts: map[wire.Type]int{}, uploads: map[wire.Member][]wire.Digest{}, fetched: map[pb.FetchKind]int{}, partsLeft: map[wire.Member]int{}}
+	w.fake = &fake{t: t, key: key, members: map[string]wire.Member{}, wake: make(chan struct{}), puts: map[wire.Type]int{}, uploads: map[wire.Member][]wire.Digest{}, fetched: map[pb.FetchKind]int{}, partsLeft: map[wire.Member]int{}, charged: map[wire.Digest]bool{}}
 	w.fake.charter = &wire.Charter{Consortium: "shops", Version: 1, F: 1, Organisation: "Hub", Coordinator: key.Public(), LogOrigin: "shops/log"}
 	w.contract = parseContract(t, contractText)
 	w.serve()
@@ -234,8 +234,8 @@ func (w *world) with(m *member, f func(*store.Store)) {
 	f(s)
 }
 
-// start runs a member's node until stop, the test's end, or its own.
-func (w *world) start(m *member) {
+// node makes a member's node without running it.
+func (w *world) node(m *member) *Node {
 	w.t.Helper()
 	s, err := store.Open(m.config.DataDir)
 	if err != nil {
@@ -261,12 +261,19 @@ func (w *world) start(m *member) {
 	if w.observe != nil {
 		n.observe = func(e round.Effect) error { return w.observe(m, e) }
 	}
+	return n
+}
+
+// start runs a member's node until stop, the test's end, or its own.
+func (w *world) start(m *member) {
+	w.t.Helper()
+	n := w.node(m)
 	ctx, cancel := context.WithCancel(context.Background())
 	m.cancel, m.done = cancel, make(chan error, 1)
 	go func() {
 		err := n.Run(ctx)
-		c.Close()
-		s.Close()
+		n.Client.Close()
+		n.Store.Close()
 		m.done <- err
 	}()
 	w.t.Cleanup(func() { w.stop(m) })

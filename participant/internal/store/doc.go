@@ -1,7 +1,7 @@
 // Package store is what a participant remembers: one SQLite file, a file of seat keys beside it, and a lock.
 //
-// Everything that a promise hangs on (an approval, a plan accepted, a payload encrypted, a roster opened) is durable before the
-// call that records it returns: WAL with synchronous=FULL. Seat keys live outside the database, so that no backup of it can open
+// Everything that a promise hangs on (an approval, a plan accepted, a payload encrypted, a roster opened, a privacy account charged)
+// is durable before the call that records it returns: WAL with synchronous=FULL. Seat keys live outside the database, so that no backup of it can open
 // a sum (see SeatKeys).
 package store
 
@@ -83,7 +83,7 @@ func Open(dir string) (*Store, error) {
 	}
 	db.SetMaxOpenConns(1)
 	s := &Store{db: db, dir: dir}
-	if _, err := db.Exec(schema); err != nil {
+	if _, err := db.Exec(schema + accountSchema); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}

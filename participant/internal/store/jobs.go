@@ -144,13 +144,23 @@ type Use struct {
 	Name     string
 	Cohort   []wire.Member // sorted
 	Rows     [32]byte
+	Same     []string // ids of sources that read the same file; not stored
 }
 
 // Approve stores this member's approval and the source's use in one transaction, before the approval is sent. use is nil at a seat
-// without data.
+// without data, and in a private job. ErrAccountExists if the source, or one that reads the same file, has a privacy account by now.
 func (s *Store) Approve(id wire.Digest, approval []byte, use *Use) error {
 	return s.change("approval", func(tx *sql.Tx) error {
 		if use != nil {
+			for _, source := range append([]string{use.Source}, use.Same...) {
+				var has bool
+				if err := tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM accounts WHERE source = ?)`, source).Scan(&has); err != nil {
+					return err
+				}
+				if has {
+					return fmt.Errorf("%w: %s", ErrAccountExists, source)
+				}
+			}
 			var cohort []byte
 			for _, m := range use.Cohort {
 				cohort = append(cohort, m[:]...)
@@ -202,13 +212,26 @@ func (s *Store) CloseJob(id wire.Digest, bundle []byte) error {
 	})
 }
 
-// Persist carries out round's effect: record, sealed upload and ledger head in one transaction.
-func (s *Store) Persist(id wire.Digest, p round.Persist) error {
+// Persist carries out round's effect: record, sealed upload, ledger head and charge in one transaction. by is needed exactly if the
+// effect charges; accountant.ErrExhausted if the account can't pay: then nothing is stored.
+func (s *Store) Persist(id wire.Digest, p round.Persist, by *Payer) error {
+	if (p.Charge != nil) != (by != nil) {
+		return errors.New("store record: a charge without a payer, or a payer without a charge")
+	}
 	var record bytes.Buffer
 	if err := gob.NewEncoder(&record).Encode(p.Record); err != nil {
 		return fmt.Errorf("store record: %w", err)
 	}
-	return s.change("record", func(tx *sql.Tx) error {
+	what := "record"
+	if by != nil {
+		what = "charge"
+	}
+	return s.change(what, func(tx *sql.Tx) error {
+		if by != nil {
+			if err := charge(tx, id, *p.Charge, by); err != nil {
+				return err
+			}
+		}
 		if p.Sealed != nil {
 			shares := wire.Bundle{Items: p.Sealed.Shares}
 			if _, err := tx.Exec(`INSERT INTO sealed (job, payload, shares) VALUES (?, ?, ?) ON CONFLICT (job) DO UPDATE SET payload = excluded.payload, shares = excluded.shares`,

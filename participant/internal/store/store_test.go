@@ -261,7 +261,7 @@ func TestJobKeepsWhatWasStored(t *testing.T) {
 	sealed := &secagg.Upload{Payload: []byte{1, 2}, Shares: [][]byte{{3}, {4}}}
 	for size := range int64(3) {
 		head := ledger.Head{Size: 10 - size, Root: [32]byte{byte(size + 1)}}
-		if err := s.Persist(id, round.Persist{Record: record, Sealed: sealed, Head: &head}); err != nil {
+		if err := s.Persist(id, round.Persist{Record: record, Sealed: sealed, Head: &head}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,0 +1,22 @@
+package engine
+
+import (
+	"tributary/protocol/jobspec"
+	"tributary/protocol/round"
+	"tributary/protocol/wire"
+)
+
+// termsOf is what a resolved job fixes of privacy; an exact job's are zero.
+func termsOf(r *jobspec.Resolved) round.Terms {
+	if r.Private == nil {
+		return round.Terms{}
+	}
+	terms := round.Terms{Private: true, NMin: r.NMin, Noise: map[wire.RoundKind]wire.DP{}}
+	for kind := wire.Fit; kind <= wire.Evaluate; kind++ {
+		if n, ok := r.Private.Kind(uint8(kind)); ok {
+			terms.Noise[kind] = wire.DP{Mechanism: wire.MechanismDiscreteGaussian, Unit: wire.UnitRecord, Sensitivity: n.Sensitivity2,
+				Sigma2Local: n.Sigma2Local, H: uint16(r.Honest()), QNum: 1, QDen: 1}
+		}
+	}
+	return terms
+}
