@@ -58,9 +58,13 @@ func (c *Coordinator) maybeCloseJob(now Now) error {
 
 func (c *Coordinator) closeMs() uint64 { return c.at.ProposedMs + uint64(c.proposal.Manifest.RoundMs) }
 
-// expected are the contributors that this round waits for: those that haven't dropped out.
+// expected are the contributors that this round waits for: in an exact job all, in a private one those that haven't dropped out and
+// aren't absent.
 func (c *Coordinator) expected() []wire.Member {
-	return slices.DeleteFunc(slices.Clone(c.job.contributors), func(m wire.Member) bool { return c.dropped[m] })
+	if !c.proposal.Private() {
+		return c.job.contributors
+	}
+	return slices.DeleteFunc(slices.Clone(c.job.contributors), func(m wire.Member) bool { return c.dropped[m] || c.absent[m] })
 }
 
 // allUploaded reports whether nobody is waited for any more.
@@ -208,6 +212,12 @@ func (c *Coordinator) maybeClose(now Now) {
 			return
 		}
 	}
+	for _, m := range c.proposal.needed() {
+		missed := c.job.Contributes(m) && c.uploads[m] == nil && !c.dropped[m]
+		if missed || c.job.Seat(m) != 0 && c.checked[m] < len(c.at.Uploads) {
+			c.absent[m] = true
+		}
+	}
 	c.roster = &wire.Roster{Ctx: c.ctx}
 	for i := range c.at.Uploads {
 		if c.accused[c.at.Uploads[i].Signer] {
@@ -270,11 +280,11 @@ func (c *Coordinator) missing() string {
 	return text
 }
 
-// lostSeats counts the seats that were revoked or have refused to open this round.
+// lostSeats counts the seats that were revoked, have refused to open this round, or are absent.
 func (c *Coordinator) lostSeats() int {
 	lost := 0
 	for _, seat := range c.job.Manifest.Committee {
-		if c.revoked[seat.Member] || c.refused[seat.Member] {
+		if c.checked[seat.Member] < len(c.at.Uploads) && (c.revoked[seat.Member] || c.refused[seat.Member] || c.absent[seat.Member]) {
 			lost++
 		}
 	}

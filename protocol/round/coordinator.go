@@ -174,6 +174,7 @@ type Coordinator struct {
 	charged   map[wire.Member]bool
 	accused   map[wire.Member]bool // whose share doesn't open; in a private job left out of the roster
 	dropped   map[wire.Member]bool // of a private job, for good
+	absent    map[wire.Member]bool // missed the last roster and hasn't asked for a task since: not waited for again
 	quorumMs  uint64               // when a quorum had checked all uploads
 	failedMs  uint64               // when an opening last failed
 	late      bool                 // the deadline's Clock has come: of the round, or of closing a private job
@@ -185,7 +186,7 @@ type Coordinator struct {
 // NewCoordinator starts a job from its proposal.
 func NewCoordinator(key *identity.Key, p *Proposal, proposedMs uint64) *Coordinator {
 	c := &Coordinator{key: key, proposal: p, at: Snapshot{Status: Proposed, State: p.model.InitialState(), ProposedMs: proposedMs},
-		approved: map[wire.Member]wire.Envelope{}, revoked: map[wire.Member]bool{}, dropped: map[wire.Member]bool{}}
+		approved: map[wire.Member]wire.Envelope{}, revoked: map[wire.Member]bool{}, dropped: map[wire.Member]bool{}, absent: map[wire.Member]bool{}}
 	c.clearRound()
 	return c
 }

@@ -77,11 +77,13 @@ const (
 	TaskRelease TaskPhase = 5
 )
 
-// Task tells what a member should do next in this job, given what it holds, or TaskNone. object is the envelope that goes with it.
+// Task tells what a member should do next in this job, given what it holds, or TaskNone. object is the envelope that goes with it. Who
+// asks isn't absent any more.
 func (c *Coordinator) Task(m wire.Member, holds Holds) (phase TaskPhase, object *wire.Envelope) {
 	if !c.proposal.NeedsApproval(m) {
 		return TaskNone, nil
 	}
+	delete(c.absent, m)
 	if c.at.Status == Completed && holds.Phase != TaskRelease {
 		return TaskRelease, nil
 	}

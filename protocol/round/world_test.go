@@ -428,7 +428,10 @@ func (w *world) approve(n *node) {
 
 // turn lets one node do its next task; it reports whether there was one.
 func (w *world) turn(n *node) bool {
-	if n.holds.Checked > 0 && !n.down { // as each Next does
+	if n.down {
+		return false
+	}
+	if n.holds.Checked > 0 { // as each Next does
 		before := w.coord.View().Phase
 		if err := w.feed(CheckedCame{n.key.Public(), n.holds.Round, n.holds.Checked}); err != nil {
 			w.t.Fatal(err)
@@ -438,7 +441,7 @@ func (w *world) turn(n *node) bool {
 		}
 	}
 	phase, object := w.coord.Task(n.key.Public(), n.holds)
-	if phase == TaskNone || n.down || n.done || w.before != nil && !w.before(n, phase) {
+	if phase == TaskNone || n.done || w.before != nil && !w.before(n, phase) {
 		return false
 	}
 	var err error
