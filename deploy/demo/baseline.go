@@ -50,14 +50,15 @@ func fitted(p *optim.Program, t *dataset.Table) (*optim.State, error) {
 // scorer is a model read back from its export: what a user of `tributary model export` has.
 type scorer struct {
 	Intercept float64
+	UnitNorm  bool `json:"unit_norm"`
 	Columns   []struct {
 		Name, Feature, Role string
 		Value               *string
 		Folded              bool
 		Coefficient         float64
 		Number              *struct {
-			Log1p, Standardize bool
-			Mean, SD, Clip     float64
+			Log1p, Standardize, Scale bool
+			Mean, SD, Clip            float64
 		}
 	}
 }
@@ -81,9 +82,9 @@ func parseModel(data []byte) (*scorer, error) {
 
 // logits scores every row of a table by the export alone.
 func (m *scorer) logits(t *dataset.Table) ([]float64, error) {
-	out := make([]float64, t.Rows)
+	out, norm := make([]float64, t.Rows), make([]float64, t.Rows)
 	for i := range out {
-		out[i] = m.Intercept
+		out[i], norm[i] = m.Intercept, 1
 	}
 	for _, c := range m.Columns {
 		column, ok := t.Column(c.Feature)
@@ -94,15 +95,22 @@ func (m *scorer) logits(t *dataset.Table) ([]float64, error) {
 			continue
 		}
 		for i := range out {
-			out[i] += c.Coefficient * value(c.Role, c.Value, column, i, func(x float64) float64 {
+			v := value(c.Role, c.Value, column, i, func(x float64) float64 {
 				if c.Number.Log1p {
 					x = math.Log1p(x)
 				}
-				if c.Number.Standardize {
+				if c.Number.Standardize || c.Number.Scale {
 					x = min(max((x-c.Number.Mean)/c.Number.SD, -c.Number.Clip), c.Number.Clip)
 				}
 				return x
 			})
+			out[i] += c.Coefficient * v
+			norm[i] += v * v
+		}
+	}
+	if m.UnitNorm {
+		for i := range out {
+			out[i] /= math.Sqrt(norm[i])
 		}
 	}
 	return out, nil

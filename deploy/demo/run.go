@@ -34,7 +34,7 @@ func run(ctx context.Context, bin, into string, seed uint64) (err error) {
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		func(ctx context.Context) error { return d.start(ctx, bin) }, d.first, d.second, d.table,
+		func(ctx context.Context) error { return d.start(ctx, bin) }, d.first, d.second, d.table, d.third,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -149,6 +149,89 @@ func (d *demo) completed(e *consortium.Ended) error {
 	}
 	if !e.Converged {
 		return fmt.Errorf("the model didn't converge in %d training rounds", e.Rounds("train"))
+	}
+	return nil
+}
+
+// third trains the model once more as a private job, and loses a participant for good on the way.
+func (d *demo) third(ctx context.Context) error {
+	fmt.Println("\nThe same model as a private job: every opened sum carries noise, for ε = 1 over the whole job. Each shop opens an account for its customers:")
+	for _, n := range d.c.Nodes {
+		if _, err := n.JSON(ctx, "budget", "open", "customers", "--epsilon", "4", "--delta", "1e-5"); err != nil {
+			return err
+		}
+	}
+	spec := shop.PrivateSpec("churn-private", "1.0", 3, 3, 4, "2s")
+	file := filepath.Join(d.dir, "private.yaml")
+	if err := os.WriteFile(file, []byte(spec), 0o600); err != nil {
+		return err
+	}
+	r, err := d.c.Tributary(ctx, "job", "forecast", file, "--contract", filepath.Join(d.c.Nodes[0].Dir, "shop-customers.yaml"))
+	if err != nil {
+		return err
+	}
+	fmt.Print(r.Out, r.Err)
+	job, err := d.c.Submit(ctx, spec, shop.Contract, "")
+	if err != nil {
+		return err
+	}
+	if err := d.c.Reach(ctx, job, func(e *consortium.Ended) bool { return e.Round >= 4 }); err != nil {
+		return err
+	}
+	gone := d.c.Nodes[3]
+	gone.Process.Kill()
+	fmt.Printf("%s is killed in mid-run and stays away; the job goes on with three of four:\n", gone.Name)
+	if err := d.c.Follow(ctx, job); err != nil {
+		return err
+	}
+	end, err := d.c.Watch(ctx, job)
+	if err != nil {
+		return err
+	}
+	if end.Status != "completed" {
+		return fmt.Errorf("the private job is %s: %s", end.Status, end.Reason)
+	}
+	model := filepath.Join(d.dir, "private.json")
+	if r, err := d.c.Tributary(ctx, "model", "export", job, "--file", model); err != nil || r.Code != 0 {
+		return fmt.Errorf("model export: exit %d %v: %s", r.Code, err, r.Err)
+	}
+	data, err := os.ReadFile(model)
+	if err != nil {
+		return err
+	}
+	m, err := parseModel(data)
+	if err != nil {
+		return err
+	}
+	auc, loss, err := m.heldOut(shop.Table(d.shops...))
+	if err != nil {
+		return err
+	}
+	fmt.Printf("On everyone's held-out customers: AUC %.5f, log loss %.5f with ε = 1; the exact model above is the one without noise.\n", auc, loss)
+	shown, err := d.c.Nodes[0].Command(ctx, "budget", "show")
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s's account:\n%s", d.c.Nodes[0].Name, shown.Out)
+	return d.verify(ctx)
+}
+
+// verify exports the ledger once more and has the auditor verify it, offline.
+func (d *demo) verify(ctx context.Context) error {
+	ledger := filepath.Join(d.dir, "ledger.jsonl")
+	if err := os.Remove(ledger); err != nil {
+		return err
+	}
+	if r, err := d.c.Tributary(ctx, "ledger", "export", ledger); err != nil || r.Code != 0 {
+		return fmt.Errorf("ledger export: exit %d %v: %s", r.Code, err, r.Err)
+	}
+	r, err := consortium.Run(ctx, d.c.Bin.Audit, nil, "verify", ledger)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("The auditor, offline, with the exported ledger alone:\n%s%s", r.Out, r.Err)
+	if r.Code != 0 {
+		return fmt.Errorf("the ledger doesn't verify: exit %d", r.Code)
 	}
 	return nil
 }

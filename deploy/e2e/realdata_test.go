@@ -2,83 +2,71 @@ package e2e
 
 import (
 	"bufio"
-	"compress/gzip"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"tributary/deploy/consortium"
+	"tributary/deploy/private"
 )
 
-// realData is a public data set as text, with its official test rows.
+// realData is a public data set that four participants hold.
 type realData struct {
-	name    string
-	columns []string
-	rows    [][]string
-	test    []bool
-	label   string
-	yes, no string
-	numbers []string
-	deal    func(row map[string]string, i int) int // to which of four participants a training row goes
+	*private.Data
+	deal func(row map[string]string, i int) int // to which of four participants a training row goes
 }
 
-// dataFile opens a gzipped file of the reference data: $TRIBUTARY_DATA, or ../shared/data beside the repository. Without
-// them the test fails in CI and says elsewhere that it is left out.
-func dataFile(t *testing.T, name string) io.Reader {
+// dataFolder is where the reference data are: $TRIBUTARY_DATA, or ../shared/data beside the repository.
+func dataFolder() string {
+	if folder := os.Getenv("TRIBUTARY_DATA"); folder != "" {
+		return folder
+	}
+	return filepath.Join(root(), "..", "shared", "data")
+}
+
+// present ends the test if the reference data can't be read. If they are missing, it fails in CI and says elsewhere that it is left out.
+func present(t *testing.T, err error) {
 	t.Helper()
-	folder := os.Getenv("TRIBUTARY_DATA")
-	if folder == "" {
-		folder = filepath.Join(root(), "..", "shared", "data")
+	if errors.Is(err, fs.ErrNotExist) && os.Getenv("CI") != "true" {
+		t.Skipf("set TRIBUTARY_DATA: %v", err)
 	}
-	f, err := os.Open(filepath.Join(folder, name))
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("the reference data are missing: %v", err)
-		}
-		t.Skipf("the reference data are missing, set TRIBUTARY_DATA: %v", err)
-	}
-	t.Cleanup(func() { f.Close() })
-	z, err := gzip.NewReader(f)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return z
+}
+
+func dataFile(t *testing.T, name string) io.Reader {
+	t.Helper()
+	f, err := private.Open(dataFolder(), name)
+	present(t, err)
+	t.Cleanup(func() { f.Close() })
+	return f
 }
 
 func adult(t *testing.T) *realData {
-	d := &realData{name: "adult", label: "income", yes: ">50K", no: "<=50K",
-		columns: strings.Fields("age workclass fnlwgt education education_num marital_status occupation relationship race sex capital_gain capital_loss hours_per_week native_country income"),
-		numbers: strings.Fields("age fnlwgt education_num capital_gain capital_loss hours_per_week"),
-		// By education: graduates, some college, school leavers, the rest; very uneven.
-		deal: func(row map[string]string, i int) int {
-			years, _ := strconv.Atoi(row["education_num"])
-			switch {
-			case years >= 13:
-				return 0
-			case years >= 10:
-				return 1
-			case years == 9:
-				return 2
-			}
-			return 3
-		}}
-	for _, file := range []string{"adult/adult.data.gz", "adult/adult.test.gz"} {
-		for lines := bufio.NewScanner(dataFile(t, file)); lines.Scan(); {
-			fields := strings.Split(lines.Text(), ", ")
-			if len(fields) == len(d.columns) {
-				fields[14] = strings.TrimSuffix(fields[14], ".")
-				d.rows, d.test = append(d.rows, fields), append(d.test, strings.HasSuffix(file, "test.gz"))
-			}
+	d, err := private.Adult(dataFolder())
+	present(t, err)
+	// By education: graduates, some college, school leavers, the rest; very uneven.
+	return &realData{d, func(row map[string]string, i int) int {
+		years, _ := strconv.Atoi(row["education_num"])
+		switch {
+		case years >= 13:
+			return 0
+		case years >= 10:
+			return 1
+		case years == 9:
+			return 2
 		}
-	}
-	return d
+		return 3
+	}}
 }
 
 func onlineShoppers(t *testing.T) *realData {
@@ -86,10 +74,10 @@ func onlineShoppers(t *testing.T) *realData {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &realData{name: "online-shoppers", label: "Revenue", yes: "TRUE", no: "FALSE", columns: records[0], rows: records[1:],
-		test: make([]bool, len(records)-1), numbers: records[0][:10],
+	d := &realData{&private.Data{Name: "online-shoppers", Label: "Revenue", Yes: "TRUE", No: "FALSE", Columns: records[0], Rows: records[1:],
+		Test: make([]bool, len(records)-1), Numbers: records[0][:10]},
 		// By visitor and season: new visitors, the two busy months, the others.
-		deal: func(row map[string]string, i int) int {
+		func(row map[string]string, i int) int {
 			switch {
 			case row["VisitorType"] != "Returning_Visitor":
 				return 0
@@ -105,50 +93,12 @@ func onlineShoppers(t *testing.T) *realData {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d.test[i] = true
+		d.Test[i] = true
 	}
 	return d
 }
 
-// contract declares ranges and values as the data have them; values are quoted, since YAML reads some of them as numbers.
-func (d *realData) contract() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "version: 1\nname: %s\nrevision: 1\nkey: row\nmax_rows: 100000\nlabel: {column: %s, positive: %q, negative: %q}\ncolumns:\n", d.name, d.label, d.yes, d.no)
-	for c, column := range d.columns {
-		if column == d.label {
-			continue
-		}
-		if slices.Contains(d.numbers, column) {
-			low, high := math.Inf(1), math.Inf(-1)
-			for _, row := range d.rows {
-				v, _ := strconv.ParseFloat(row[c], 64)
-				low, high = min(low, v), max(high, v)
-			}
-			fmt.Fprintf(&b, "  %s: {type: number, min: %v, max: %v, outside: reject}\n", column, low, high)
-			continue
-		}
-		values := map[string]bool{}
-		for _, row := range d.rows {
-			values[row[c]] = true
-		}
-		var list []string
-		for v := range values {
-			list = append(list, strconv.Quote(v))
-		}
-		slices.Sort(list)
-		fmt.Fprintf(&b, "  %s: {type: category, values: [%s]}\n", column, strings.Join(list, ", "))
-	}
-	b.WriteString("  fold: {type: split, values: [train, test]}\n")
-	return b.String()
-}
-
 func (d *realData) spec() string {
-	var categories []string
-	for _, column := range d.columns {
-		if column != d.label && !slices.Contains(d.numbers, column) {
-			categories = append(categories, column)
-		}
-	}
 	return fmt.Sprintf(`version: 1
 name: %s
 contract: %s@1
@@ -161,7 +111,7 @@ evaluate:
   metrics: [auc, log_loss, accuracy]
 privacy: exact
 run: {mode: sealed, participants: all, committee: {threshold: 3, of: 4}}
-`, d.name, d.name, strings.Join(d.numbers, ", "), strings.Join(categories, ", "))
+`, d.Name, d.Name, strings.Join(d.Numbers, ", "), strings.Join(d.Categories(), ", "))
 }
 
 func (d *realData) config() string {
@@ -171,7 +121,7 @@ data:
     contract_file: contract.yaml
     id: rows
     source: {csv: rows.csv}
-`, d.name, d.name)
+`, d.Name, d.Name)
 }
 
 // write deals the rows: training rows by d.deal, test rows in turn.
@@ -186,15 +136,15 @@ func (d *realData) write(t *testing.T, nodes []*consortium.Node) {
 		defer f.Close()
 		files[i] = csv.NewWriter(f)
 		defer files[i].Flush()
-		files[i].Write(append([]string{"row", "fold"}, d.columns...))
-		write(t, filepath.Join(n.Dir, "contract.yaml"), d.contract())
+		files[i].Write(append([]string{"row", "fold"}, d.Columns...))
+		write(t, filepath.Join(n.Dir, "contract.yaml"), d.Contract())
 	}
 	counts := make([]int, len(nodes))
-	for i, row := range d.rows {
+	for i, row := range d.Rows {
 		to, fold := i%len(nodes), "test"
-		if !d.test[i] {
+		if !d.Test[i] {
 			values := map[string]string{}
-			for c, column := range d.columns {
+			for c, column := range d.Columns {
 				values[column] = row[c]
 			}
 			to, fold = d.deal(values, i), "train"
@@ -216,7 +166,7 @@ func TestPooledQualityOnRealData(t *testing.T) {
 		{onlineShoppers, 2802.285, 0.88301},
 	} {
 		d := c.read(t)
-		t.Run(d.name, func(t *testing.T) {
+		t.Run(d.Name, func(t *testing.T) {
 			var members []consortium.Member
 			for i := range 4 {
 				members = append(members, consortium.Member{Name: fmt.Sprintf("holder-%d", i+1), Organisation: fmt.Sprintf("Holder %d", i+1), Role: "both", Config: d.config()})
@@ -227,7 +177,7 @@ func TestPooledQualityOnRealData(t *testing.T) {
 					d.write(t, nodes)
 				}
 			})
-			end := completed(t, w, d.spec(), d.contract())
+			end := completed(t, w, d.spec(), d.Contract())
 			if !end.Converged || end.Rounds("train") > 10 {
 				t.Errorf("%d training rounds, converged: %t", end.Rounds("train"), end.Converged)
 			}
