@@ -136,7 +136,11 @@ func (e *Engine) enrolMember(t *store.Tx, record store.Token, body []byte, now t
 }
 
 func (e *Engine) issue(t *store.Tx, csr []byte, s ca.Subject, now time.Time) (ca.Issued, error) {
-	issued, err := e.CA.Issue(csr, s, ca.DefaultTTL, now)
+	ttl := ca.DefaultTTL
+	if s.Kind == ca.Operator { // people log in anew; participants renew by themselves
+		ttl = ca.MaxTTL
+	}
+	issued, err := e.CA.Issue(csr, s, ttl, now)
 	if err != nil {
 		return ca.Issued{}, err
 	}
