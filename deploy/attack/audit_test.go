@@ -51,7 +51,7 @@ func (a audited) bound(delta, p float64) float64 {
 	return low
 }
 
-// The bounds of ../shared/vectors/dp.json are reproduced.
+// The bounds of $TRIBUTARY_DATA/../vectors/dp.json are reproduced.
 func TestAuditBoundsAreReproduced(t *testing.T) {
 	data := os.Getenv("TRIBUTARY_DATA")
 	if data == "" {
@@ -159,9 +159,9 @@ func diracs(length int, lanes []int, size float64) iter.Seq[[]float64] {
 // noise of half the standard deviation it proves a larger one.
 //
 // False alarms: the theorem allows 5 %. Against Gaussian noise of the claimed μ
-// the bound passes ε with a probability of 2·10⁻¹⁰. Half the noise passes it
-// with probability 0.98, so that at most three releases, of which one must,
-// miss it with probability 10⁻⁵.
+// the bound passes ε with a probability of 2·10⁻¹⁰. With half the noise it does
+// with probability 0.989; at most three releases are audited, of which one must,
+// and all miss with probability 2·10⁻⁶.
 func TestOneRunPrivacyAudit(t *testing.T) {
 	var values []string
 	for i := range 198 {

@@ -17,8 +17,8 @@ const tooQuiet = 1e-6
 
 // canaryTest returns the probability that n members' noise of variance local
 // each is, over these lanes, as small as what was opened: Σx²/(n·σ_i²) follows
-// χ² with a degree of freedom a lane. (Discrete Gaussian noise of σ_i > 10⁴ units
-// is within 10⁻¹⁰⁰ of normal.) The other tail is the probability of as much.
+// χ² with a degree of freedom a lane. (At σ_i > 10⁴ units rounding to integers
+// doesn't show.) The other tail is the probability of as much.
 func canaryTest(lanes []int64, n int, local dp.Rational) (asLittle, asMuch float64) {
 	x := 0.0
 	for _, v := range lanes {
@@ -48,7 +48,7 @@ func canaryRound(t *testing.T, c *cohort, o dp.Options, dividedBy []uint64) []in
 // finds one silo of ten that adds no noise.
 //
 // Power: with one silo's noise missing x is 0.9·χ², and a round finds it with
-// probability 0.996; all but 3 of 10 rounds do, up to 4·10⁻⁸. False alarms: 11
+// probability 0.996; fewer than 7 of 10 rounds do with 5·10⁻⁸. False alarms: 11
 // honest rounds, each tail at 10⁻⁶.
 func TestNoiseCanariesFindASiloWithoutNoise(t *testing.T) {
 	c := newCohort(t, 5, 7)
@@ -81,8 +81,8 @@ func TestNoiseCanariesFindASiloWithoutNoise(t *testing.T) {
 
 // A silo with half its variance takes 5 % from the sum's: one round's canaries
 // find it with probability 0.12, and those of five rounds together, 50,000 lanes,
-// with probability 0.9996. Of three such runs two must (fails up to 5·10⁻⁷);
-// three honest runs alarm with probability 6·10⁻⁶.
+// with probability 0.9996. Of three such runs two must (they don't with
+// 5·10⁻⁷); false alarms: three honest runs, each tail at 10⁻⁶.
 func TestNoiseCanariesOfFiveRoundsFindHalfOfASilosVariance(t *testing.T) {
 	c := newCohort(t, 5, 7)
 	o := withCanaries(t)

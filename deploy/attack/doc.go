@@ -8,7 +8,7 @@
 //
 // Data come from fixed seeds, noise and keys from crypto/rand, so each test
 // fails a correct product with some probability, which it states: all of them
-// together below 2·10⁻⁵ a run.
+// together below 5·10⁻⁵ a run.
 //
 // # Sources
 //
