@@ -5,7 +5,7 @@ PROTOS = enrolment.proto participant.proto operator.proto
 FUZZTIME ?= 1000000x
 BUILD = $(GO) build -trimpath -buildvcs=false -ldflags=-s
 
-.PHONY: all build test demo fuzz bench generate clean
+.PHONY: all build test demo fuzz bench curve generate clean
 
 all: build
 
@@ -29,6 +29,9 @@ fuzz: ## a million executions of each decoder's fuzz target (FUZZTIME=1000000x)
 bench: ## the secure aggregation alone, then whole rounds with 4, 16 and 64 participants
 	$(GO) test -run '^$$' -bench . -benchtime 20x ./crypto/secagg
 	$(GO) run ./deploy/bench
+
+curve: ## quality against ε on Adult (needs TRIBUTARY_DATA): a table, curve.png and curve.svg in bin/
+	$(GO) run ./deploy/bench/curve -out bin
 
 generate: ## protobuf code; needs protoc (Debian: protobuf-compiler)
 	mkdir -p bin/tools

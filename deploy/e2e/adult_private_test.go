@@ -3,7 +3,7 @@ package e2e
 import (
 	"testing"
 
-	"tributary/deploy/private"
+	"tributary/deploy/trial"
 )
 
 // TestAdultPrivatelyReachesItsQuality: record-level (1, 1e-5) over ten participants, two of which may collude, distributed noise, n_min 9: the
@@ -14,7 +14,7 @@ func TestAdultPrivatelyReachesItsQuality(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cost, err := private.CostOf(r)
+	cost, err := trial.CostOf(r)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,12 +15,12 @@ import (
 	"testing"
 
 	"tributary/deploy/consortium"
-	"tributary/deploy/private"
+	"tributary/deploy/trial"
 )
 
 // realData is a public data set that four participants hold.
 type realData struct {
-	*private.Data
+	*trial.Data
 	deal func(row map[string]string, i int) int // to which of four participants a training row goes
 }
 
@@ -45,14 +45,14 @@ func present(t *testing.T, err error) {
 
 func dataFile(t *testing.T, name string) io.Reader {
 	t.Helper()
-	f, err := private.Open(dataFolder(), name)
+	f, err := trial.Open(dataFolder(), name)
 	present(t, err)
 	t.Cleanup(func() { f.Close() })
 	return f
 }
 
 func adult(t *testing.T) *realData {
-	d, err := private.Adult(dataFolder())
+	d, err := trial.Adult(dataFolder())
 	present(t, err)
 	// By education: graduates, some college, school leavers, the rest; very uneven.
 	return &realData{d, func(row map[string]string, i int) int {
@@ -74,7 +74,7 @@ func onlineShoppers(t *testing.T) *realData {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &realData{&private.Data{Name: "online-shoppers", Label: "Revenue", Yes: "TRUE", No: "FALSE", Columns: records[0], Rows: records[1:],
+	d := &realData{&trial.Data{Name: "online-shoppers", Label: "Revenue", Yes: "TRUE", No: "FALSE", Columns: records[0], Rows: records[1:],
 		Test: make([]bool, len(records)-1), Numbers: records[0][:10]},
 		// By visitor and season: new visitors, the two busy months, the others.
 		func(row map[string]string, i int) int {

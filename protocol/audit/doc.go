@@ -9,5 +9,5 @@
 // f + their own that the charge leaves out; who of a committee replied. In an exact job a release names a roster's root only: that
 // it is the cohort's is what the seats checked before they opened.
 //
-// The package is pure: no clock, no file, no network. It links only protocol and crypto.
+// The package is pure: no clock, no file, no network. It links only protocol, crypto and, for one of the report's formats, fpdf.
 package audit

@@ -6,15 +6,18 @@ import (
 	"io"
 
 	"tributary/protocol/audit"
+	"tributary/protocol/wire"
 )
 
 // verify prints what was found.
 func verify(c *call) int {
 	output := c.choice("output", "text", "json")
+	witnesses := c.flags.Uint("witnesses", 0, "")
 	args, err := c.parse("FILE")
 	if err != nil {
 		return c.misused(err)
 	}
+	c.options.Witnesses = int(min(*witnesses, wire.MaxMembers+1))
 	_, b, code := c.load(args[0])
 	if code != ok {
 		return code
@@ -58,7 +61,7 @@ func show(c *call) int {
 
 // report writes what a compliance officer reads. It is written even if the ledger doesn't verify, and then says so at its top.
 func report(c *call) int {
-	format := c.choice("format", "text", "json", "csv", "html")
+	format := c.choice("format", "text", "json", "csv", "html", "pdf")
 	member := c.flags.String("member", "", "")
 	file := c.flags.String("out", "", "")
 	args, err := c.parse("FILE")
@@ -95,6 +98,8 @@ func writeReport(w io.Writer, r *audit.Report, format string) error {
 		return r.WriteCSV(w)
 	case "html":
 		return r.WriteHTML(w)
+	case "pdf":
+		return r.WritePDF(w)
 	}
 	return r.WriteText(w)
 }

@@ -16,8 +16,8 @@ const (
 )
 
 const usage = `Usage:
-  tributary-audit verify  FILE [--coordinator KEY] [--output text|json]
-  tributary-audit report  FILE [--format text|json|csv|html] [--member NAME] [--out FILE]
+  tributary-audit verify  FILE [--witnesses N] [--coordinator KEY] [--output text|json]
+  tributary-audit report  FILE [--format text|json|csv|html|pdf] [--member NAME] [--out FILE]
   tributary-audit explain FILE RELEASE [--output text|json]
   tributary-audit diff    FILE1 FILE2 [--output text|json]
   tributary-audit show    FILE
@@ -27,8 +27,10 @@ at least 6, of a release's digest. Every command first verifies what it reads an
 
 verify   checks the root, the checkpoint's signature, every entry's signature, and the rules: charters follow each
          other, jobs are proposed and approved as the charter allows, each sum is opened once, in order, over the
-         roster that it should be, every charge is what the job's noise costs, and no account is overspent
-report   says per member and account what was allowed, spent and opened; html is one page that prints well
+         roster that it should be, every charge is what the job's noise costs, and no account is overspent;
+         says which members cosigned the checkpoint: with --witnesses N at least N must have
+report   says per member and account what was allowed, spent and opened; html is one page that prints well,
+         pdf the same on A4 pages (with --out FILE)
 explain  says in plain words what one release opened, who was in it, who opened it, and with which noise
 diff     says whether one ledger goes on from the other, and what is new; or where they fork
 show     prints the entries

@@ -122,6 +122,8 @@ func TestCommandsSayWhatTheyFoundByExitCodeAndText(t *testing.T) {
 		{"report " + good + " --format json --member baltic", ok, `"name": "baltic"`},
 		{"report " + good + " --format csv", ok, "verified,member"},
 		{"report " + good + " --format html", ok, "<!doctype html>"},
+		{"report " + good + " --format pdf", ok, "(Verified: signatures, rosters and charges)Tj"},
+		{"report " + broken + " --format pdf", unverified, "(NOT VERIFIED: this can't be relied on)Tj"},
 		{"report " + good + " --member nobody", wrongUsage, `nobody is called "nobody"`},
 		{"report " + broken, unverified, "Verified  NO"},
 		{"explain " + good + " 8", ok, "The job is exact"},
@@ -162,5 +164,25 @@ func TestReportIsWrittenWholeToAFile(t *testing.T) {
 	}
 	if code, _, problems := called("report", good, "--out", filepath.Join(file, "no")); code != wrongUsage || !strings.Contains(problems, "--out") {
 		t.Errorf("%d %s", code, problems)
+	}
+}
+
+func TestPDFReportOfABadLedgerIsWrittenSaysSoAndExits3(t *testing.T) {
+	broken := export(t, "broken.jsonl", func(_ *ledger.Memory, add func(ledger.Kind, *identity.Key, wire.Object)) {
+		add(ledger.Revocation, key(1), &wire.Revocation{Member: key(2).Public(), Reason: "by one who may not"})
+	})
+	file := filepath.Join(t.TempDir(), "report.pdf")
+	code, out, problems := called("report", broken, "--format", "pdf", "--out", file)
+	if code != unverified || out != "" || !strings.Contains(problems, "entry 9: ") {
+		t.Errorf("exit code %d, want %d:\n%s%s", code, unverified, out, problems)
+	}
+	content, err := os.ReadFile(file)
+	if err != nil || !bytes.HasPrefix(content, []byte("%PDF-1.")) || !bytes.HasSuffix(bytes.TrimSpace(content), []byte("%%EOF")) {
+		t.Fatalf("%v %.200s", err, content)
+	}
+	for _, want := range []string{"NOT VERIFIED", "This ledger doesn't verify.", "entry 9: signed by"} {
+		if !bytes.Contains(content, []byte(want)) {
+			t.Errorf("the file lacks %q", want)
+		}
 	}
 }

@@ -1,4 +1,4 @@
-package private
+package trial
 
 import (
 	"bufio"
@@ -19,7 +19,7 @@ import (
 )
 
 // ErrData: a data file isn't what it should be. That it is missing is fs.ErrNotExist.
-var ErrData = errors.New("private: unusable reference data")
+var ErrData = errors.New("trial: unusable reference data")
 
 // Data is a public data set as text, with its official test rows.
 type Data struct {

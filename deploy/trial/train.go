@@ -1,4 +1,4 @@
-package private
+package trial
 
 import (
 	"context"
@@ -105,7 +105,7 @@ func (c *committee) round(r *jobspec.Resolved, p *optim.Program, s *optim.State,
 func noised(r *jobspec.Resolved, p *optim.Program, s *optim.State, table *dataset.Table) ([]int64, error) {
 	noise, _, ok := r.Noise(uint8(s.Kind()))
 	if !ok {
-		return nil, fmt.Errorf("private: no noise for %v", s.Kind())
+		return nil, fmt.Errorf("trial: no noise for %v", s.Kind())
 	}
 	params, err := dp.NewParams(noise)
 	if err != nil {

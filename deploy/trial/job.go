@@ -1,4 +1,4 @@
-package private
+package trial
 
 import (
 	"errors"
@@ -85,7 +85,7 @@ func CostOf(r *jobspec.Resolved) (Cost, error) {
 	for _, kind := range []optim.RoundKind{optim.Fit, optim.Train, optim.Evaluate} {
 		_, sum, ok := r.Noise(uint8(kind))
 		if !ok {
-			return Cost{}, fmt.Errorf("private: no noise for %v", kind)
+			return Cost{}, fmt.Errorf("trial: no noise for %v", kind)
 		}
 		n := p.MaxRounds(kind)
 		cost.Rounds += n
