@@ -174,6 +174,13 @@ func (v victim) killAt(t *testing.T, c *consortium.Consortium, spec, point strin
 		t.Fatal(err)
 	}
 	end, err := c.Watch(ctx, job)
+	for range 20 { // the coordinator may die once the job is over, between two calls of the watching: when a member cosigns
+		if err == nil {
+			break
+		}
+		time.Sleep(200 * time.Millisecond)
+		end, err = c.Watch(ctx, job)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,22 +17,23 @@ type Finding struct {
 
 // The rules that findings name.
 const (
-	RuleCheckpoint = "checkpoint" // the coordinator's signature, the root, or another log
-	RuleSignature  = "signature"  // an entry isn't what its kind and signature claim, or has the wrong signer
-	RuleCharter    = "charter"
-	RuleEnrolment  = "enrolment"
-	RuleManifest   = "manifest"
-	RuleCommittee  = "committee"
-	RuleCohort     = "cohort"
-	RuleApproval   = "approval"
-	RuleOrder      = "order"  // rounds and steps out of order
-	RuleTwice      = "twice"  // what may happen once happened again
-	RuleRoster     = "roster" // whose contributions a sum is over
-	RuleFinished   = "finished"
-	RuleRefusal    = "refusal"
-	RuleAccount    = "account"
-	RuleCharge     = "charge"
-	RuleBudget     = "budget"
+	RuleCheckpoint  = "checkpoint"  // the coordinator's signature, the root, or another log
+	RuleCosignature = "cosignature" // the members'
+	RuleSignature   = "signature"   // an entry isn't what its kind and signature claim, or has the wrong signer
+	RuleCharter     = "charter"
+	RuleEnrolment   = "enrolment"
+	RuleManifest    = "manifest"
+	RuleCommittee   = "committee"
+	RuleCohort      = "cohort"
+	RuleApproval    = "approval"
+	RuleOrder       = "order"  // rounds and steps out of order
+	RuleTwice       = "twice"  // what may happen once happened again
+	RuleRoster      = "roster" // whose contributions a sum is over
+	RuleFinished    = "finished"
+	RuleRefusal     = "refusal"
+	RuleAccount     = "account"
+	RuleCharge      = "charge"
+	RuleBudget      = "budget"
 )
 
 // At is a fact's place in the ledger; Ms is the coordinator's clock, Unix milliseconds.
@@ -54,6 +55,9 @@ type Book struct {
 	Findings    []Finding
 	Notes       []string // what isn't wrong but should be known
 	First, Last At
+
+	// Cosigned and Silent are the newest charter's members, the revoked ones left out, by whether they cosigned the checkpoint.
+	Cosigned, Silent []wire.Member
 
 	lines    []Line
 	names    names

@@ -16,6 +16,8 @@ type Options struct {
 	// Coordinator is the key that must have signed, known from elsewhere. Zero: the key that the first charter names is believed,
 	// so compare its phrase with the one that operators accepted.
 	Coordinator wire.Member
+	// Witnesses is how many members at least must have cosigned the checkpoint.
+	Witnesses int
 }
 
 // Verify replays the ledger in x. The book says what it shows; what is wrong is in its Findings.
@@ -39,6 +41,7 @@ func Verify(x *ledger.Export, o Options) *Book {
 		b.entry(at, signer, object)
 	}
 	b.close()
+	b.cosignatures(x, o)
 	return b
 }
 
@@ -71,8 +74,11 @@ func (b *Book) checkpoint(x *ledger.Export, o Options) {
 		b.find(whole, RuleCheckpoint, "the ledger has no charter, so nothing says whose signature counts; name the coordinator's key with --coordinator")
 		return
 	}
-	if err := x.Verify(origin, b.Coordinator[:]); err != nil {
+	own, _ := ledger.SplitCosignatures(x.Checkpoint)
+	if head, err := ledger.VerifyCheckpoint(origin, b.Coordinator[:], own); err != nil {
 		b.find(whole, RuleCheckpoint, "%v", err)
+	} else if head != x.Head {
+		b.find(whole, RuleCheckpoint, "entries and checkpoint have different heads")
 	}
 }
 
@@ -148,6 +154,8 @@ type Summary struct {
 	Sums        int       `json:"sums"`
 	Charges     int       `json:"charges"`
 	Accounts    int       `json:"accounts"`
+	Cosigned    []string  `json:"cosigned"` // members whose cosignatures the checkpoint has
+	Silent      []string  `json:"silent"`   // the newest charter's other members
 	Findings    []Finding `json:"findings"`
 	Notes       []string  `json:"notes"`
 }
@@ -155,7 +163,7 @@ type Summary struct {
 // Summary says what was verified.
 func (b *Book) Summary() Summary {
 	s := Summary{Verified: b.Verified(), Origin: plain(b.Origin), Entries: b.Head.Size, Root: hexOf(b.Head.Root[:]), Coordinator: b.Coordinator.String(), Charters: len(b.Charters),
-		Jobs: len(b.Jobs), Accounts: len(b.Accounts), Findings: append([]Finding{}, b.Findings...), Notes: append([]string{}, b.Notes...)}
+		Jobs: len(b.Jobs), Accounts: len(b.Accounts), Cosigned: b.list(b.Cosigned), Silent: b.list(b.Silent), Findings: append([]Finding{}, b.Findings...), Notes: append([]string{}, b.Notes...)}
 	for _, j := range b.Jobs {
 		s.Sums += len(j.sums)
 	}
@@ -177,7 +185,7 @@ func (s Summary) String() string {
 	text := fmt.Sprintf("verified: %d entries, root %s, signed by the coordinator %s of %q; %d jobs, %d opened sums, %d charges to %d accounts",
 		s.Entries, s.Root[:16], s.Coordinator[:8], s.Consortium, s.Jobs, s.Sums, s.Charges, s.Accounts)
 	if s.Charter > 0 {
-		text += fmt.Sprintf("\nnewest charter: version %d, phrase %s", s.Charter, s.Phrase)
+		text += fmt.Sprintf("\nnewest charter: version %d, phrase %s\n%s", s.Charter, s.Phrase, s.cosigners())
 	}
 	return text
 }

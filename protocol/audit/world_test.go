@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"testing"
+	"time"
 
 	"tributary/crypto/dp"
 	"tributary/crypto/dp/accountant"
@@ -29,7 +30,9 @@ type world struct {
 	rows   []row
 	change map[string]func(wire.Object)
 	spent  []uint64
-	order  accountant.Order // the best for the accounts' cap; that verify accepts the story tests it
+	// witnesses are the members who cosign the export.
+	witnesses []int
+	order     accountant.Order // the best for the accounts' cap; that verify accepts the story tests it
 }
 
 var people = []string{"alpen", "baltic", "coast", "delta", "edel"}
@@ -205,10 +208,10 @@ func (w *world) export() []byte {
 			w.t.Fatal(err)
 		}
 	}
-	return exportOf(w.t, &log, w.hub)
+	return exportOf(w.t, &log, w.hub, w.witnesses...)
 }
 
-func exportOf(t testing.TB, log *ledger.Memory, key *identity.Key) []byte {
+func exportOf(t testing.TB, log *ledger.Memory, key *identity.Key, witnesses ...int) []byte {
 	head, err := ledger.CurrentHead(log)
 	if err != nil {
 		t.Fatal(err)
@@ -216,6 +219,11 @@ func exportOf(t testing.TB, log *ledger.Memory, key *identity.Key) []byte {
 	checkpoint, err := ledger.SignCheckpoint("shops/log", head, key.Ed25519())
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, i := range witnesses {
+		if checkpoint, err = ledger.Cosign(checkpoint, ledger.WitnessName("shops/log", people[i]), memberKeys()[i].Ed25519(), time.Unix(1_795_000_000, 0)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	var b bytes.Buffer
 	if err := ledger.WriteExport(&b, log, checkpoint); err != nil {

@@ -9,7 +9,7 @@
 //
 // What doesn't hold: a log says that something was recorded, not that it is true, and a coordinator that shows different
 // histories to participants who never compare heads isn't found by this package alone. Participants therefore keep the last
-// head they saw and bind it into every round's context.
+// head they saw, bind it into every round's context, and cosign only what extends it: VerifyWitnessed says who did.
 //
 // The package is pure: no clock, no socket, no file. Storage is the caller's Store.
 //

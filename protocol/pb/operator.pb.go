@@ -1792,6 +1792,7 @@ func (x *CharterReply) GetCharter() []byte {
 
 type ExportLedgerRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cosigned      bool                   `protobuf:"varint,1,opt,name=cosigned,proto3" json:"cosigned,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1824,6 +1825,13 @@ func (x *ExportLedgerRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use ExportLedgerRequest.ProtoReflect.Descriptor instead.
 func (*ExportLedgerRequest) Descriptor() ([]byte, []int) {
 	return file_operator_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ExportLedgerRequest) GetCosigned() bool {
+	if x != nil {
+		return x.Cosigned
+	}
+	return false
 }
 
 type LedgerChunk struct {
@@ -2014,8 +2022,9 @@ const file_operator_proto_rawDesc = "" +
 	"\amembers\x18\x02 \x03(\tR\amembers\"\x14\n" +
 	"\x12ShowCharterRequest\"(\n" +
 	"\fCharterReply\x12\x18\n" +
-	"\acharter\x18\x01 \x01(\fR\acharter\"\x15\n" +
-	"\x13ExportLedgerRequest\"!\n" +
+	"\acharter\x18\x01 \x01(\fR\acharter\"1\n" +
+	"\x13ExportLedgerRequest\x12\x1a\n" +
+	"\bcosigned\x18\x01 \x01(\bR\bcosigned\"!\n" +
 	"\vLedgerChunk\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data2\xa3\b\n" +
 	"\bOperator\x12D\n" +

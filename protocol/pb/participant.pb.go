@@ -1460,6 +1460,182 @@ func (x *FetchReleaseReply) GetInclusionProof() [][]byte {
 	return nil
 }
 
+type GetCheckpointRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	LedgerSize    uint64                 `protobuf:"varint,1,opt,name=ledger_size,json=ledgerSize,proto3" json:"ledger_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCheckpointRequest) Reset() {
+	*x = GetCheckpointRequest{}
+	mi := &file_participant_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCheckpointRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCheckpointRequest) ProtoMessage() {}
+
+func (x *GetCheckpointRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_participant_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCheckpointRequest.ProtoReflect.Descriptor instead.
+func (*GetCheckpointRequest) Descriptor() ([]byte, []int) {
+	return file_participant_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *GetCheckpointRequest) GetLedgerSize() uint64 {
+	if x != nil {
+		return x.LedgerSize
+	}
+	return 0
+}
+
+type GetCheckpointReply struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Checkpoint       []byte                 `protobuf:"bytes,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`                                     // signed note: the ledger's newest head
+	ConsistencyProof [][]byte               `protobuf:"bytes,2,rep,name=consistency_proof,json=consistencyProof,proto3" json:"consistency_proof,omitempty"` // from ledger_size to it; empty if the ledger is smaller
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *GetCheckpointReply) Reset() {
+	*x = GetCheckpointReply{}
+	mi := &file_participant_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCheckpointReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCheckpointReply) ProtoMessage() {}
+
+func (x *GetCheckpointReply) ProtoReflect() protoreflect.Message {
+	mi := &file_participant_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCheckpointReply.ProtoReflect.Descriptor instead.
+func (*GetCheckpointReply) Descriptor() ([]byte, []int) {
+	return file_participant_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *GetCheckpointReply) GetCheckpoint() []byte {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
+func (x *GetCheckpointReply) GetConsistencyProof() [][]byte {
+	if x != nil {
+		return x.ConsistencyProof
+	}
+	return nil
+}
+
+type PutCosignatureRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Checkpoint    []byte                 `protobuf:"bytes,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutCosignatureRequest) Reset() {
+	*x = PutCosignatureRequest{}
+	mi := &file_participant_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutCosignatureRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutCosignatureRequest) ProtoMessage() {}
+
+func (x *PutCosignatureRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_participant_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutCosignatureRequest.ProtoReflect.Descriptor instead.
+func (*PutCosignatureRequest) Descriptor() ([]byte, []int) {
+	return file_participant_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *PutCosignatureRequest) GetCheckpoint() []byte {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
+type PutCosignatureReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutCosignatureReply) Reset() {
+	*x = PutCosignatureReply{}
+	mi := &file_participant_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutCosignatureReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutCosignatureReply) ProtoMessage() {}
+
+func (x *PutCosignatureReply) ProtoReflect() protoreflect.Message {
+	mi := &file_participant_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutCosignatureReply.ProtoReflect.Descriptor instead.
+func (*PutCosignatureReply) Descriptor() ([]byte, []int) {
+	return file_participant_proto_rawDescGZIP(), []int{24}
+}
+
 var File_participant_proto protoreflect.FileDescriptor
 
 const file_participant_proto_rawDesc = "" +
@@ -1559,7 +1735,20 @@ const file_participant_proto_rawDesc = "" +
 	"checkpoint\x12\x14\n" +
 	"\x05index\x18\x03 \x01(\x04R\x05index\x12\x14\n" +
 	"\x05entry\x18\x04 \x01(\fR\x05entry\x12'\n" +
-	"\x0finclusion_proof\x18\x05 \x03(\fR\x0einclusionProof*n\n" +
+	"\x0finclusion_proof\x18\x05 \x03(\fR\x0einclusionProof\"7\n" +
+	"\x14GetCheckpointRequest\x12\x1f\n" +
+	"\vledger_size\x18\x01 \x01(\x04R\n" +
+	"ledgerSize\"a\n" +
+	"\x12GetCheckpointReply\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x01 \x01(\fR\n" +
+	"checkpoint\x12+\n" +
+	"\x11consistency_proof\x18\x02 \x03(\fR\x10consistencyProof\"7\n" +
+	"\x15PutCosignatureRequest\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x01 \x01(\fR\n" +
+	"checkpoint\"\x15\n" +
+	"\x13PutCosignatureReply*n\n" +
 	"\x05Phase\x12\x0e\n" +
 	"\n" +
 	"PHASE_NONE\x10\x00\x12\x11\n" +
@@ -1582,7 +1771,7 @@ const file_participant_proto_rawDesc = "" +
 	"\vUPLOAD_NONE\x10\x00\x12\x11\n" +
 	"\rUPLOAD_HEADER\x10\x01\x12\x12\n" +
 	"\x0eUPLOAD_PAYLOAD\x10\x02\x12\x10\n" +
-	"\fUPLOAD_SHARE\x10\x032\x87\x05\n" +
+	"\fUPLOAD_SHARE\x10\x032\xb8\x06\n" +
 	"\vParticipant\x12=\n" +
 	"\x05Renew\x12\x1a.tributary.v1.RenewRequest\x1a\x18.tributary.v1.RenewReply\x12L\n" +
 	"\n" +
@@ -1593,7 +1782,9 @@ const file_participant_proto_rawDesc = "" +
 	"\fUploadStatus\x12!.tributary.v1.UploadStatusRequest\x1a\x1f.tributary.v1.UploadStatusReply\x12?\n" +
 	"\x06Upload\x12\x18.tributary.v1.UploadPart\x1a\x19.tributary.v1.UploadReply(\x01\x12L\n" +
 	"\vFetchShares\x12 .tributary.v1.FetchSharesRequest\x1a\x19.tributary.v1.SealedShare0\x01\x12R\n" +
-	"\fFetchRelease\x12!.tributary.v1.FetchReleaseRequest\x1a\x1f.tributary.v1.FetchReleaseReplyB\x17Z\x15tributary/protocol/pbb\x06proto3"
+	"\fFetchRelease\x12!.tributary.v1.FetchReleaseRequest\x1a\x1f.tributary.v1.FetchReleaseReply\x12U\n" +
+	"\rGetCheckpoint\x12\".tributary.v1.GetCheckpointRequest\x1a .tributary.v1.GetCheckpointReply\x12X\n" +
+	"\x0ePutCosignature\x12#.tributary.v1.PutCosignatureRequest\x1a!.tributary.v1.PutCosignatureReplyB\x17Z\x15tributary/protocol/pbb\x06proto3"
 
 var (
 	file_participant_proto_rawDescOnce sync.Once
@@ -1608,32 +1799,36 @@ func file_participant_proto_rawDescGZIP() []byte {
 }
 
 var file_participant_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_participant_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_participant_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_participant_proto_goTypes = []any{
-	(Phase)(0),                  // 0: tributary.v1.Phase
-	(FetchKind)(0),              // 1: tributary.v1.FetchKind
-	(UploadKind)(0),             // 2: tributary.v1.UploadKind
-	(*RenewRequest)(nil),        // 3: tributary.v1.RenewRequest
-	(*RenewReply)(nil),          // 4: tributary.v1.RenewReply
-	(*GetCharterRequest)(nil),   // 5: tributary.v1.GetCharterRequest
-	(*GetCharterReply)(nil),     // 6: tributary.v1.GetCharterReply
-	(*Holding)(nil),             // 7: tributary.v1.Holding
-	(*NextRequest)(nil),         // 8: tributary.v1.NextRequest
-	(*Task)(nil),                // 9: tributary.v1.Task
-	(*Cancel)(nil),              // 10: tributary.v1.Cancel
-	(*NextReply)(nil),           // 11: tributary.v1.NextReply
-	(*FetchRequest)(nil),        // 12: tributary.v1.FetchRequest
-	(*FetchChunk)(nil),          // 13: tributary.v1.FetchChunk
-	(*PutRequest)(nil),          // 14: tributary.v1.PutRequest
-	(*PutReply)(nil),            // 15: tributary.v1.PutReply
-	(*UploadStatusRequest)(nil), // 16: tributary.v1.UploadStatusRequest
-	(*UploadStatusReply)(nil),   // 17: tributary.v1.UploadStatusReply
-	(*UploadPart)(nil),          // 18: tributary.v1.UploadPart
-	(*UploadReply)(nil),         // 19: tributary.v1.UploadReply
-	(*FetchSharesRequest)(nil),  // 20: tributary.v1.FetchSharesRequest
-	(*SealedShare)(nil),         // 21: tributary.v1.SealedShare
-	(*FetchReleaseRequest)(nil), // 22: tributary.v1.FetchReleaseRequest
-	(*FetchReleaseReply)(nil),   // 23: tributary.v1.FetchReleaseReply
+	(Phase)(0),                    // 0: tributary.v1.Phase
+	(FetchKind)(0),                // 1: tributary.v1.FetchKind
+	(UploadKind)(0),               // 2: tributary.v1.UploadKind
+	(*RenewRequest)(nil),          // 3: tributary.v1.RenewRequest
+	(*RenewReply)(nil),            // 4: tributary.v1.RenewReply
+	(*GetCharterRequest)(nil),     // 5: tributary.v1.GetCharterRequest
+	(*GetCharterReply)(nil),       // 6: tributary.v1.GetCharterReply
+	(*Holding)(nil),               // 7: tributary.v1.Holding
+	(*NextRequest)(nil),           // 8: tributary.v1.NextRequest
+	(*Task)(nil),                  // 9: tributary.v1.Task
+	(*Cancel)(nil),                // 10: tributary.v1.Cancel
+	(*NextReply)(nil),             // 11: tributary.v1.NextReply
+	(*FetchRequest)(nil),          // 12: tributary.v1.FetchRequest
+	(*FetchChunk)(nil),            // 13: tributary.v1.FetchChunk
+	(*PutRequest)(nil),            // 14: tributary.v1.PutRequest
+	(*PutReply)(nil),              // 15: tributary.v1.PutReply
+	(*UploadStatusRequest)(nil),   // 16: tributary.v1.UploadStatusRequest
+	(*UploadStatusReply)(nil),     // 17: tributary.v1.UploadStatusReply
+	(*UploadPart)(nil),            // 18: tributary.v1.UploadPart
+	(*UploadReply)(nil),           // 19: tributary.v1.UploadReply
+	(*FetchSharesRequest)(nil),    // 20: tributary.v1.FetchSharesRequest
+	(*SealedShare)(nil),           // 21: tributary.v1.SealedShare
+	(*FetchReleaseRequest)(nil),   // 22: tributary.v1.FetchReleaseRequest
+	(*FetchReleaseReply)(nil),     // 23: tributary.v1.FetchReleaseReply
+	(*GetCheckpointRequest)(nil),  // 24: tributary.v1.GetCheckpointRequest
+	(*GetCheckpointReply)(nil),    // 25: tributary.v1.GetCheckpointReply
+	(*PutCosignatureRequest)(nil), // 26: tributary.v1.PutCosignatureRequest
+	(*PutCosignatureReply)(nil),   // 27: tributary.v1.PutCosignatureReply
 }
 var file_participant_proto_depIdxs = []int32{
 	0,  // 0: tributary.v1.Holding.phase:type_name -> tributary.v1.Phase
@@ -1652,17 +1847,21 @@ var file_participant_proto_depIdxs = []int32{
 	18, // 13: tributary.v1.Participant.Upload:input_type -> tributary.v1.UploadPart
 	20, // 14: tributary.v1.Participant.FetchShares:input_type -> tributary.v1.FetchSharesRequest
 	22, // 15: tributary.v1.Participant.FetchRelease:input_type -> tributary.v1.FetchReleaseRequest
-	4,  // 16: tributary.v1.Participant.Renew:output_type -> tributary.v1.RenewReply
-	6,  // 17: tributary.v1.Participant.GetCharter:output_type -> tributary.v1.GetCharterReply
-	11, // 18: tributary.v1.Participant.Next:output_type -> tributary.v1.NextReply
-	13, // 19: tributary.v1.Participant.Fetch:output_type -> tributary.v1.FetchChunk
-	15, // 20: tributary.v1.Participant.Put:output_type -> tributary.v1.PutReply
-	17, // 21: tributary.v1.Participant.UploadStatus:output_type -> tributary.v1.UploadStatusReply
-	19, // 22: tributary.v1.Participant.Upload:output_type -> tributary.v1.UploadReply
-	21, // 23: tributary.v1.Participant.FetchShares:output_type -> tributary.v1.SealedShare
-	23, // 24: tributary.v1.Participant.FetchRelease:output_type -> tributary.v1.FetchReleaseReply
-	16, // [16:25] is the sub-list for method output_type
-	7,  // [7:16] is the sub-list for method input_type
+	24, // 16: tributary.v1.Participant.GetCheckpoint:input_type -> tributary.v1.GetCheckpointRequest
+	26, // 17: tributary.v1.Participant.PutCosignature:input_type -> tributary.v1.PutCosignatureRequest
+	4,  // 18: tributary.v1.Participant.Renew:output_type -> tributary.v1.RenewReply
+	6,  // 19: tributary.v1.Participant.GetCharter:output_type -> tributary.v1.GetCharterReply
+	11, // 20: tributary.v1.Participant.Next:output_type -> tributary.v1.NextReply
+	13, // 21: tributary.v1.Participant.Fetch:output_type -> tributary.v1.FetchChunk
+	15, // 22: tributary.v1.Participant.Put:output_type -> tributary.v1.PutReply
+	17, // 23: tributary.v1.Participant.UploadStatus:output_type -> tributary.v1.UploadStatusReply
+	19, // 24: tributary.v1.Participant.Upload:output_type -> tributary.v1.UploadReply
+	21, // 25: tributary.v1.Participant.FetchShares:output_type -> tributary.v1.SealedShare
+	23, // 26: tributary.v1.Participant.FetchRelease:output_type -> tributary.v1.FetchReleaseReply
+	25, // 27: tributary.v1.Participant.GetCheckpoint:output_type -> tributary.v1.GetCheckpointReply
+	27, // 28: tributary.v1.Participant.PutCosignature:output_type -> tributary.v1.PutCosignatureReply
+	18, // [18:29] is the sub-list for method output_type
+	7,  // [7:18] is the sub-list for method input_type
 	7,  // [7:7] is the sub-list for extension type_name
 	7,  // [7:7] is the sub-list for extension extendee
 	0,  // [0:7] is the sub-list for field type_name
@@ -1683,7 +1882,7 @@ func file_participant_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_participant_proto_rawDesc), len(file_participant_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   21,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

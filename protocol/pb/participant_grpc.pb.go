@@ -19,15 +19,17 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Participant_Renew_FullMethodName        = "/tributary.v1.Participant/Renew"
-	Participant_GetCharter_FullMethodName   = "/tributary.v1.Participant/GetCharter"
-	Participant_Next_FullMethodName         = "/tributary.v1.Participant/Next"
-	Participant_Fetch_FullMethodName        = "/tributary.v1.Participant/Fetch"
-	Participant_Put_FullMethodName          = "/tributary.v1.Participant/Put"
-	Participant_UploadStatus_FullMethodName = "/tributary.v1.Participant/UploadStatus"
-	Participant_Upload_FullMethodName       = "/tributary.v1.Participant/Upload"
-	Participant_FetchShares_FullMethodName  = "/tributary.v1.Participant/FetchShares"
-	Participant_FetchRelease_FullMethodName = "/tributary.v1.Participant/FetchRelease"
+	Participant_Renew_FullMethodName          = "/tributary.v1.Participant/Renew"
+	Participant_GetCharter_FullMethodName     = "/tributary.v1.Participant/GetCharter"
+	Participant_Next_FullMethodName           = "/tributary.v1.Participant/Next"
+	Participant_Fetch_FullMethodName          = "/tributary.v1.Participant/Fetch"
+	Participant_Put_FullMethodName            = "/tributary.v1.Participant/Put"
+	Participant_UploadStatus_FullMethodName   = "/tributary.v1.Participant/UploadStatus"
+	Participant_Upload_FullMethodName         = "/tributary.v1.Participant/Upload"
+	Participant_FetchShares_FullMethodName    = "/tributary.v1.Participant/FetchShares"
+	Participant_FetchRelease_FullMethodName   = "/tributary.v1.Participant/FetchRelease"
+	Participant_GetCheckpoint_FullMethodName  = "/tributary.v1.Participant/GetCheckpoint"
+	Participant_PutCosignature_FullMethodName = "/tributary.v1.Participant/PutCosignature"
 )
 
 // ParticipantClient is the client API for Participant service.
@@ -46,6 +48,8 @@ type ParticipantClient interface {
 	Upload(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[UploadPart, UploadReply], error)
 	FetchShares(ctx context.Context, in *FetchSharesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SealedShare], error)
 	FetchRelease(ctx context.Context, in *FetchReleaseRequest, opts ...grpc.CallOption) (*FetchReleaseReply, error)
+	GetCheckpoint(ctx context.Context, in *GetCheckpointRequest, opts ...grpc.CallOption) (*GetCheckpointReply, error)
+	PutCosignature(ctx context.Context, in *PutCosignatureRequest, opts ...grpc.CallOption) (*PutCosignatureReply, error)
 }
 
 type participantClient struct {
@@ -167,6 +171,26 @@ func (c *participantClient) FetchRelease(ctx context.Context, in *FetchReleaseRe
 	return out, nil
 }
 
+func (c *participantClient) GetCheckpoint(ctx context.Context, in *GetCheckpointRequest, opts ...grpc.CallOption) (*GetCheckpointReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetCheckpointReply)
+	err := c.cc.Invoke(ctx, Participant_GetCheckpoint_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *participantClient) PutCosignature(ctx context.Context, in *PutCosignatureRequest, opts ...grpc.CallOption) (*PutCosignatureReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PutCosignatureReply)
+	err := c.cc.Invoke(ctx, Participant_PutCosignature_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ParticipantServer is the server API for Participant service.
 // All implementations must embed UnimplementedParticipantServer
 // for forward compatibility.
@@ -183,6 +207,8 @@ type ParticipantServer interface {
 	Upload(grpc.ClientStreamingServer[UploadPart, UploadReply]) error
 	FetchShares(*FetchSharesRequest, grpc.ServerStreamingServer[SealedShare]) error
 	FetchRelease(context.Context, *FetchReleaseRequest) (*FetchReleaseReply, error)
+	GetCheckpoint(context.Context, *GetCheckpointRequest) (*GetCheckpointReply, error)
+	PutCosignature(context.Context, *PutCosignatureRequest) (*PutCosignatureReply, error)
 	mustEmbedUnimplementedParticipantServer()
 }
 
@@ -219,6 +245,12 @@ func (UnimplementedParticipantServer) FetchShares(*FetchSharesRequest, grpc.Serv
 }
 func (UnimplementedParticipantServer) FetchRelease(context.Context, *FetchReleaseRequest) (*FetchReleaseReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method FetchRelease not implemented")
+}
+func (UnimplementedParticipantServer) GetCheckpoint(context.Context, *GetCheckpointRequest) (*GetCheckpointReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetCheckpoint not implemented")
+}
+func (UnimplementedParticipantServer) PutCosignature(context.Context, *PutCosignatureRequest) (*PutCosignatureReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method PutCosignature not implemented")
 }
 func (UnimplementedParticipantServer) mustEmbedUnimplementedParticipantServer() {}
 func (UnimplementedParticipantServer) testEmbeddedByValue()                     {}
@@ -378,6 +410,42 @@ func _Participant_FetchRelease_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Participant_GetCheckpoint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetCheckpointRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ParticipantServer).GetCheckpoint(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Participant_GetCheckpoint_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ParticipantServer).GetCheckpoint(ctx, req.(*GetCheckpointRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Participant_PutCosignature_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PutCosignatureRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ParticipantServer).PutCosignature(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Participant_PutCosignature_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ParticipantServer).PutCosignature(ctx, req.(*PutCosignatureRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Participant_ServiceDesc is the grpc.ServiceDesc for Participant service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -408,6 +476,14 @@ var Participant_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "FetchRelease",
 			Handler:    _Participant_FetchRelease_Handler,
+		},
+		{
+			MethodName: "GetCheckpoint",
+			Handler:    _Participant_GetCheckpoint_Handler,
+		},
+		{
+			MethodName: "PutCosignature",
+			Handler:    _Participant_PutCosignature_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -91,7 +91,7 @@ func fraction(num, den uint64) string {
 }
 
 func (a *app) showBudgets(ctx context.Context) error {
-	x, _, err := a.fetchLedger(ctx)
+	x, _, err := a.fetchLedger(ctx, false)
 	if err != nil {
 		return err
 	}

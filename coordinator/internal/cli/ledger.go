@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tributary/crypto/dp/accountant"
+	"tributary/protocol/charter"
 	"tributary/protocol/ledger"
 	"tributary/protocol/pb"
 	"tributary/protocol/wire"
@@ -21,25 +22,29 @@ func (a *app) ledgerCommand() *cobra.Command {
 	show := &cobra.Command{Use: "show", Short: "Fetch the ledger, verify it, and show its entries", Args: takes(), RunE: func(cmd *cobra.Command, _ []string) error {
 		return a.showLedger(cmd.Context())
 	}}
+	cosigned := false
 	export := &cobra.Command{Use: "export FILE", Short: "Fetch the ledger, verify it, and write it to a file", Args: takes("FILE"), RunE: func(cmd *cobra.Command, args []string) error {
-		_, data, err := a.fetchLedger(cmd.Context())
+		x, data, err := a.fetchLedger(cmd.Context(), cosigned)
 		if err != nil {
 			return err
 		}
 		if err := replaceFile(args[0], data); err != nil {
 			return invalid("", "write ledger: %v", err)
 		}
-		return a.print(map[string]any{"file": args[0], "bytes": len(data)}, func(w io.Writer) {
-			fmt.Fprintf(w, "Wrote %s, %d bytes; `tributary-audit show %s` reads it anywhere.\n", args[0], len(data), args[0])
+		_, lines := ledger.SplitCosignatures(x.Checkpoint)
+		return a.print(map[string]any{"file": args[0], "bytes": len(data), "entries": x.Head.Size, "cosignatures": len(lines)}, func(w io.Writer) {
+			fmt.Fprintf(w, "Wrote %s, %d bytes, %d entries, cosigned by %d members; `tributary-audit show %s` reads it anywhere.\n", args[0], len(data), x.Head.Size, len(lines), args[0])
 		})
 	}}
+	export.Flags().BoolVar(&cosigned, "cosigned", false, "up to the entry that most members cosigned, the newest such; not to the last entry")
 	return commands("ledger", "The ledger: show, export", show, export)
 }
 
-// fetchLedger reads the whole ledger and checks it against its signed checkpoint.
-func (a *app) fetchLedger(ctx context.Context) (x *ledger.Export, data []byte, err error) {
+// fetchLedger reads the whole ledger, or what most members cosigned, and checks it against its signed checkpoint and that against every
+// cosignature.
+func (a *app) fetchLedger(ctx context.Context, cosigned bool) (x *ledger.Export, data []byte, err error) {
 	err = a.connected(ctx, func(l *login, o pb.OperatorClient) error {
-		stream, err := o.ExportLedger(ctx, &pb.ExportLedgerRequest{})
+		stream, err := o.ExportLedger(ctx, &pb.ExportLedgerRequest{Cosigned: cosigned})
 		if err != nil {
 			return err
 		}
@@ -58,9 +63,20 @@ func (a *app) fetchLedger(ctx context.Context) (x *ledger.Export, data []byte, e
 		if x, err = ledger.ReadExport(bytes.NewReader(data)); err != nil {
 			return err
 		}
-		return x.Verify(x.Origin, l.coordinator[:])
+		_, err = x.VerifyWitnessed(x.Origin, l.coordinator[:], witnesses(x, l.coordinator))
+		return err
 	})
 	return x, data, err
+}
+
+// witnesses are the members of the newest charter in a ledger.
+func witnesses(x *ledger.Export, coordinator wire.Member) []ledger.Cosigner {
+	for i := len(x.Entries) - 1; i >= 0; i-- {
+		if c := charter.OfEntry(x.Entries[i], coordinator); c != nil {
+			return charter.Witnesses(c)
+		}
+	}
+	return nil
 }
 
 // entryText is a ledger entry in words.
@@ -75,7 +91,7 @@ type entryText struct {
 }
 
 func (a *app) showLedger(ctx context.Context) error {
-	x, _, err := a.fetchLedger(ctx)
+	x, _, err := a.fetchLedger(ctx, false)
 	if err != nil {
 		return err
 	}

@@ -140,15 +140,15 @@ func (e *Engine) Released(ctx context.Context, release wire.Digest, size int64, 
 		if _, err := e.member(t, r.Job, m); err != nil {
 			return err
 		}
-		head, err := ledger.CurrentHead(t)
+		newest, err := t.Size()
 		if err != nil {
 			return err
 		}
-		if out.Checkpoint, err = ledger.SignCheckpoint(e.LogOrigin, head, e.Key.Ed25519()); err != nil {
+		if _, out.Checkpoint, err = e.signedHead(t, newest); err != nil {
 			return err
 		}
 		if size == 0 {
-			size = head.Size
+			size = newest
 		}
 		out.Index = r.Entry
 		if out.Release, err = releaseEnvelope(t, r); err != nil {
@@ -161,19 +161,4 @@ func (e *Engine) Released(ctx context.Context, release wire.Digest, size int64, 
 		return err
 	})
 	return out, err
-}
-
-// Ledger runs f on a snapshot of the ledger with its signed checkpoint.
-func (e *Engine) Ledger(ctx context.Context, f func(s ledger.Store, checkpoint []byte) error) error {
-	return e.Store.View(ctx, func(t *store.Tx) error {
-		head, err := ledger.CurrentHead(t)
-		if err != nil {
-			return err
-		}
-		checkpoint, err := ledger.SignCheckpoint(e.LogOrigin, head, e.Key.Ed25519())
-		if err != nil {
-			return err
-		}
-		return f(t, checkpoint)
-	})
 }

@@ -119,8 +119,8 @@ func (o *operator) ShowCharter(ctx context.Context, _ *pb.ShowCharterRequest) (*
 }
 
 // ExportLedger implements pb.OperatorServer.
-func (o *operator) ExportLedger(_ *pb.ExportLedgerRequest, stream grpc.ServerStreamingServer[pb.LedgerChunk]) error {
-	return o.s.engine.Ledger(stream.Context(), func(s ledger.Store, checkpoint []byte) error {
+func (o *operator) ExportLedger(r *pb.ExportLedgerRequest, stream grpc.ServerStreamingServer[pb.LedgerChunk]) error {
+	return o.s.engine.Ledger(stream.Context(), r.GetCosigned(), func(s ledger.Store, checkpoint []byte) error {
 		w := bufio.NewWriterSize(chunks{stream}, fetchChunk)
 		if err := ledger.WriteExport(w, s, checkpoint); err != nil {
 			return err

@@ -6,7 +6,7 @@ import (
 )
 
 // schemaVersion is the schema that this build reads and writes.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // migrations bring the schema from version i to i+1.
 var migrations = [schemaVersion]string{`
@@ -59,6 +59,9 @@ CREATE TABLE charges (
 	units INTEGER NOT NULL, spent INTEGER NOT NULL, entry INTEGER NOT NULL, UNIQUE (member, ctx)) STRICT;
 CREATE INDEX charges_account ON charges(account, entry);
 CREATE INDEX charges_job ON charges(job, member);
+`, `
+CREATE TABLE cosignatures (
+	size INTEGER NOT NULL, member BLOB NOT NULL, line BLOB NOT NULL, PRIMARY KEY (size, member)) STRICT, WITHOUT ROWID;
 `}
 
 // migrate makes the schema or brings an older one up to date, in one transaction.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tributary/protocol/invite"
+	"tributary/protocol/ledger"
 	"tributary/protocol/pb"
 	"tributary/protocol/wire"
 )
@@ -114,6 +115,28 @@ func (c *Client) Release(ctx context.Context, job, release wire.Digest, ledgerSi
 	calls, p := c.calls()
 	reply, err := calls.FetchRelease(ctx, &pb.FetchReleaseRequest{Job: job[:], Release: release[:], LedgerSize: ledgerSize})
 	return reply, typed(ctx, p, "fetch release", err)
+}
+
+// Checkpoint gets the ledger's newest checkpoint and the proof that it extends the last head seen. Nothing of it is checked.
+func (c *Client) Checkpoint(ctx context.Context, seen ledger.Head) (checkpoint []byte, proof [][32]byte, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	calls, p := c.calls()
+	reply, err := calls.GetCheckpoint(ctx, &pb.GetCheckpointRequest{LedgerSize: uint64(seen.Size)})
+	if err != nil {
+		return nil, nil, typed(ctx, p, "get checkpoint", err)
+	}
+	proof, err = Hashes(reply.ConsistencyProof)
+	return reply.Checkpoint, proof, err
+}
+
+// PutCosignature hands in a checkpoint that this node has cosigned.
+func (c *Client) PutCosignature(ctx context.Context, checkpoint []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	calls, p := c.calls()
+	_, err := calls.PutCosignature(ctx, &pb.PutCosignatureRequest{Checkpoint: checkpoint})
+	return typed(ctx, p, "send cosignature", err)
 }
 
 // Hashes reads a proof.

@@ -151,8 +151,11 @@ func (n *Node) upload(ctx context.Context, l *live, e wire.Envelope) error {
 	return err
 }
 
-// finish ends a job whose last release was verified.
-func (n *Node) finish(l *live, why string) error { return n.end(l, store.Finished, why) }
+// finish ends a job whose last release was verified, and has the ledger that holds it cosigned.
+func (n *Node) finish(l *live, why string) error {
+	n.cosignDue = true
+	return n.end(l, store.Finished, why)
+}
 
 // end erases the job's seat key, then closes the job.
 func (n *Node) end(l *live, status store.Status, why string) error {

@@ -47,6 +47,8 @@ type fake struct {
 	charged   map[wire.Digest]bool
 	deaf      bool                // refuses accounts
 	partsLeft map[wire.Member]int // of a member's next upload stream, then it breaks
+
+	witnessed *log // nil: a coordinator that knows no witnesses
 }
 
 // said is an envelope as it arrived.

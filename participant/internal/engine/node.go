@@ -58,6 +58,9 @@ type Node struct {
 
 	retryWords time.Time // when words that the coordinator didn't take are offered again
 
+	cosignDue   bool      // the ledger's newest checkpoint is to be cosigned
+	retryCosign time.Time // when the coordinator is asked for it again
+
 	last    string // signature of the last task
 	repeats int    // how often it came in a row
 
@@ -83,7 +86,7 @@ func New(o Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{Options: o, self: o.Identity.Public(), name: enrolment.Name, keys: o.Store.SeatKeys(), frozen: map[string]*frozen{}}
+	n := &Node{Options: o, self: o.Identity.Public(), name: enrolment.Name, keys: o.Store.SeatKeys(), frozen: map[string]*frozen{}, cosignDue: true}
 	var random [8]byte
 	rand.Read(random[:])
 	n.epoch = binary.BigEndian.Uint64(random[:])
@@ -149,6 +152,7 @@ func (n *Node) turn(ctx context.Context) error {
 	if err := n.housekeeping(ctx); err != nil {
 		return err
 	}
+	n.witness(ctx)
 	head, err := n.Store.Head()
 	if err != nil {
 		return err
@@ -211,6 +215,9 @@ func (n *Node) holding() []*pb.Holding {
 
 func (n *Node) wait() time.Duration {
 	wait := longWait
+	if n.cosignDue {
+		wait = shortWait
+	}
 	for _, l := range n.jobs {
 		if l.stored.Status == store.Pending {
 			wait = shortWait

@@ -105,13 +105,11 @@ func (s *Store) charter(query string, args ...any) (*wire.Charter, error) {
 // Head is the last ledger head seen; the zero head before any.
 func (s *Store) Head() (ledger.Head, error) {
 	data, err := s.get("head")
-	if err != nil || len(data) != 40 {
-		if err == nil && data != nil {
-			err = fmt.Errorf("%d bytes, want 40", len(data))
-		}
-		return ledger.Head{}, wrap("read ledger head", err)
+	if err != nil {
+		return ledger.Head{}, fmt.Errorf("read ledger head: %w", err)
 	}
-	return ledger.Head{Size: int64(binary.BigEndian.Uint64(data)), Root: [32]byte(data[8:])}, nil
+	head, err := parseHead(data)
+	return head, wrap("read ledger head", err)
 }
 
 // saveHead moves the head forward; a smaller one is ignored.
@@ -124,7 +122,7 @@ func saveHead(tx *sql.Tx, h ledger.Head) error {
 	if len(old) == 40 && int64(binary.BigEndian.Uint64(old)) > h.Size {
 		return nil
 	}
-	return set(tx, "head", append(binary.BigEndian.AppendUint64(nil, uint64(h.Size)), h.Root[:]...))
+	return set(tx, "head", headBytes(h))
 }
 
 // Secret is a source's hold-out secret: made once from crypto/rand, fixed for ever, never sent.
