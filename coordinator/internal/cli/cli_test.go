@@ -225,7 +225,7 @@ func TestServedCommands(t *testing.T) {
 	if r := s.run("job", "list"); r.code != exitUnreachable || !strings.Contains(r.err, "hint: ") {
 		t.Errorf("without a coordinator: exit %d, %s", r.code, r.err)
 	}
-	if r := s.run("job", "watch", "abcdef", "--patience", "1ms"); r.code != exitUnreachable || !strings.Contains(r.out, "waiting for it") {
+	if r := s.run("job", "watch", "abcdef", "--patience", "1s"); r.code != exitUnreachable || !strings.Contains(r.out, "waiting for it") {
 		t.Errorf("watch without a coordinator: exit %d, %s%s", r.code, r.out, r.err)
 	}
 	if r := s.run("init", "--dir", s.dir, "--consortium", "x", "--organisation", "y"); r.code != exitUsage || !strings.Contains(r.err, "already") {
