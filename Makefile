@@ -13,6 +13,7 @@ build: ## the three static binaries, in bin/
 	$(BUILD) -o bin/ ./coordinator/cmd/tributary ./participant/cmd/tributary-participant ./protocol/cmd/tributary-audit
 
 test: ## every test; the end-to-end ones build the binaries themselves
+	@.ci/setup
 	$(GO) test -timeout 20m ./...
 
 demo: build ## four organisations, one model: the main job end to end
