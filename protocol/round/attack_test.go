@@ -704,3 +704,53 @@ func TestRefusingSeatDoesntSlowTheRoster(t *testing.T) {
 		t.Errorf("round %d after %d ms", v.Round, w.ms-start)
 	}
 }
+
+// A first plan of round 0 would slip past the rules that compare rounds, the ledger's among them.
+func TestG6RoundZeroIsRefused(t *testing.T) {
+	w := newWorld(t)
+	w.untilPhase(1, PhaseUpload)
+	var p wire.Plan
+	if err := w.coord.View().Plan.Open(&p); err != nil {
+		t.Fatal(err)
+	}
+	n := w.nodes[0]
+	w.restart(n)
+	p.Round = 0
+	wantRule(t, w.offerPlan(n, p), RulePlan)
+}
+
+// A coordinator that opens a sum, hides its release and asks for the step again and again: a member goes along twice, not for ever.
+func TestG4StepIsNotRerunForEver(t *testing.T) {
+	for _, w := range []*world{newWorld(t), privateWorld(t)} {
+		w.untilPhase(2, PhaseUpload)
+		n := w.nodes[3]
+		var p wire.Plan
+		if err := w.coord.View().Plan.Open(&p); err != nil {
+			t.Fatal(err)
+		}
+		n.lie = nil
+		for rerun := range 5 {
+			effects, err := n.member.Step(w.planInput(n, wire.Sign(w.key, &p)))
+			if rerun == maxFailures {
+				wantRule(t, err, RulePlan)
+				break
+			}
+			if err != nil {
+				t.Fatalf("rerun %d: %v", rerun, err)
+			}
+			n.seen = *effects[0].(Persist).Head
+			if w.terms.Private {
+				effects, err = n.member.Step(NoisedSum{noised(t, 10)})
+			} else {
+				effects, err = n.member.Step(Trained{[][]float64{{10}, {1, 1}}})
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := n.member.Step(effects[1].(Seal).Next); err != nil {
+				t.Fatal(err)
+			}
+			p.Round++
+		}
+	}
+}

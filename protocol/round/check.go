@@ -24,6 +24,12 @@ func OpenPlan(j *Job, e *wire.Envelope) (*wire.Plan, error) {
 	if p.Job != j.Job {
 		return nil, refuse(RuleContext, "", "plan of job %x", p.Job[:4])
 	}
+	if _, ok := j.Manifest.Round(p.Kind); !ok {
+		return nil, refuse(RuleStep, "", "plan of a %s round, which the manifest hasn't", p.Kind)
+	}
+	if p.Round == 0 {
+		return nil, refuse(RulePlan, "", "round 0: the first is 1")
+	}
 	return &p, nil
 }
 

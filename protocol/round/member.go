@@ -29,6 +29,7 @@ type Record struct {
 	Step        uint32      // of State
 	State       []byte      // the last state that this member verified; state 0 at the start
 	PrevRelease wire.Digest // of the release that gave State
+	Failures    uint8       // rounds of this step in a row that this member took part in and saw no release of
 	Round       uint64      // of Plan
 	Plan        []byte      // envelope of the plan accepted last
 	Stage       Stage

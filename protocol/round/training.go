@@ -36,6 +36,15 @@ func (m *Member) planArrived(in PlanArrived) ([]Effect, error) {
 	} else {
 		next.Step = plan.Step
 	}
+	// The coordinator ends a job after maxFailures of these; a member doesn't rely on it, or one sum could be opened, or charged, again and
+	// again under one step.
+	if plan.Step > m.rec.Step {
+		next.Failures = 0
+	} else if m.rec.Stage == StageUploaded || len(m.rec.ShareSum) > 0 {
+		if next.Failures++; next.Failures >= maxFailures {
+			return nil, refuse(RulePlan, "The step was run several times without a release: submit the job again.", "a plan after %d rounds of step %d without a release", next.Failures, plan.Step)
+		}
+	}
 	next.Round, next.Plan, next.Stage, next.Upload = plan.Round, data, StagePlanned, nil
 	next.OpenedRoot, next.ShareSum = wire.Digest{}, nil
 	m.rec, m.plan, m.shares, m.accused = next, plan, map[wire.Member]seenShare{}, map[wire.Member]bool{}

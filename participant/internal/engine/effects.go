@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"unicode"
 
 	"go.uber.org/zap"
 
@@ -200,9 +202,21 @@ func (n *Node) cancelled(c *pb.Cancel) error {
 		why = outcomes[c.Outcome]
 	}
 	if c.Reason != "" {
-		why += ": " + c.Reason
+		why += ": " + printable(c.Reason)
 	}
 	return n.over(l, round.Ended{}, why)
+}
+
+// printable cuts a text that nobody signed to what a terminal can show without harm.
+func printable(text string) string {
+	const most = 512 // bytes
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, text[:min(len(text), most)])
+	return strings.ToValidUTF8(text, "")
 }
 
 // housekeeping does what needs no task: words of accounts that didn't arrive, expiry by the own clock, the operator's decisions, deliveries that didn't arrive, and the

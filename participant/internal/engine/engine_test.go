@@ -54,7 +54,11 @@ func TestReleaseThatIsntInTheLedgerIsRefused(t *testing.T) {
 	})
 	t.Run("the last one", func(t *testing.T) {
 		w := newWorld(t, "alpen", "baltic", "coast", "delta")
-		w.fake.forget = func(in *pb.FetchReleaseRequest) bool { return in.LedgerSize == 0 }
+		releases := map[string]bool{} // the job opens five; forget is called under the fake's lock
+		w.fake.forget = func(in *pb.FetchReleaseRequest) bool {
+			releases[string(in.Release)] = true
+			return len(releases) == 5
+		}
 		w.startAll()
 		job, m := w.submit(specText), w.members[0]
 		w.closed(m, job)

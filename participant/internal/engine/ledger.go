@@ -67,7 +67,11 @@ func (n *Node) gather(ctx context.Context, l *live, p *wire.Plan, in *round.Plan
 // logged checks that the last release is in the ledger, under the coordinator's signed checkpoint: no plan comes after it whose head
 // would show it.
 func (n *Node) logged(ctx context.Context, l *live, release wire.Digest) error {
-	reply, err := n.Client.Release(ctx, l.stored.Job, release, 0)
+	seen, err := n.Store.Head()
+	if err != nil {
+		return err
+	}
+	checkpoint, consistency, err := n.Client.Checkpoint(ctx, seen)
 	if errors.Is(err, client.ErrUnreachable) || ctx.Err() != nil {
 		return err
 	}
@@ -78,7 +82,17 @@ func (n *Node) logged(ctx context.Context, l *live, release wire.Digest) error {
 		return missing(err)
 	}
 	coordinator := l.terms.charter.Coordinator
-	head, err := ledger.VerifyCheckpoint(l.terms.charter.LogOrigin, coordinator[:], reply.Checkpoint)
+	head, err := ledger.VerifyCheckpoint(l.terms.charter.LogOrigin, coordinator[:], checkpoint)
+	if err != nil {
+		return missing(err)
+	}
+	if err := ledger.VerifyConsistency(seen, head, consistency); err != nil {
+		return missing(err)
+	}
+	reply, err := n.Client.Release(ctx, l.stored.Job, release, uint64(head.Size))
+	if errors.Is(err, client.ErrUnreachable) || ctx.Err() != nil {
+		return err
+	}
 	if err != nil {
 		return missing(err)
 	}
@@ -100,5 +114,5 @@ func (n *Node) logged(ctx context.Context, l *live, release wire.Digest) error {
 	if r, err := round.OpenRelease(l.closed, &e); err != nil || entry.Kind != ledger.Release || r.Digest() != release {
 		return missing(errors.New("its entry is another object"))
 	}
-	return nil
+	return n.Store.SawHead(head) // what is cosigned next must extend it
 }

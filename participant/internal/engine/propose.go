@@ -27,12 +27,19 @@ func (n *Node) proposed(ctx context.Context, job wire.Digest, l *live) error {
 	if !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
+	if len(n.jobs) >= maxOpenJobs {
+		n.Log.Warn("too many jobs are open: a new one isn't looked at", zap.Int("open", len(n.jobs)))
+		return nil
+	}
 	data, err := n.Client.Fetch(ctx, pb.FetchKind_FETCH_JOB, job, job, wire.MaxBundle)
 	if err != nil {
 		return err
 	}
 	return n.consider(ctx, job, data)
 }
+
+// maxOpenJobs is how many jobs a node waits for or runs at a time; what a coordinator can make it hold is bounded by it.
+const maxOpenJobs = 64
 
 // consider checks a new job, and stores it as pending or as refused. A pending one that the policy approves is approved at once.
 func (n *Node) consider(ctx context.Context, job wire.Digest, data []byte) error {
@@ -51,6 +58,15 @@ func (n *Node) consider(ctx context.Context, job wire.Digest, data []byte) error
 	}
 	if automatic {
 		stored.Decision = store.DecideAutomatic
+	}
+	stored.Bundle = []byte{}
+	if stored.Status != store.Refused { // of a refused job nothing is kept but the refusal, of another its own four documents
+		items, err := bundle(data)
+		if err != nil {
+			return err
+		}
+		kept := wire.Bundle{Items: items[:bundleItems]}
+		stored.Bundle = kept.Bytes()
 	}
 	if err := n.Store.AddJob(stored); err != nil {
 		return err
@@ -139,7 +155,7 @@ func (n *Node) examineData(ctx context.Context, l *live) (*config.Binding, prece
 	if t.private() {
 		return binding, precedents{}, nil
 	}
-	uses, err := n.Store.Uses(binding.ID)
+	uses, err := n.Store.Uses(n.Config.SameFile(binding.ID)...)
 	if err != nil {
 		return nil, precedents{}, err
 	}
@@ -162,6 +178,9 @@ func (n *Node) approve(ctx context.Context, l *live) error {
 			return n.decline(ctx, l, err)
 		}
 		if !l.terms.private() {
+			if err := n.asShown(l); err != nil {
+				return n.decline(ctx, l, err)
+			}
 			use = &store.Use{Source: l.stored.Source, Contract: l.terms.resolved.Contract.String(), Name: l.stored.Name, Cohort: p.Manifest.Cohort, Rows: l.stored.Rows,
 				Same: n.Config.SameFile(l.stored.Source)}
 		}
@@ -191,6 +210,24 @@ func (n *Node) approve(ctx context.Context, l *live) error {
 	l.stored.Status, l.stored.Approval = store.Approved, e.Bytes()
 	n.Log.Info("approved a job", zap.String("job", l.stored.Name), zap.Bool("seat", p.Seat(n.self) != 0))
 	return n.deliver(ctx, l.stored)
+}
+
+// asShown checks that what ran on the source before is still what the operator was told when the job was proposed: two jobs that wait at the same
+// time may give a member away together, though neither does alone (G3).
+func (n *Node) asShown(l *live) error {
+	binding, ok := n.Config.Binding(l.terms.resolved.Contract.String())
+	if !ok {
+		return refusal(round.RuleData, "The participant has no data bound to this contract.", "data binds nothing to contract %s", l.terms.resolved.Contract)
+	}
+	uses, err := n.Store.Uses(n.Config.SameFile(l.stored.Source)...)
+	if err != nil {
+		return err
+	}
+	if n.approvalText(l.terms, binding, nil, findPrecedents(uses, l.terms, l.stored.Rows)) != l.stored.Text {
+		return refusal(round.RulePolicy, "Another job was approved on the same source since this one was proposed: submit it again, so that its operator sees both.",
+			"what ran on source %s changed since the job was proposed", l.stored.Source)
+	}
+	return nil
 }
 
 // decline refuses a pending job: an error that isn't a *round.Refused is returned as it is.

@@ -181,6 +181,11 @@ func (n *Node) evidence(ctx context.Context, l *live, release wire.Digest) (*rou
 	if err != nil {
 		return nil, nil, err
 	}
+	if len(evidence.Uploads) > len(l.closed.Manifest.Cohort) || len(evidence.ShareSums) > len(l.closed.Manifest.Committee) {
+		return nil, nil, refusal(round.RuleRoster, "", "evidence of %d uploads and %d share sums", len(evidence.Uploads), len(evidence.ShareSums))
+	}
+	ctx, cancel := context.WithDeadline(ctx, l.stored.Expires)
+	defer cancel()
 	for i := range evidence.Uploads {
 		u, err := round.OpenUpload(l.closed, plan, &evidence.Uploads[i])
 		if err != nil {

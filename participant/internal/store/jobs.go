@@ -6,6 +6,7 @@ import (
 	"encoding/gob"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"tributary/crypto/secagg"
@@ -175,8 +176,13 @@ func (s *Store) Approve(id wire.Digest, approval []byte, use *Use) error {
 }
 
 // Uses lists the exact jobs approved on a source, oldest first.
-func (s *Store) Uses(source string) ([]Use, error) {
-	rows, err := s.db.Query(`SELECT source, contract, job, name, cohort, rows_digest FROM uses WHERE source = ? ORDER BY n`, source)
+func (s *Store) Uses(sources ...string) ([]Use, error) {
+	args := make([]any, len(sources))
+	for i, source := range sources {
+		args[i] = source
+	}
+	marks := strings.TrimSuffix(strings.Repeat("?,", len(sources)), ",")
+	rows, err := s.db.Query(`SELECT source, contract, job, name, cohort, rows_digest FROM uses WHERE source IN (`+marks+`) ORDER BY n`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read uses: %w", err)
 	}

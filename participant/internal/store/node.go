@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"crypto/rand"
 	"database/sql"
 	"encoding/binary"
@@ -119,8 +120,12 @@ func saveHead(tx *sql.Tx, h ledger.Head) error {
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
-	if len(old) == 40 && int64(binary.BigEndian.Uint64(old)) > h.Size {
+	switch before := headBytes(h); {
+	case len(old) != len(before):
+	case int64(binary.BigEndian.Uint64(old)) > h.Size:
 		return nil
+	case int64(binary.BigEndian.Uint64(old)) == h.Size && !bytes.Equal(old, before):
+		return fmt.Errorf("another ledger head of %d entries than the one that was seen", h.Size)
 	}
 	return set(tx, "head", headBytes(h))
 }

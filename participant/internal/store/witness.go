@@ -61,3 +61,8 @@ func parseHead(data []byte) (ledger.Head, error) {
 	}
 	return ledger.Head{}, fmt.Errorf("%d bytes, want 40", len(data))
 }
+
+// SawHead moves the last head seen forward to one that extends it.
+func (s *Store) SawHead(head ledger.Head) error {
+	return s.change("head", func(tx *sql.Tx) error { return saveHead(tx, head) })
+}
