@@ -96,6 +96,10 @@ func (c *Coordinator) startRound(now Now) {
 		c.finish(Aborted, fmt.Sprintf("the stored state doesn't parse: %v", err))
 		return
 	}
+	if c.at.Round >= wire.MaxRounds {
+		c.finish(Aborted, fmt.Sprintf("%d rounds were not enough", wire.MaxRounds))
+		return
+	}
 	c.clearRound()
 	c.at.Round++
 	c.plan = &wire.Plan{Job: c.job.Job, Round: c.at.Round, Step: step, Kind: wire.RoundKind(kind), StateDigest: StateDigest(c.at.State),
@@ -163,6 +167,9 @@ func (c *Coordinator) complaintCame(e *wire.Envelope) error {
 	u, ok := c.uploads[o.Sender]
 	if !ok || u.ShareDigests[c.job.Seat(e.Signer)-1] != o.ShareDigest {
 		return refuse(RuleShare, "", "complaint about a share that wasn't uploaded")
+	}
+	if c.accused[o.Sender] {
+		return nil // it is left out already
 	}
 	c.emit(Store{c.at.Round, *e})
 	if c.proposal.Private() {

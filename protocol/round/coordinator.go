@@ -39,6 +39,7 @@ const (
 
 const (
 	maxFailures  = 3    // consecutive uploaded rounds that weren't opened end the job
+	maxLost      = 20   // rounds that one member may lose by stopping, since this process started
 	checkGraceMs = 2000 // how long the roster waits for slow seats once a quorum has checked
 	openGraceMs  = 5000 // how long a failed opening waits for the replies still missing
 )
@@ -174,6 +175,7 @@ type Coordinator struct {
 	charged   map[wire.Member]bool
 	accused   map[wire.Member]bool // whose share doesn't open; in a private job left out of the roster
 	dropped   map[wire.Member]bool // of a private job, for good
+	lost      map[wire.Member]int
 	absent    map[wire.Member]bool // missed the last roster and hasn't asked for a task since: not waited for again
 	quorumMs  uint64               // when a quorum had checked all uploads
 	failedMs  uint64               // when an opening last failed
@@ -186,7 +188,7 @@ type Coordinator struct {
 // NewCoordinator starts a job from its proposal.
 func NewCoordinator(key *identity.Key, p *Proposal, proposedMs uint64) *Coordinator {
 	c := &Coordinator{key: key, proposal: p, at: Snapshot{Status: Proposed, State: p.model.InitialState(), ProposedMs: proposedMs},
-		approved: map[wire.Member]wire.Envelope{}, revoked: map[wire.Member]bool{}, dropped: map[wire.Member]bool{}, absent: map[wire.Member]bool{}}
+		approved: map[wire.Member]wire.Envelope{}, revoked: map[wire.Member]bool{}, dropped: map[wire.Member]bool{}, absent: map[wire.Member]bool{}, lost: map[wire.Member]int{}}
 	c.clearRound()
 	return c
 }

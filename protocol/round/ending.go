@@ -33,9 +33,24 @@ func (c *Coordinator) refusalCame(now Now, e *wire.Envelope) error {
 		if _, ok := c.uploads[e.Signer]; ok {
 			return refuse(RuleUpload, "", "%s says that its upload is lost, it is here", name)
 		}
+		if r.Ctx != c.ctx || c.roster != nil || !c.job.Contributes(e.Signer) || c.dropped[e.Signer] {
+			return refuse(RuleContext, "", "%s isn't waited for in this round", name)
+		}
+		if c.proposal.Private() { // the round goes on without it; the others have been charged
+			c.absent[e.Signer] = true
+			c.emit(Log{ledger.Refusal, e.Bytes()}, c.note(r.Phase, e.Signer, "stopped while it encrypted"))
+			return nil
+		}
+		if c.lost[e.Signer]++; c.lost[e.Signer] > maxLost {
+			c.finish(Aborted, fmt.Sprintf("%s stopped %d times while it encrypted", name, c.lost[e.Signer]))
+			return nil
+		}
 		c.emit(Log{ledger.Refusal, e.Bytes()})
 		c.abortRound(r.Phase, r.Rule, name+" stopped while it encrypted", e.Signer)
 		return nil
+	}
+	if _, replied := c.replies[e.Signer]; r.Phase == "open" && (replied || c.refused[e.Signer]) {
+		return nil // once is enough
 	}
 	c.emit(Log{ledger.Refusal, e.Bytes()}, c.note(r.Phase, e.Signer, "refused ("+r.Rule+"). "+r.Hint))
 	if r.Phase == "open" && c.job.Seat(e.Signer) != 0 {

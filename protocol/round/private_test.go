@@ -329,3 +329,49 @@ func TestWhoApprovesAndThenRefusesIsNotWaitedFor(t *testing.T) {
 		t.Errorf("job %s after %d ms: %s\n%s", v.Status, w.ms-start, v.Reason, w.trace.String())
 	}
 }
+
+// A member can't spend the others' budgets, or the ledger's room, by repeating itself.
+func TestRepeatedRefusalsCostNothing(t *testing.T) {
+	w := privateWorld(t)
+	w.untilPhase(2, PhaseOpen)
+	entries := func() int64 { n, _ := w.log.Size(); return n }
+	outsider, seat := w.nodes[3], w.nodes[0]
+	before := entries()
+	lost := wire.Sign(outsider.key, &wire.Refusal{Job: w.proposal.Job, Ctx: w.coord.View().Context, Phase: "upload", Rule: string(RuleLost)})
+	if err := w.put(lost); err == nil {
+		t.Error("an upload that is here was taken as lost")
+	}
+	stale := wire.Sign(outsider.key, &wire.Refusal{Job: w.proposal.Job, Phase: "upload", Rule: string(RuleLost)})
+	if err := w.put(stale); err == nil {
+		t.Error("a loss of no round was taken")
+	}
+	open := wire.Sign(seat.key, &wire.Refusal{Job: w.proposal.Job, Ctx: w.coord.View().Context, Phase: "open", Rule: string(RuleShare)})
+	for range 50 {
+		w.put(open)
+	}
+	if grown := entries() - before; grown > 3 { // the refusal, the abort for want of a quorum, and what may end the job
+		t.Errorf("%d ledger entries for one refusal", grown)
+	}
+}
+
+func TestMemberThatAlwaysLosesItsRoundEndsTheJob(t *testing.T) {
+	w := newWorld(t)
+	w.untilPhase(1, PhaseUpload)
+	n := w.nodes[0]
+	for range 3 * maxLost {
+		v := w.coord.View()
+		if v.Status.Final() {
+			break
+		}
+		if v.Plan == nil {
+			if err := w.feed(Clock{}); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		w.put(wire.Sign(n.key, &wire.Refusal{Job: w.proposal.Job, Ctx: v.Context, Phase: "upload", Rule: string(RuleLost)}))
+	}
+	if v := w.coord.View(); v.Status != Aborted {
+		t.Errorf("job %s in round %d", v.Status, v.Round)
+	}
+}

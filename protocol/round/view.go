@@ -128,6 +128,10 @@ func (c *Coordinator) AcceptsUpload(e *wire.Envelope) (*wire.Upload, error) {
 	if err != nil {
 		return nil, err
 	}
+	_, here := c.uploads[e.Signer]
+	if !here && (c.roster != nil || c.dropped[e.Signer]) {
+		return nil, refuse(RuleRoster, "", "this member isn't waited for in this round")
+	}
 	if c.proposal.Private() && !c.charged[e.Signer] {
 		return nil, refuse(RuleBudget, "", "an upload without the charge for it")
 	}

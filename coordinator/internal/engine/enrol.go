@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"time"
 
 	"tributary/coordinator/internal/ca"
@@ -16,6 +17,9 @@ import (
 
 // DefaultInviteTTL is how long an invitation is open unless its maker says otherwise.
 const DefaultInviteTTL = 7 * 24 * time.Hour
+
+// participantName is how job specs name participants.
+var participantName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 
 // Invitation is what an operator asks a token for.
 type Invitation struct {
@@ -38,6 +42,9 @@ func Invite(ctx context.Context, s *store.Store, authority *ca.CA, address strin
 	}
 	role := "operator"
 	if i.Kind == invite.Participant {
+		if !participantName.MatchString(i.Name) {
+			return "", time.Time{}, fail(Invalid, "name", "Use lower-case letters, digits and hyphens, at most 63, as in job specs.", "%q is not a participant's name", i.Name)
+		}
 		role = i.Role.String()
 	}
 	token, record, err := authority.NewToken(ca.Invitation{Kind: i.Kind, Name: i.Name, Role: role, Address: address}, i.TTL, now)

@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
-	"fmt"
+	"encoding/hex"
+
+	"go.uber.org/zap"
 
 	"tributary/coordinator/internal/store"
 	"tributary/protocol/jobspec"
@@ -25,15 +27,16 @@ func (e *Engine) restore(ctx context.Context) error {
 	}
 	for _, row := range open {
 		j, err := e.load(ctx, row)
-		if err != nil {
-			return fmt.Errorf("job %x: %w", row.ID[:6], err)
+		if err != nil { // one job that can't be read must not keep the others from going on; it stays as it is stored
+			e.Log.Error("a stored job can't be restored and is left out", zap.String("job", hex.EncodeToString(row.ID[:6])), zap.Error(err))
+			continue
 		}
 		e.add(j)
 		e.tidy(j)
 	}
 	for _, row := range ended {
 		if err := e.restoreEnded(row); err != nil {
-			return err
+			e.Log.Error("what an ended job left can't be tidied", zap.String("job", hex.EncodeToString(row.ID[:6])), zap.Error(err))
 		}
 	}
 	return nil

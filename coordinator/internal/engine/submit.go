@@ -148,6 +148,10 @@ func (e *Engine) propose(c *checked) (*job, error) {
 	if n := c.resolved.Committee.Of; n > wire.MaxSeats {
 		return nil, fail(Invalid, "committee", "Use a smaller committee; 7 of 10 stands f = 3.", "a committee of %d, at most %d", n, wire.MaxSeats)
 	}
+	// What is stored must be readable again, by every member and after a restart.
+	if _, err := jobspec.ParseResolved(c.resolved.Canonical()); err != nil {
+		return nil, fail(Invalid, "resolved", "", "the resolved job can't be read again: %v", err)
+	}
 	m, err := newModel(c.resolved.Program())
 	if err != nil {
 		return nil, fail(Invalid, "program", "", "the job can't be run: %v", err)

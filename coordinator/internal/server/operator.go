@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
+	"os"
 	"strings"
 	"time"
 	"unicode"
@@ -120,13 +122,28 @@ func (o *operator) ShowCharter(ctx context.Context, _ *pb.ShowCharterRequest) (*
 
 // ExportLedger implements pb.OperatorServer.
 func (o *operator) ExportLedger(r *pb.ExportLedgerRequest, stream grpc.ServerStreamingServer[pb.LedgerChunk]) error {
-	return o.s.engine.Ledger(stream.Context(), r.GetCosigned(), func(s ledger.Store, checkpoint []byte) error {
-		w := bufio.NewWriterSize(chunks{stream}, fetchChunk)
+	// Written to a file first: a caller that reads slowly, or not at all, must not hold a connection to the database.
+	file, err := os.CreateTemp("", "tributary-ledger-")
+	if err != nil {
+		return fmt.Errorf("export ledger: %w", err)
+	}
+	defer os.Remove(file.Name())
+	defer file.Close()
+	err = o.s.engine.Ledger(stream.Context(), r.GetCosigned(), func(s ledger.Store, checkpoint []byte) error {
+		w := bufio.NewWriterSize(file, fetchChunk)
 		if err := ledger.WriteExport(w, s, checkpoint); err != nil {
 			return err
 		}
 		return w.Flush()
 	})
+	if err != nil {
+		return err
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return fmt.Errorf("export ledger: %w", err)
+	}
+	_, err = io.CopyBuffer(chunks{stream}, struct{ io.Reader }{file}, make([]byte, fetchChunk))
+	return err
 }
 
 type chunks struct {

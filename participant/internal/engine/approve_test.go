@@ -98,6 +98,25 @@ func TestAnotherCohortOnTheSameSourceIsNeverAutomatic(t *testing.T) {
 	w.ends(second, round.Completed)
 }
 
+// Two jobs that wait at the same time, one without elbe: neither text could tell of the other, so the second approval isn't given.
+func TestG3WaitingJobsThatGiveAMemberAwayTogetherAreNotBothApproved(t *testing.T) {
+	w := newWorld(t, "alpen", "baltic", "coast", "delta", "elbe")
+	m := w.members[0]
+	w.configure(m, "contracts: [shop-customers@1]")
+	w.start(m)
+	names, keys := []string{"alpen", "baltic", "coast", "delta", "elbe"}, w.cohort()
+	four := strings.Replace(specText, "committee", "participants: [alpen, baltic, coast, delta], committee", 1)
+	first := w.fake.propose(w.resolve(four, names), w.contract, sorted(keys[:4]), keys[:4], nil)
+	second := w.fake.propose(w.resolve(strings.Replace(specText, "committee", "participants: all, committee", 1), names), w.contract, sorted(keys), keys[:4], nil)
+	w.waits(m, first)
+	w.waits(m, second)
+	w.decide(m, first, "approve", "")
+	w.until("the first approval", func() bool { return w.job(m, first).Status == store.Approved })
+	w.decide(m, second, "approve", "")
+	w.until("the refusal", func() bool { return w.job(m, second).Status == store.Refused })
+	w.until("the refusal at the coordinator", func() bool { r := w.fake.refused(); return len(r) == 1 && r[0].Rule == string(round.RulePolicy) })
+}
+
 func TestOtherRowsThanTheLastJobsAreNeverApprovedAutomatically(t *testing.T) {
 	w := newWorld(t, "alpen", "baltic", "coast", "delta")
 	m := w.members[0]
