@@ -30,13 +30,22 @@ func (e *Engine) putAccount(ctx context.Context, env wire.Envelope) error {
 	}
 	known := false
 	err := e.Store.View(ctx, func(t *store.Tx) (err error) {
-		known, err = t.HasAccount(env.Digest())
-		return err
+		if known, err = t.HasAccount(env.Digest()); err != nil || known {
+			return err
+		}
+		if err := checkOwner(t, a.Member); err != nil {
+			return err
+		}
+		return checkSuccession(t, &a)
 	})
 	if err != nil || known {
 		return err
 	}
-	if err := checkBudget(&a); err != nil { // slow, so not in the writing transaction
+	// Slow, so not in the writing transaction, and one at a time: whoever sends many caps keeps one core busy, not all.
+	e.budgets.Lock()
+	err = checkBudget(&a)
+	e.budgets.Unlock()
+	if err != nil {
 		return err
 	}
 	err = e.Store.Update(context.WithoutCancel(ctx), "commit/account", func(t *store.Tx) error {

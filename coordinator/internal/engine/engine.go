@@ -33,17 +33,18 @@ type Config struct {
 type Engine struct {
 	Config
 
-	mu     sync.Mutex
-	jobs   map[wire.Digest]*job      // guarded by mu; those that aren't over
-	order  []wire.Digest             // guarded by mu; by submission
-	done   map[wire.Digest]delivery  // guarded by mu; finished jobs whose last payloads are still kept
-	seen   map[wire.Member]time.Time // guarded by mu
-	news   chan struct{}             // guarded by mu; closed and replaced at every change
-	submit sync.Mutex                // serialises submissions
-	wake   chan struct{}             // tells the clock that a job's next time changed
-	stop   context.Context           // ends when Run does
-	halt   context.CancelFunc
-	work   sync.WaitGroup // openings under way
+	mu      sync.Mutex
+	jobs    map[wire.Digest]*job      // guarded by mu; those that aren't over
+	order   []wire.Digest             // guarded by mu; by submission
+	done    map[wire.Digest]delivery  // guarded by mu; finished jobs whose last payloads are still kept
+	seen    map[wire.Member]time.Time // guarded by mu
+	news    chan struct{}             // guarded by mu; closed and replaced at every change
+	submit  sync.Mutex                // serialises submissions
+	budgets sync.Mutex                // serialises the recomputing of accounts
+	wake    chan struct{}             // tells the clock that a job's next time changed
+	stop    context.Context           // ends when Run does
+	halt    context.CancelFunc
+	work    sync.WaitGroup // openings under way
 }
 
 // New restores all jobs that aren't over. Run must be called for anything to happen in them.

@@ -253,7 +253,7 @@ func (e *Engine) open(j *job) {
 	e.work.Add(1)
 	go func() {
 		defer e.work.Done()
-		opening, err := run()
+		opening, err := guarded(run)
 		j.mu.Lock()
 		defer j.mu.Unlock()
 		if j.machine != machine || machine.View().Context != ctx {
@@ -269,6 +269,16 @@ func (e *Engine) open(j *job) {
 			e.changed()
 		}
 	}()
+}
+
+// guarded turns a panic over what members sent into an opening that failed: it must not take the coordinator down.
+func guarded(run func() (*round.Opening, error)) (opening *round.Opening, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("opening stopped: %v", p)
+		}
+	}()
+	return run()
 }
 
 // payload finds a spooled payload by its digest.
