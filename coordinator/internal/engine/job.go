@@ -70,6 +70,12 @@ func (e *Engine) feed(ctx context.Context, j *job, in round.CoordinatorInput) (i
 		return 0, err
 	}
 	if len(effects) == 0 {
+		if _, ok := in.(round.CheckedCame); ok { // it has no effect, but may begin the grace that the clock must end
+			select {
+			case e.wake <- struct{}{}:
+			default:
+			}
+		}
 		return 0, nil
 	}
 	if err := e.persist(ctx, j, in, effects); err != nil {
