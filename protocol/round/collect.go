@@ -64,7 +64,7 @@ func (c *Coordinator) expected() []wire.Member {
 	if !c.proposal.Private() {
 		return c.job.contributors
 	}
-	return slices.DeleteFunc(slices.Clone(c.job.contributors), func(m wire.Member) bool { return c.dropped[m] || c.absent[m] })
+	return slices.DeleteFunc(slices.Clone(c.job.contributors), func(m wire.Member) bool { return c.dropped[m] || c.absent[m] || c.gaveUp[m] })
 }
 
 // allUploaded reports whether nobody is waited for any more.

@@ -176,6 +176,7 @@ type Coordinator struct {
 	accused   map[wire.Member]bool // whose share doesn't open; in a private job left out of the roster
 	dropped   map[wire.Member]bool // of a private job, for good
 	lost      map[wire.Member]int
+	gaveUp    map[wire.Member]bool // lost this round's upload in a private job: not waited for in it
 	absent    map[wire.Member]bool // missed the last roster and hasn't asked for a task since: not waited for again
 	quorumMs  uint64               // when a quorum had checked all uploads
 	failedMs  uint64               // when an opening last failed
@@ -256,6 +257,7 @@ func (c *Coordinator) clearRound() {
 	c.plan, c.ctx, c.roster = nil, wire.Digest{}, nil
 	c.uploads, c.replies = map[wire.Member]*wire.Upload{}, map[wire.Member]secagg.Reply{}
 	c.refused, c.checked = map[wire.Member]bool{}, map[wire.Member]int{}
+	c.gaveUp = map[wire.Member]bool{}
 	c.charged, c.accused = map[wire.Member]bool{}, map[wire.Member]bool{}
 	c.quorumMs, c.failedMs, c.opening, c.triedWith, c.late = 0, 0, false, 0, false
 	c.at.Plan, c.at.Roster, c.at.Uploads, c.at.Complaints, c.at.Charges, c.at.ShareSums = nil, nil, nil, nil, nil, nil

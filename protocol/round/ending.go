@@ -37,7 +37,10 @@ func (c *Coordinator) refusalCame(now Now, e *wire.Envelope) error {
 			return refuse(RuleContext, "", "%s isn't waited for in this round", name)
 		}
 		if c.proposal.Private() { // the round goes on without it; the others have been charged
-			c.absent[e.Signer] = true
+			if c.gaveUp[e.Signer] {
+				return nil
+			}
+			c.gaveUp[e.Signer] = true
 			c.emit(Log{ledger.Refusal, e.Bytes()}, c.note(r.Phase, e.Signer, "stopped while it encrypted"))
 			return nil
 		}

@@ -103,7 +103,7 @@ func (c *Coordinator) Task(m wire.Member, holds Holds) (phase TaskPhase, object 
 		return TaskNone, nil
 	}
 	_, uploaded := c.uploads[m]
-	waits := c.job.Contributes(m) && !uploaded && !c.dropped[m] && c.roster == nil
+	waits := c.job.Contributes(m) && !uploaded && !c.dropped[m] && !c.gaveUp[m] && c.roster == nil
 	if holds.Round != c.at.Round && (waits || c.job.Seat(m) != 0) || waits {
 		return TaskPlan, c.at.Plan
 	}
