@@ -31,27 +31,12 @@ func (p *Program) Apply(s *State, segments [][]float64) (*State, Report, error) 
 	if s.kind == Done {
 		return nil, Report{}, ErrDone
 	}
-	if s.private != p.Private() {
+	if s.solver.name() != p.solver.name() {
 		return nil, Report{}, fmt.Errorf("%w: it is of another kind of program", ErrState)
 	}
 	values, err := p.split(s.kind, segments)
 	if err != nil {
 		return nil, Report{}, err
 	}
-	switch {
-	case p.Private() && s.kind == Fit:
-		return p.applyGram(s, values)
-	case p.Private() && s.kind == Train:
-		return p.applyDescent(s, values)
-	case p.Private():
-		return p.applyHistogram(s, values)
-	}
-	switch s.kind {
-	case Fit:
-		return p.applyFit(s, values)
-	case Train:
-		return p.applyTrain(s, values)
-	default:
-		return p.applyEvaluate(s, values)
-	}
+	return p.solver.apply(s, values)
 }

@@ -23,11 +23,11 @@ const stateVersion = 1
 //	rounds > 0:  best []f64, best_objective f64, decrement f64
 //	DONE:        train_loss f64, objective f64, held_out u64, positives u64, auc, log_loss, accuracy (known u8, f64)
 //
-// Each list is a u32 length and its items. A private program's state has an encoding of its own, see encodePrivate.
-func (s *State) Encode() []byte {
-	if s.private {
-		return s.encodePrivate()
-	}
+// Each list is a u32 length and its items. This is an exact linear model's; a private program's state has an encoding of its
+// own, see encodePrivate.
+func (s *State) Encode() []byte { return s.solver.encode(s) }
+
+func (s *State) encodeExact() []byte {
 	var e encoder
 	e.buf = binary.BigEndian.AppendUint16(e.buf, stateVersion)
 	e.buf = append(e.buf, byte(s.kind))
@@ -60,13 +60,15 @@ func (s *State) Encode() []byte {
 // DecodeState reads a state of this program. It is strict: what decodes encodes to the same bytes, and is a state that the
 // program can reach as far as one state shows. It doesn't show that a sum led there: for that the step is recomputed.
 func (p *Program) DecodeState(data []byte) (*State, error) {
-	if p.Private() {
-		s, err := p.decodePrivate(data)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrState, err)
-		}
-		return s, nil
+	s, err := p.solver.decode(data)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrState, err)
 	}
+	s.solver = p.solver
+	return s, nil
+}
+
+func (p *Program) decodeExact(data []byte) (*State, error) {
 	d := decoder{buf: data}
 	if version := d.u16(); d.err == nil && version != stateVersion {
 		d.fail("version %d, want %d", version, stateVersion)
@@ -86,10 +88,7 @@ func (p *Program) DecodeState(data []byte) (*State, error) {
 	if d.err == nil {
 		d.err = p.checkState(s)
 	}
-	if d.err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrState, d.err)
-	}
-	return s, nil
+	return s, d.err
 }
 
 func (p *Program) decodeBody(d *decoder, s *State) {

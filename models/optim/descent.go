@@ -30,7 +30,8 @@ func (p *Program) applyGram(s *State, v map[string][]float64) (*State, Report, e
 		trace += gram[at]
 		at += d - i
 	}
-	next := &State{kind: Train, step: s.step + 1, private: true, fitted: p.spec.Plain(), w: make([]float64, d), factor: factor}
+	next := s.advance(Train)
+	next.fitted, next.w, next.factor = p.spec.Plain(), make([]float64, d), factor
 	next.fitted.Rows = int64(math.Floor(max(trace/float64(p.privacy.Scale), 0) + 0.5))
 	deviation := float64(math.Sqrt(float64(d)) * p.sigma(p.privacy.Sigma2Fit))
 	note := fmt.Sprintf("noised: about %d training rows (standard error %.0f or more); eigen-shift %.4g", next.fitted.Rows, deviation, shift)
@@ -90,7 +91,8 @@ func (p *Program) applyDescent(s *State, v map[string][]float64) (*State, Report
 		return nil, Report{}, err
 	}
 	d := len(s.w)
-	next := &State{kind: Train, step: s.step + 1, rounds: s.rounds + 1, private: true, fitted: s.fitted, factor: s.factor, w: make([]float64, d)}
+	next := s.advance(Train)
+	next.rounds, next.factor, next.w = s.rounds+1, s.factor, make([]float64, d)
 	g := make([]float64, d)
 	for i, unit := range v[segGradient] {
 		g[i] = unit / float64(p.privacy.Scale)

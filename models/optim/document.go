@@ -67,7 +67,7 @@ type document struct {
 func (p *Program) Document() ([]byte, error) {
 	out := document{
 		Version: 1, Contributors: p.Contributors, Bits: p.Bits, MaxRows: p.MaxRows,
-		Model:    documentModel{p.Model.Type, p.Model.L2, p.Model.Solver, p.Model.MaxRounds, &p.Model.Tolerance},
+		Model:    documentModel{p.Model.Type, p.Model.L2, p.Model.Solver, p.Model.MaxRounds, nil},
 		Evaluate: documentEvaluate{p.Evaluate.HoldOut, []string{}},
 	}
 	for _, f := range p.spec.Features() {
@@ -87,9 +87,9 @@ func (p *Program) Document() ([]byte, error) {
 	}
 	if q := p.privacy; q != nil {
 		decimal := func(v uint64) string { return strconv.FormatUint(v, 10) }
-		out.Model.Tolerance = nil
 		out.Private = &documentPrivacy{q.Scale, decimal(q.Sigma2Fit), decimal(q.Sigma2Train), decimal(q.Sigma2Evaluate), q.Bins}
 	}
+	p.solver.describe(&out)
 	for _, m := range []struct {
 		on   bool
 		name string

@@ -72,8 +72,17 @@ func Export(p *Program, s *State) ([]byte, error) {
 	if s.fitted == nil {
 		return nil, ErrNotFitted
 	}
+	out, err := json.MarshalIndent(p.solver.export(s), "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	return append(out, '\n'), nil
+}
+
+// exportLinear is the document of a linear model.
+func (p *Program) exportLinear(s *State) *exportModel {
 	last := p.Coefficients() - 1
-	m := exportModel{
+	m := &exportModel{
 		Format: "tributary-model", Version: 1, Type: p.Model.Type, L2: p.Model.L2, Intercept: s.w[last],
 		TrainingRows: s.fitted.Rows, Rounds: int(s.rounds),
 	}
@@ -92,11 +101,7 @@ func Export(p *Program, s *State) ([]byte, error) {
 			m.Metrics.Objective, m.Metrics.TrainLoss = &summary.Objective, &summary.TrainLoss
 		}
 	}
-	out, err := json.MarshalIndent(m, "", "  ")
-	if err != nil {
-		return nil, err
-	}
-	return append(out, '\n'), nil
+	return m
 }
 
 func (p *Program) exportColumn(s *State, c pipeline.Column, i int) exportColumn {

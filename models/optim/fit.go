@@ -66,7 +66,8 @@ func (p *Program) applyFit(s *State, v map[string][]float64) (*State, Report, er
 	if err != nil {
 		return nil, Report{}, fmt.Errorf("%w: %w", ErrSums, err)
 	}
-	next := &State{kind: Train, step: s.step + 1, fitted: fitted, w: make([]float64, p.Coefficients())}
+	next := s.advance(Train)
+	next.fitted, next.w = fitted, make([]float64, p.Coefficients())
 	folded := 0
 	for _, f := range fitted.Folded {
 		if f {

@@ -37,7 +37,8 @@ func (p *Program) applyHistogram(s *State, v map[string][]float64) (*State, Repo
 	if p.Evaluate.Correct {
 		summary.Accuracy = clipped.Accuracy()
 	}
-	next := &State{kind: Done, step: s.step + 1, rounds: s.rounds, private: true, fitted: s.fitted, w: s.w, summary: summary}
+	next := s.advance(Done)
+	next.summary = summary
 	return next, Report{Kind: Evaluate, Step: next.step, Rows: s.fitted.Rows, Metrics: &summary, Note: note}, nil
 }
 

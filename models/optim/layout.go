@@ -84,51 +84,13 @@ func (p *Program) Layout(kind RoundKind) []Segment {
 			out = append(out, Segment{Name: name, Length: length, ScaleNum: scale, ScaleDen: 1})
 		}
 	}
-	if p.Private() {
-		p.layoutPrivate(kind, add)
-		return out
-	}
-	lane, d, numbers := p.lane(), p.Coefficients(), p.spec.Numbers()
-	switch kind {
-	case Fit:
-		add(segRows, 1, 1)
-		add(segPositives, 1, 1)
-		add(segHeldOut, 1, 1)
-		add(segPresent, numbers, 1)
-		add(segSumWhole, numbers, 1)
-		add(segSumPart, numbers, lane)
-		add(segSquareWhole, numbers, 1)
-		add(segSquarePart, numbers, lane)
-		add(segCategories, p.spec.Indicators(), 1)
-	case Train:
-		add(segRows, 1, 1)
-		add(segLoss, 1, lane)
-		add(segGradient, d, lane)
-		add(segHessian, d*(d+1)/2, lane)
-	case Evaluate:
-		add(segRows, 1, 1)
-		add(segLoss, 1, lane)
-		p.layoutHeldOut(add)
-	}
+	p.solver.layout(kind, add)
 	return out
 }
 
 // MaxRounds is how many rounds of a kind are opened at most; in a private job so many are. It has no EVALUATE round where
 // nothing is held out or no metric asked for.
-func (p *Program) MaxRounds(kind RoundKind) int {
-	switch kind {
-	case Evaluate:
-		if p.Private() && !p.measures() {
-			return 0
-		}
-		return 1
-	case Fit:
-		return 1
-	case Train:
-		return p.Model.MaxRounds
-	}
-	return 0
-}
+func (p *Program) MaxRounds(kind RoundKind) int { return p.solver.maxRounds(kind) }
 
 // assemble puts named values in the layout's order.
 func (p *Program) assemble(kind RoundKind, values map[string][]float64) [][]float64 {

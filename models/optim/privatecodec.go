@@ -65,7 +65,7 @@ func (p *Program) decodePrivate(data []byte) (*State, error) {
 	if version := d.u16(); d.err == nil && version != privateVersion {
 		d.fail("version %d, want %d", version, privateVersion)
 	}
-	s := &State{kind: RoundKind(d.u8()), step: d.u32(), rounds: d.u32(), private: true}
+	s := &State{kind: RoundKind(d.u8()), step: d.u32(), rounds: d.u32()}
 	switch {
 	case d.err != nil:
 	case s.kind == Fit:

@@ -61,13 +61,17 @@ type Program struct {
 
 	spec    *pipeline.Spec
 	privacy *Privacy // nil: exact
+	solver  solver
 }
 
 // Pipeline is the program's feature pipeline.
 func (p *Program) Pipeline() *pipeline.Spec { return p.spec }
 
-// Coefficients counts the model's coefficients: one per output column, and the intercept last.
-func (p *Program) Coefficients() int { return len(p.spec.Columns()) + 1 }
+// Coefficients counts the model's coefficients. A linear model has one per output column, and the intercept last.
+func (p *Program) Coefficients() int { return p.solver.coefficients() }
+
+// columns counts the pipeline's output columns, without an intercept.
+func (p *Program) columns() int { return len(p.spec.Columns()) }
 
 // ParseProgram reads a program's JSON document strictly: every key exactly once, none unknown, all values within bounds.
 func ParseProgram(data []byte) (*Program, error) {
@@ -103,6 +107,9 @@ func parse(data []byte) (*Program, error) {
 	}
 	if err := doc.done(); err != nil {
 		return nil, err
+	}
+	if p.solver = solverOf(p); p.solver == nil { // parseModel knows the pairs that exist
+		return nil, fmt.Errorf("no solver %s of %s", p.Model.Solver, p.Model.Type)
 	}
 	if p.spec, err = pipeline.NewSpec(features); err == nil && private {
 		err = checkSize(p.spec)

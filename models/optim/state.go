@@ -21,14 +21,19 @@ type State struct {
 	decrement     float64
 	converged     bool
 
-	private bool    // of a private program
-	factor  *matrix // private TRAIN only: the Cholesky factor of the preconditioner
+	solver solver
+	factor *matrix // private TRAIN only: the Cholesky factor of the preconditioner
 
 	summary metrics.Summary // Done only
 }
 
 // Initial is the state before any round: nothing is fitted, the coefficients will be zero.
-func (p *Program) Initial() *State { return &State{kind: Fit, private: p.Private()} }
+func (p *Program) Initial() *State { return &State{kind: Fit, solver: p.solver} }
+
+// advance starts the state after an opened round: what the solver remembers isn't carried over.
+func (s *State) advance(next RoundKind) *State {
+	return &State{kind: next, step: s.step + 1, rounds: s.rounds, fitted: s.fitted, w: s.w, solver: s.solver}
+}
 
 // Kind is the kind of the round that comes next.
 func (s *State) Kind() RoundKind { return s.kind }

@@ -81,7 +81,8 @@ func (p *Program) applyTrain(s *State, v map[string][]float64) (*State, Report, 
 	if err := p.checkLoss(loss, rows); err != nil {
 		return nil, Report{}, err
 	}
-	next := &State{kind: Train, step: s.step + 1, rounds: s.rounds + 1, fitted: s.fitted}
+	next := s.advance(Train)
+	next.rounds = s.rounds + 1
 	last := int(next.rounds) >= p.Model.MaxRounds
 	objective := p.objective(loss, s.w)
 	report := Report{Kind: Train, Step: next.step, Rows: rows, Objective: objective, LossPerRow: loss / float64(rows)}
@@ -97,7 +98,7 @@ func (p *Program) applyTrain(s *State, v map[string][]float64) (*State, Report, 
 			next.w, report.Note = s.best, "the objective rose in the last round: the step is undone"
 		}
 	} else {
-		step, decrement, frozen := p.newton(s, v[segGradient], v[segHessian])
+		step, decrement, frozen := p.newtonStep(s, v[segGradient], v[segHessian])
 		next.w = make([]float64, len(s.w))
 		for i := range step {
 			next.w[i] = s.w[i] + step[i]
@@ -129,9 +130,9 @@ func midpoint(a, b []float64) []float64 {
 	return out
 }
 
-// newton solves (H+λI)·step = -(g+λw). Folded columns, and columns whose pivot can't be told from the quantisation (collinear
+// newtonStep solves (H+λI)·step = -(g+λw). Folded columns, and columns whose pivot can't be told from the quantisation (collinear
 // or separated ones without a penalty), are frozen: their step is 0.
-func (p *Program) newton(s *State, gradient, hessian []float64) (step []float64, decrement float64, frozen int) {
+func (p *Program) newtonStep(s *State, gradient, hessian []float64) (step []float64, decrement float64, frozen int) {
 	g, h := p.scaleTrain(s, gradient, hessian, 1)
 	d := len(g)
 	m := newMatrix(d)

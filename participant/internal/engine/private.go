@@ -8,7 +8,6 @@ import (
 
 	"tributary/crypto/dp"
 	"tributary/crypto/dp/accountant"
-	"tributary/models/linear"
 	"tributary/protocol/jobspec"
 	"tributary/protocol/round"
 	"tributary/protocol/wire"
@@ -139,13 +138,7 @@ func (n *Node) add(ctx context.Context, l *live, encoded []byte, sum *dp.Sum) er
 	if err != nil {
 		return refusal(round.RuleState, "", "the state doesn't parse: %v", err)
 	}
-	if l.work.design == nil {
-		if l.work.design, err = linear.Prepare(l.terms.program, state, l.work.table); err != nil {
-			l.work.design = nil
-			return refusal(round.RuleData, dataHint, "%v", err)
-		}
-	}
-	units, err := l.work.design.Contributions(state)
+	units, err := l.work.rounds.Contributions(state)
 	if err != nil {
 		return refusal(round.RuleData, dataHint, "%v", err)
 	}

@@ -51,7 +51,7 @@ func TestNoSumWithoutNoiseCanLeaveInAPrivateJob(t *testing.T) {
 	if err := node.unchanged(t.Context(), l); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.work.sums(l.terms.program, state); err == nil {
+	if _, err := l.work.rounds.Sums(state); err == nil {
 		t.Error("a private program gave sums without noise")
 	}
 	// Whatever a machine asked for, an upload isn't stored without its charge, nor a charge made without an upload.

@@ -7,9 +7,7 @@ import (
 	"os"
 	"time"
 
-	"tributary/models/dataset"
-	"tributary/models/linear"
-	"tributary/models/optim"
+	"tributary/models/local"
 	"tributary/participant/internal/config"
 	"tributary/participant/internal/source"
 	"tributary/protocol/jobspec"
@@ -26,8 +24,7 @@ type frozen struct {
 // work is what a job keeps in memory between rounds.
 type work struct {
 	rows   *source.Rows
-	table  *dataset.Table
-	design *linear.Design
+	rounds local.Rounds
 }
 
 // LoadContract reads a participant's own copy of a contract.
@@ -104,7 +101,11 @@ func (n *Node) unchanged(ctx context.Context, l *live) error {
 		if err != nil {
 			return refusal(round.RuleData, dataHint, "%v", err)
 		}
-		l.work = work{rows: rows, table: table}
+		rounds, err := local.New(l.terms.program, table)
+		if err != nil {
+			return refusal(round.RuleData, dataHint, "%v", err)
+		}
+		l.work = work{rows, rounds}
 	}
 	return nil
 }
@@ -118,31 +119,12 @@ func (n *Node) sums(ctx context.Context, l *live, encoded []byte) ([][]float64, 
 	if err != nil {
 		return nil, refusal(round.RuleState, "", "the state doesn't parse: %v", err)
 	}
-	out, err := l.work.sums(l.terms.program, state)
+	out, err := l.work.rounds.Sums(state)
 	switch {
-	case errors.Is(err, linear.ErrConcentrated):
+	case errors.Is(err, local.ErrConcentrated):
 		return nil, refusal(round.RuleSingledOut, "At this state a few rows of one participant dominate the sum: raise l2 or min_count, or bring more rows.", "%v", err)
 	case err != nil:
 		return nil, refusal(round.RuleData, dataHint, "%v", err)
 	}
 	return out, nil
-}
-
-// sums prepares the rows once for a fitted pipeline.
-func (w *work) sums(p *optim.Program, s *optim.State) ([][]float64, error) {
-	if s.Kind() == optim.Fit {
-		return linear.Sums(p, s, w.table)
-	}
-	if w.design != nil {
-		out, err := w.design.Sums(s)
-		if !errors.Is(err, linear.ErrState) {
-			return out, err
-		}
-	}
-	design, err := linear.Prepare(p, s, w.table)
-	if err != nil {
-		return nil, err
-	}
-	w.design = design
-	return design.Sums(s)
 }

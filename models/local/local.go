@@ -1,0 +1,76 @@
+// Package local is what a participant computes over its rows, whichever model the job trains: the sums of an exact program's
+// rounds, and the units' contributions of a private one's. It picks the model's own package by the program's model type.
+package local
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+
+	"tributary/models/dataset"
+	"tributary/models/linear"
+	"tributary/models/optim"
+)
+
+// ErrConcentrated is returned by Sums for a state at which a few rows would be the sum: nothing may leave.
+var ErrConcentrated = linear.ErrConcentrated
+
+// Rounds computes one job's rounds over one table. It keeps what it has prepared between rounds; it isn't for concurrent use.
+type Rounds interface {
+	// Sums gives an exact program's values for the round that comes next at the state, in the order of the program's Layout.
+	// They are raw: they leave only through a sealed upload. A private program has none, but Contributions.
+	Sums(s *optim.State) ([][]float64, error)
+	// Contributions yields what each unit of a private program adds to the round that comes next, in integer units before
+	// rounding; the slice is reused. They leave only clipped, summed and noised. An exact program has none, but Sums.
+	Contributions(s *optim.State) (iter.Seq[[]float64], error)
+}
+
+// New gives the rounds of a program over a table, whose rows must not change.
+func New(p *optim.Program, t *dataset.Table) (Rounds, error) {
+	switch p.Model.Type {
+	case optim.LogisticRegression:
+		return &linearRounds{program: p, table: t}, nil
+	}
+	return nil, fmt.Errorf("no model %s", p.Model.Type)
+}
+
+// linearRounds are those of a linear model: rows are encoded once for a fitted pipeline.
+type linearRounds struct {
+	program *optim.Program
+	table   *dataset.Table
+	design  *linear.Design // nil: not yet
+}
+
+func (r *linearRounds) Sums(s *optim.State) ([][]float64, error) {
+	if s.Kind() == optim.Fit || r.program.Private() {
+		return linear.Sums(r.program, s, r.table)
+	}
+	if r.design != nil {
+		out, err := r.design.Sums(s)
+		if !errors.Is(err, linear.ErrState) {
+			return out, err
+		}
+	}
+	if err := r.prepare(s); err != nil {
+		return nil, err
+	}
+	return r.design.Sums(s)
+}
+
+// Contributions needs no fitted pipeline: one design serves all states.
+func (r *linearRounds) Contributions(s *optim.State) (iter.Seq[[]float64], error) {
+	if r.design == nil {
+		if err := r.prepare(s); err != nil {
+			return nil, err
+		}
+	}
+	return r.design.Contributions(s)
+}
+
+func (r *linearRounds) prepare(s *optim.State) (err error) {
+	design, err := linear.Prepare(r.program, s, r.table)
+	if err == nil {
+		r.design = design
+	}
+	return err
+}
