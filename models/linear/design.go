@@ -67,7 +67,7 @@ func Prepare(p *optim.Program, s *optim.State, t *dataset.Table) (*Design, error
 }
 
 func newDesign(p *optim.Program, s *optim.State) *Design {
-	d := &Design{program: p, fitted: s.Fitted(), columns: p.Coefficients()}
+	d := &Design{program: p, fitted: s.Fitted(), columns: len(p.Pipeline().Columns()) + 1}
 	if p.Private() {
 		d.fitted = p.Pipeline().Plain()
 	}
@@ -125,8 +125,36 @@ func (d *Design) encode(columns []*dataset.Column, t *dataset.Table, n int, keep
 	return out
 }
 
-// serves tells whether the state has the pipeline that the design was encoded with.
-func (d *Design) serves(s *optim.State) bool {
+// Serves tells whether the state has the pipeline that the design was encoded with.
+func (d *Design) Serves(s *optim.State) bool {
 	f := s.Fitted()
 	return f == d.fitted || f != nil && f.Equal(d.fitted)
+}
+
+// Columns counts the output columns, without the intercept.
+func (d *Design) Columns() int { return d.columns - 1 }
+
+// Each gives the encoded rows of one kind, training or held out, in the table's order: the label, and the columns that aren't
+// zero with their values, without the intercept. Both slices are reused.
+func (d *Design) Each(held bool, f func(positive bool, columns []int32, values []float64)) {
+	r := d.train
+	if held {
+		r = d.held
+	}
+	var columns []int32
+	var values []float64
+	for i := range r.n {
+		columns, values = columns[:0], values[:0]
+		for k, c := range d.dense {
+			if v := r.dense[i*len(d.dense)+k]; v != 0 {
+				columns, values = append(columns, int32(c)), append(values, v)
+			}
+		}
+		for _, c := range r.slots[i*d.slots : (i+1)*d.slots] {
+			if c != none {
+				columns, values = append(columns, c), append(values, 1)
+			}
+		}
+		f(r.label[i], columns, values)
+	}
 }

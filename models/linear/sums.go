@@ -11,7 +11,7 @@ import (
 	"tributary/models/pipeline/fit"
 )
 
-// ErrConcentrated is returned for a state at which a few rows dominate the Hessian: its sum would be those rows. The state is
+// ErrConcentrated is returned for a state at which a few rows dominate a sum: it would be those rows. The state is
 // refused, and nothing leaves.
 var ErrConcentrated = errors.New("a few rows dominate the sum")
 
@@ -50,14 +50,14 @@ func (d *Design) Sums(s *optim.State) ([][]float64, error) {
 	if d.program.Private() {
 		return nil, errPrivate
 	}
-	if !d.serves(s) {
+	if !d.Serves(s) {
 		return nil, fmt.Errorf("%w: it has another fitted pipeline", ErrState)
 	}
 	if k := s.Kind(); k != optim.Train && k != optim.Evaluate {
 		return nil, fmt.Errorf("%w: no sum for %s", ErrState, k)
 	}
 	train := d.scores(d.train, s.Coefficients())
-	if err := concentration(train); err != nil {
+	if err := Concentration(train.h); err != nil {
 		return nil, err
 	}
 	loss := train.loss(d.train.label)
@@ -65,24 +65,29 @@ func (d *Design) Sums(s *optim.State) ([][]float64, error) {
 		gradient, hessian := d.derivatives(train)
 		return d.program.EncodeTrain(s, optim.TrainSums{Rows: int64(d.train.n), Loss: loss, Gradient: gradient, Hessian: hessian}), nil
 	}
+	held := d.scores(d.held, s.Coefficients())
+	return d.program.EncodeEvaluate(s, Evaluate(d.train.n, loss, d.held.label, held.p, held.loss(d.held.label))), nil
+}
+
+// Evaluate sums what an EVALUATE round asks for: of the training rows their number and loss, of the held-out ones labels,
+// predicted probabilities and loss, in nats.
+func Evaluate(rows int, loss float64, label []bool, p []float64, heldLoss float64) optim.EvaluateSums {
 	out := optim.EvaluateSums{
-		Rows: int64(d.train.n), Loss: loss, HeldOut: int64(d.held.n),
+		Rows: int64(rows), Loss: loss, HeldOut: int64(len(label)), HeldOutLoss: heldLoss,
 		PositiveBins: make([]int64, metrics.Bins), NegativeBins: make([]int64, metrics.Bins),
 	}
-	held := d.scores(d.held, s.Coefficients())
-	out.HeldOutLoss = held.loss(d.held.label)
-	for i, y := range d.held.label {
+	for i, y := range label {
 		bins := out.NegativeBins
 		if y {
 			bins = out.PositiveBins
 			out.Positives++
 		}
-		bins[metrics.Bin(held.p[i])]++
-		if (held.p[i] >= 0.5) == y {
+		bins[metrics.Bin(p[i])]++
+		if (p[i] >= 0.5) == y {
 			out.Correct++
 		}
 	}
-	return d.program.EncodeEvaluate(s, out), nil
+	return out
 }
 
 // Score gives each row's probability of the positive label, in the table's order, held out or not.
@@ -142,16 +147,16 @@ func (s *scored) loss(label []bool) float64 {
 	})
 }
 
-// concentration refuses h whose (Σh)²/Σh² is below MinEffectiveRows; h is scaled by its largest value first, as squares of
-// tiny ones underflow.
-func concentration(s *scored) error {
+// Concentration refuses weights h ≥ 0 of training rows in a sum whose (Σh)²/Σh² is below MinEffectiveRows; h is scaled by its
+// largest value first, as squares of tiny ones underflow.
+func Concentration(weights []float64) error {
 	largest := 0.0
-	for _, h := range s.h {
+	for _, h := range weights {
 		largest = max(largest, h)
 	}
 	first, second := 0.0, 0.0
 	if largest > 0 {
-		for _, h := range s.h {
+		for _, h := range weights {
 			v := h / largest
 			first += v
 			second += v * v
@@ -163,7 +168,7 @@ func concentration(s *scored) error {
 			effective = first * first / second
 		}
 		return fmt.Errorf("%w: %d training rows weigh as %.1f at this state, %d are needed\nhint: a participant needs at least %d training rows; with more, the model singles some out (raise l2 or min_count), or it was chosen to",
-			ErrConcentrated, len(s.h), effective, MinEffectiveRows, MinEffectiveRows)
+			ErrConcentrated, len(weights), effective, MinEffectiveRows, MinEffectiveRows)
 	}
 	return nil
 }

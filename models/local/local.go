@@ -10,6 +10,7 @@ import (
 	"tributary/models/dataset"
 	"tributary/models/linear"
 	"tributary/models/optim"
+	"tributary/models/sgd"
 )
 
 // ErrConcentrated is returned by Sums for a state at which a few rows would be the sum: nothing may leave.
@@ -27,11 +28,50 @@ type Rounds interface {
 
 // New gives the rounds of a program over a table, whose rows must not change.
 func New(p *optim.Program, t *dataset.Table) (Rounds, error) {
-	switch p.Model.Type {
-	case optim.LogisticRegression:
+	switch {
+	case p.Model.Averaging != nil:
+		return &averagingRounds{program: p, table: t}, nil
+	case p.Model.Type == optim.LogisticRegression:
 		return &linearRounds{program: p, table: t}, nil
 	}
 	return nil, fmt.Errorf("no model %s", p.Model.Type)
+}
+
+// averagingRounds are those of a solver that averages.
+type averagingRounds struct {
+	program *optim.Program
+	table   *dataset.Table
+	rows    *sgd.Rows // nil: not yet
+}
+
+func (r *averagingRounds) Sums(s *optim.State) ([][]float64, error) {
+	if s.Kind() == optim.Fit {
+		return linear.Sums(r.program, s, r.table)
+	}
+	if r.rows != nil {
+		out, err := r.rows.Sums(s)
+		if !errors.Is(err, linear.ErrState) {
+			return out, err
+		}
+	}
+	rows, err := sgd.Prepare(r.program, s, r.table)
+	if err != nil {
+		return nil, err
+	}
+	r.rows = rows
+	return rows.Sums(s)
+}
+
+func (r *averagingRounds) Contributions(*optim.State) (iter.Seq[[]float64], error) {
+	return nil, fmt.Errorf("%w: an averaging program has no contributions of rows\nhint: use Sums", linear.ErrState)
+}
+
+// Score gives each row's probability of the positive label at a fitted state, in the table's order, held out or not.
+func Score(p *optim.Program, s *optim.State, t *dataset.Table) ([]float64, error) {
+	if p.Model.Averaging != nil {
+		return sgd.Score(p, s, t)
+	}
+	return linear.Score(p, s, t)
 }
 
 // linearRounds are those of a linear model: rows are encoded once for a fitted pipeline.

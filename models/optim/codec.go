@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-
-	"tributary/models/metrics"
-	"tributary/models/pipeline"
 )
 
 // ErrState is wrapped by every error of DecodeState.
@@ -37,22 +34,14 @@ func (s *State) encodeExact() []byte {
 	if s.kind == Fit {
 		return e.buf
 	}
-	e.integers(s.fitted.Rows, s.fitted.Positives, s.fitted.HeldOut)
-	e.list(s.fitted.Mean)
-	e.list(s.fitted.SD)
-	e.length(len(s.fitted.Folded))
-	for _, f := range s.fitted.Folded {
-		e.flag(f)
-	}
+	e.fitted(s.fitted)
 	e.list(s.w)
 	if s.rounds > 0 {
 		e.list(s.best)
 		e.numbers(s.bestObjective, s.decrement)
 	}
 	if s.kind == Done {
-		e.numbers(s.summary.TrainLoss, s.summary.Objective)
-		e.integers(s.summary.HeldOut, s.summary.Positives)
-		e.values(s.summary.AUC, s.summary.LogLoss, s.summary.Accuracy)
+		e.summary(&s.summary)
 	}
 	return e.buf
 }
@@ -92,24 +81,15 @@ func (p *Program) decodeExact(data []byte) (*State, error) {
 }
 
 func (p *Program) decodeBody(d *decoder, s *State) {
-	numbers, coefficients := p.spec.Numbers(), p.Coefficients()
-	s.fitted = &pipeline.Fitted{Rows: d.i64(), Positives: d.i64(), HeldOut: d.i64()}
-	s.fitted.Mean = d.list(numbers)
-	s.fitted.SD = d.list(numbers)
-	if d.length(coefficients-1, 1) {
-		s.fitted.Folded = make([]bool, coefficients-1)
-		for i := range s.fitted.Folded {
-			s.fitted.Folded[i] = d.flag()
-		}
-	}
+	coefficients := p.Coefficients()
+	s.fitted = d.fitted(p.spec)
 	s.w = d.list(coefficients)
 	if s.rounds > 0 {
 		s.best = d.list(coefficients)
 		s.bestObjective, s.decrement = d.f64(), d.f64()
 	}
 	if s.kind == Done {
-		s.summary = metrics.Summary{Rows: s.fitted.Rows, TrainLoss: d.f64(), Objective: d.f64(), HeldOut: d.i64(), Positives: d.i64()}
-		d.values(&s.summary.AUC, &s.summary.LogLoss, &s.summary.Accuracy)
+		s.summary = d.summary(s.fitted.Rows)
 	}
 }
 
@@ -119,11 +99,7 @@ func (p *Program) checkState(s *State) error {
 	var ok bool
 	switch s.kind {
 	case Fit:
-		ok = s.step == 0 && s.rounds == 0 && !s.converged
-		if !ok {
-			return errors.New("a state before FIT has no steps")
-		}
-		return nil
+		return checkStart(s)
 	case Train:
 		ok = s.rounds < limit && s.step == s.rounds+1 && !s.converged
 	case Evaluate:
@@ -145,6 +121,14 @@ func (p *Program) checkState(s *State) error {
 		if zero && w != 0 || math.Abs(w) > maxCoefficient || s.rounds > 0 && (zero && s.best[i] != 0 || math.Abs(s.best[i]) > maxCoefficient) {
 			return fmt.Errorf("coefficient %d is %g", i, w)
 		}
+	}
+	return nil
+}
+
+// checkStart holds a state before FIT to the only one there is.
+func checkStart(s *State) error {
+	if s.step != 0 || s.rounds != 0 || s.converged {
+		return errors.New("a state before FIT has no steps")
 	}
 	return nil
 }

@@ -32,11 +32,24 @@ type documentCategory struct {
 }
 
 type documentModel struct {
-	Type      string   `json:"type"`
-	L2        float64  `json:"l2"`
-	Solver    string   `json:"solver"`
-	MaxRounds int      `json:"max_rounds"`
-	Tolerance *float64 `json:"tolerance,omitempty"`
+	Type      string             `json:"type"`
+	L2        float64            `json:"l2"`
+	Solver    string             `json:"solver"`
+	MaxRounds int                `json:"max_rounds"`
+	Tolerance *float64           `json:"tolerance,omitempty"`
+	Factors   int                `json:"factors,omitempty"`
+	Averaging *documentAveraging `json:"averaging,omitempty"`
+}
+
+type documentAveraging struct {
+	Epochs       int     `json:"epochs"`
+	Batch        int     `json:"batch"`
+	Optimizer    string  `json:"optimizer"`
+	LearningRate float64 `json:"learning_rate"`
+	Proximal     float64 `json:"proximal,omitempty"`
+	ServerRate   float64 `json:"server_rate"`
+	Patience     int     `json:"patience"`
+	Seed         string  `json:"seed"`
 }
 
 type documentPrivacy struct {
@@ -67,7 +80,7 @@ type document struct {
 func (p *Program) Document() ([]byte, error) {
 	out := document{
 		Version: 1, Contributors: p.Contributors, Bits: p.Bits, MaxRows: p.MaxRows,
-		Model:    documentModel{p.Model.Type, p.Model.L2, p.Model.Solver, p.Model.MaxRounds, nil},
+		Model:    documentModel{Type: p.Model.Type, L2: p.Model.L2, Solver: p.Model.Solver, MaxRounds: p.Model.MaxRounds, Factors: p.Model.Factors},
 		Evaluate: documentEvaluate{p.Evaluate.HoldOut, []string{}},
 	}
 	for _, f := range p.spec.Features() {

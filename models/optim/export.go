@@ -18,7 +18,8 @@ var ErrNotFitted = errors.New("no model before FIT")
 // over the columns. A number's value is (t-mean)/sd clamped to ±clip when it is standardised or scaled and t otherwise, t being
 // log(1+x) or x; 0 when it is missing or the column is folded. An indicator's value is 1 or 0; values of folded columns,
 // unlisted values, and missing ones without a column of their own count as the feature's "other". The norm is √(1+Σ value²)
-// where unit_norm is set, as in private models, and 1 elsewhere. Counts and metrics of a private model are noised.
+// where unit_norm is set, as in private models, and 1 elsewhere. A factorization machine adds Σ_{i<j} ⟨factor_i, factor_j⟩·
+// value_i·value_j over its columns to the sum. Counts and metrics of a private model are noised.
 type exportModel struct {
 	Format       string         `json:"format"`
 	Version      int            `json:"version"`
@@ -26,6 +27,7 @@ type exportModel struct {
 	Private      bool           `json:"private,omitempty"`
 	UnitNorm     bool           `json:"unit_norm,omitempty"`
 	L2           float64        `json:"l2"`
+	Factors      int            `json:"factors,omitempty"`
 	Intercept    float64        `json:"intercept"`
 	Columns      []exportColumn `json:"columns"`
 	TrainingRows int64          `json:"training_rows"`
@@ -42,6 +44,7 @@ type exportColumn struct {
 	Number      *exportNumber `json:"number,omitempty"`
 	Folded      bool          `json:"folded"`
 	Coefficient float64       `json:"coefficient"`
+	Factor      []float64     `json:"factor,omitempty"` // of a factorization machine, length factors
 }
 
 type exportNumber struct {
@@ -79,11 +82,11 @@ func Export(p *Program, s *State) ([]byte, error) {
 	return append(out, '\n'), nil
 }
 
-// exportLinear is the document of a linear model.
-func (p *Program) exportLinear(s *State) *exportModel {
+// exportModel is the document of a linear model or a factorization machine.
+func (p *Program) exportModel(s *State) *exportModel {
 	last := p.Coefficients() - 1
 	m := &exportModel{
-		Format: "tributary-model", Version: 1, Type: p.Model.Type, L2: p.Model.L2, Intercept: s.w[last],
+		Format: "tributary-model", Version: 1, Type: p.Model.Type, L2: p.Model.L2, Factors: p.Model.Factors, Intercept: s.w[last],
 		TrainingRows: s.fitted.Rows, Rounds: int(s.rounds),
 	}
 	if m.Private, m.UnitNorm = p.Private(), p.Private(); !m.Private {
@@ -107,6 +110,10 @@ func (p *Program) exportLinear(s *State) *exportModel {
 func (p *Program) exportColumn(s *State, c pipeline.Column, i int) exportColumn {
 	f := &p.spec.Features()[c.Feature]
 	out := exportColumn{Name: c.Name, Feature: f.Name, Folded: s.fitted.Folded[i], Coefficient: s.w[i]}
+	if k := p.Model.Factors; k > 0 {
+		at := p.columns() + i*k
+		out.Factor = s.w[at : at+k]
+	}
 	switch c.Role {
 	case pipeline.ValueRole:
 		mean, sd := p.spec.Natural(s.fitted, c.Feature)

@@ -5,8 +5,6 @@ import (
 	"math"
 	"math/bits"
 	"strconv"
-
-	"tributary/models/pipeline"
 )
 
 // Private programs. Each opened sum carries noise that covers any one row, so nothing is fitted from exact counts, no row count
@@ -103,9 +101,13 @@ func (p *Program) checkPrivate(doc *object) {
 	}
 }
 
-// checkSize refuses pipelines whose Gram matrix is too long.
-func checkSize(spec *pipeline.Spec) error {
-	if d := len(spec.Columns()) + 1; d > MaxPrivateCoefficients {
+// checkSize refuses programs whose sums are too long.
+func (p *Program) checkSize() error {
+	d := p.Coefficients()
+	switch {
+	case p.Model.Averaging != nil && d > MaxAveraged:
+		return fmt.Errorf("model: %d coefficients, at most %d can be averaged\nhint: use fewer factors, or fewer values of one_hot features", d, MaxAveraged)
+	case p.Private() && d > MaxPrivateCoefficients:
 		return fmt.Errorf("features: %d output columns with the intercept, a private job has at most %d\nhint: leave out one_hot features with many values, or list fewer values in the contract (the rest becomes other)", d, MaxPrivateCoefficients)
 	}
 	return nil

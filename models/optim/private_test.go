@@ -89,7 +89,7 @@ func runPrivate(t testing.TB, p *Program) ([]*State, []Report) {
 func TestParsePrivateProgramReadsEveryField(t *testing.T) {
 	p := privateProgram(t)
 	want := Privacy{16384, 26843545600, 85899345920, 107374182400, 50}
-	if !p.Private() || p.Privacy() != want || p.Model != (Model{"logistic_regression", 1, "dp_gradient_descent", 4, 0}) {
+	if !p.Private() || p.Privacy() != want || p.Model != (Model{Type: "logistic_regression", L2: 1, Solver: "dp_gradient_descent", MaxRounds: 4}) {
 		t.Errorf("%+v, %+v", p.Privacy(), p.Model)
 	}
 	if exact := testProgram(t); exact.Private() || exact.Privacy() != (Privacy{}) {

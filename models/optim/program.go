@@ -13,6 +13,8 @@ package optim
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"tributary/models/pipeline"
 )
@@ -28,19 +30,30 @@ const (
 	MaxRoundsLimit  = 1000
 )
 
-// LogisticRegression is the model type that exists, Newton the solver of exact jobs.
+// Types of models.
 const (
 	LogisticRegression = "logistic_regression"
-	Newton             = "newton"
+	// FactorizationMachine adds to a linear model's margin the product of each two columns, weighted by the inner product of
+	// their factors: Σ_{i<j} ⟨v_i, v_j⟩·x_i·x_j [R10].
+	FactorizationMachine = "factorization_machine"
 )
+
+// [R10] S. Rendle: Factorization Machines. ICDM 2010.
+
+// Newton is the default solver of exact linear jobs.
+const Newton = "newton"
 
 // Model says what is trained, and how.
 type Model struct {
 	Type      string
 	L2        float64 // λ of (λ/2)·‖w‖² on the summed log loss; the intercept is free
 	Solver    string
-	MaxRounds int     // TRAIN rounds
-	Tolerance float64 // converged when (Newton decrement)²/2 ≤ Tolerance·objective; 0 in private jobs
+	MaxRounds int // TRAIN rounds
+	// Converged when (Newton decrement)²/2 ≤ Tolerance·objective, or, for solvers that average, when a round changes the objective
+	// by no more than that; 0 in private jobs.
+	Tolerance float64
+	Factors   int        // of a factorization machine: the length of each column's factor; 0 in a linear model
+	Averaging *Averaging // of solvers that average
 }
 
 // Evaluation says what is measured after training.
@@ -67,7 +80,8 @@ type Program struct {
 // Pipeline is the program's feature pipeline.
 func (p *Program) Pipeline() *pipeline.Spec { return p.spec }
 
-// Coefficients counts the model's coefficients. A linear model has one per output column, and the intercept last.
+// Coefficients counts the model's coefficients: one per output column, then, in a factorization machine, each column's factor,
+// and the intercept last.
 func (p *Program) Coefficients() int { return p.solver.coefficients() }
 
 // columns counts the pipeline's output columns, without an intercept.
@@ -105,16 +119,19 @@ func parse(data []byte) (*Program, error) {
 			p.checkPrivate(doc)
 		}
 	}
+	if a := p.Model.Averaging; doc.err == nil && a != nil && a.Patience > 0 && !p.Evaluate.HoldOut {
+		doc.fail("model.averaging.patience", "nothing is held out to watch\nhint: 0, or evaluate with a hold-out")
+	}
 	if err := doc.done(); err != nil {
 		return nil, err
 	}
 	if p.solver = solverOf(p); p.solver == nil { // parseModel knows the pairs that exist
 		return nil, fmt.Errorf("no solver %s of %s", p.Model.Solver, p.Model.Type)
 	}
-	if p.spec, err = pipeline.NewSpec(features); err == nil && private {
-		err = checkSize(p.spec)
+	if p.spec, err = pipeline.NewSpec(features); err != nil {
+		return nil, err
 	}
-	return p, err
+	return p, p.checkSize()
 }
 
 func parseFeatures(doc *object, private bool) []pipeline.Feature {
@@ -171,22 +188,15 @@ func parseModel(doc *object, private bool) Model {
 		Solver:    o.text("solver"),
 		MaxRounds: int(o.integer("max_rounds", 1, MaxRoundsLimit)),
 	}
-	solver := DPGradientDescent
 	if !private {
-		solver = Newton
 		m.Tolerance = o.number("tolerance")
 	}
-	switch m.Type {
-	case LogisticRegression:
-	default:
-		o.fail("type", "unknown model %q\nhint: %s", m.Type, LogisticRegression)
+	if m.Type == FactorizationMachine {
+		m.Factors = int(o.integer("factors", 1, MaxFactors))
 	}
-	switch {
-	case m.Solver == solver:
-	case m.Solver == Newton || m.Solver == DPGradientDescent:
-		o.fail("solver", "%s is not for this job: it is for %s ones\nhint: %s", m.Solver, map[bool]string{true: "exact", false: "private"}[private], solver)
-	default:
-		o.fail("solver", "unknown solver %q\nhint: %s", m.Solver, solver)
+	checkSolver(o, m, private)
+	if averages(m.Solver) {
+		m.Averaging = parseAveraging(o, m.Solver)
 	}
 	if !(m.L2 >= 0 && m.L2 <= 1e12) {
 		o.fail("l2", "%g is not within 0..1e12", m.L2)
@@ -198,6 +208,70 @@ func parseModel(doc *object, private bool) Model {
 		doc.err = err
 	}
 	return m
+}
+
+// averages tells whether a solver has Averaging.
+func averages(solver string) bool { return solver == FedAvg || solver == FedProx || solver == FedAdam }
+
+// checkSolver refuses models, and solvers of a model and kind of job, that don't exist.
+func checkSolver(o *object, m Model, private bool) {
+	var solvers []string
+	switch {
+	case m.Type != LogisticRegression && m.Type != FactorizationMachine:
+		o.fail("type", "unknown model %q\nhint: %s or %s", m.Type, LogisticRegression, FactorizationMachine)
+	case private && m.Type == LogisticRegression:
+		solvers = []string{DPGradientDescent}
+	case private:
+		o.fail("type", "%s is not for private jobs\nhint: %s", m.Type, LogisticRegression)
+	case m.Type == LogisticRegression:
+		solvers = []string{Newton, FedAvg, FedProx, FedAdam}
+	default:
+		solvers = []string{FedAvg, FedProx, FedAdam}
+	}
+	switch {
+	case slices.Contains(solvers, m.Solver):
+	case m.Solver != Newton && m.Solver != DPGradientDescent && !averages(m.Solver):
+		o.fail("solver", "unknown solver %q\nhint: %s", m.Solver, strings.Join(solvers, ", "))
+	default:
+		o.fail("solver", "%q is not a solver of %s in this kind of job\nhint: %s", m.Solver, m.Type, strings.Join(solvers, ", "))
+	}
+}
+
+func parseAveraging(doc *object, solver string) *Averaging {
+	o := doc.object("averaging")
+	a := &Averaging{
+		Epochs:       int(o.integer("epochs", 1, MaxEpochs)),
+		Batch:        int(o.integer("batch", 1, MaxBatch)),
+		Optimizer:    o.text("optimizer"),
+		LearningRate: o.number("learning_rate"),
+		ServerRate:   o.number("server_rate"),
+		Patience:     int(o.integer("patience", 0, MaxRoundsLimit)),
+		Seed:         o.variance("seed"),
+	}
+	if solver == FedProx {
+		if a.Proximal = o.number("proximal"); !(a.Proximal > 0 && a.Proximal <= 1e6) {
+			o.fail("proximal", "%g is not above 0 and at most 1e6", a.Proximal)
+		}
+	}
+	switch a.Optimizer {
+	case SGD:
+	case Adagrad, FTRL:
+		if a.Batch != 1 {
+			o.fail("batch", "%s steps row by row\nhint: 1, or optimizer %s", a.Optimizer, SGD)
+		}
+	default:
+		o.fail("optimizer", "unknown optimizer %q\nhint: %s, %s or %s", a.Optimizer, SGD, Adagrad, FTRL)
+	}
+	if !(a.LearningRate > 0 && a.LearningRate <= 100) {
+		o.fail("learning_rate", "%g is not above 0 and at most 100", a.LearningRate)
+	}
+	if !(a.ServerRate > 0 && a.ServerRate <= 100) {
+		o.fail("server_rate", "%g is not above 0 and at most 100", a.ServerRate)
+	}
+	if err := o.done(); doc.err == nil {
+		doc.err = err
+	}
+	return a
 }
 
 func parseEvaluation(doc *object) Evaluation {

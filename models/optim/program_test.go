@@ -11,7 +11,7 @@ import (
 
 func TestParseProgramReadsEveryField(t *testing.T) {
 	p := testProgram(t)
-	if p.Contributors != 4 || p.Bits != 40 || p.MaxRows != 5_000_000 || p.Model != (Model{"logistic_regression", 1, "newton", 4, 1e-8}) || p.Evaluate != (Evaluation{true, true, true, true}) {
+	if p.Contributors != 4 || p.Bits != 40 || p.MaxRows != 5_000_000 || p.Model != (Model{Type: "logistic_regression", L2: 1, Solver: "newton", MaxRounds: 4, Tolerance: 1e-8}) || p.Evaluate != (Evaluation{true, true, true, true}) {
 		t.Errorf("%+v", p)
 	}
 	var names []string
@@ -104,6 +104,7 @@ func TestParseProgramIsStrict(t *testing.T) {
 func FuzzParseProgram(f *testing.F) {
 	f.Add([]byte(testDocument()))
 	f.Add([]byte(privateDocument()))
+	f.Add([]byte(averagingDocument(f)))
 	f.Add([]byte(`{"version":1}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := ParseProgram(data)

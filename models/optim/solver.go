@@ -25,6 +25,8 @@ func solverOf(p *Program) solver {
 	switch {
 	case p.Model.Type == LogisticRegression && p.Model.Solver == Newton && !p.Private():
 		return newton{p}
+	case averages(p.Model.Solver) && !p.Private():
+		return averaging{p}
 	case p.Model.Type == LogisticRegression && p.Model.Solver == DPGradientDescent && p.Private():
 		return descent{p}
 	}
@@ -86,7 +88,7 @@ func (n newton) apply(s *State, v map[string][]float64) (*State, Report, error) 
 func (n newton) encode(s *State) []byte             { return s.encodeExact() }
 func (n newton) decode(data []byte) (*State, error) { return n.decodeExact(data) }
 func (n newton) describe(out *document)             { out.Model.Tolerance = &n.Model.Tolerance }
-func (n newton) export(s *State) any                { return n.exportLinear(s) }
+func (n newton) export(s *State) any                { return n.exportModel(s) }
 
 // descent is the preconditioned gradient descent on noised sums: see private.go.
 type descent struct{ *Program }
@@ -122,4 +124,4 @@ func (d descent) apply(s *State, v map[string][]float64) (*State, Report, error)
 func (d descent) encode(s *State) []byte             { return s.encodePrivate() }
 func (d descent) decode(data []byte) (*State, error) { return d.decodePrivate(data) }
 func (d descent) describe(*document)                 {}
-func (d descent) export(s *State) any                { return d.exportLinear(s) }
+func (d descent) export(s *State) any                { return d.exportModel(s) }

@@ -21,8 +21,9 @@ type State struct {
 	decrement     float64
 	converged     bool
 
-	solver solver
-	factor *matrix // private TRAIN only: the Cholesky factor of the preconditioner
+	solver  solver
+	average *averageMemory // averaging TRAIN after its first round, and later
+	factor  *matrix        // private TRAIN only: the Cholesky factor of the preconditioner
 
 	summary metrics.Summary // Done only
 }

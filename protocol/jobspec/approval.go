@@ -76,7 +76,10 @@ func (p *page) committee(in ApprovalInput) {
 }
 
 func (p *page) model(j *Resolved) {
-	p.line("Model       logistic regression, l2 %s, %s", decimalOf(j.Model.L2), j.Model.Solver)
+	p.line("Model       %s, l2 %s, %s", j.Model.text(), decimalOf(j.Model.L2), j.Model.Solver)
+	if a := j.Model.Averaging; a != nil {
+		p.line("            %s: each participant passes %d times over its rows; the mean of the changes is added", a.Optimizer, a.Epochs)
+	}
 	for i, f := range j.Features {
 		head := "           "
 		if i == 0 {

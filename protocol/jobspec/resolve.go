@@ -51,6 +51,9 @@ func Resolve(s *Spec, c *Contract, o Options) (*Resolved, []Problem) {
 		f.report(fmt.Sprintf("the features give %d output columns with the intercept, at most %d are possible", n, most),
 			"leave out the category columns with the most values, or list fewer values in the contract", "features")
 	}
+	if n := r.Coefficients(); r.Model.Averaging != nil && n > maxAveraged {
+		f.report(fmt.Sprintf("the model has %d coefficients, at most %d can be averaged", n, maxAveraged), "use fewer factors, or leave out the category columns with the most values", "model")
+	}
 	evaluation(s, c, r, f.report)
 	cohort(s, o, r, f.report)
 	if private && len(f.problems) == 0 {

@@ -37,13 +37,15 @@ func (r *Resolved) check(report report) {
 	inRange(report, "program.max_rows", r.MaxRows, 1, min(maxRows, laneRows(min(max(r.Bits, minBits), maxBits))))
 	r.checkEvaluation(report)
 	m := r.Model
-	solver, tolerable := solverNewton, m.Tolerance > 0 && m.Tolerance < 1
+	tolerable := m.Tolerance > 0 && m.Tolerance < 1
 	if private {
-		solver, tolerable = solverPrivate, m.Tolerance == 0
+		tolerable = m.Tolerance == 0
 		r.checkQuorum(report)
-	}
-	if m.Type != "logistic_regression" || m.Solver != solver {
-		report("the model is not logistic_regression with solver "+solver, "", "program.model")
+		if m.Type != typeLogistic || m.Solver != solverPrivate || m.Factors != 0 || m.Averaging != nil {
+			report("the model is not logistic_regression with solver "+solverPrivate, "", "program.model")
+		}
+	} else {
+		r.checkModel(report)
 	}
 	inRange(report, "program.model.max_rounds", m.MaxRounds, 1, maxTrainRounds)
 	if !(m.L2 >= 0 && m.L2 <= maxL2) || negativeZero(m.L2) || !tolerable {

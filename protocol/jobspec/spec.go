@@ -83,9 +83,11 @@ type FeatureSpec struct {
 type Model struct {
 	Type      string
 	L2        float64
-	Solver    string // newton in exact jobs, dp_gradient_descent in private ones
+	Solver    string // newton, fedavg, fedprox or fedadam in exact jobs, dp_gradient_descent in private ones
 	MaxRounds int64
-	Tolerance float64 // 0 in private jobs, which always run all rounds
+	Tolerance float64    // 0 in private jobs, which always run all rounds
+	Factors   int64      // of each column of a factorization machine; 0 in a linear model
+	Averaging *Averaging // fedavg, fedprox and fedadam
 }
 
 // Holdout says which rows a job evaluates on and doesn't train on: a number of

@@ -8,16 +8,16 @@ import (
 
 func (d *document) model(v value) Model {
 	m := Model{L2: defaultL2, Solver: solverNewton, MaxRounds: defaultMaxRounds, Tolerance: defaultTolerance}
-	_, keys, ok := d.fields(v, "type", "l2", "solver", "max_rounds", "tolerance")
+	_, keys, ok := d.fields(v, "type", "l2", "solver", "max_rounds", "tolerance", "factors", "averaging")
 	if !ok {
 		return m
 	}
 	d.require(v, keys, map[string]string{"type": "write type: logistic_regression"}, "type")
 	if v, ok := keys["type"]; ok {
-		m.Type, _ = d.choice(v, "logistic_regression")
+		m.Type, _ = d.choice(v, typeLogistic, typeFactorization)
 	}
 	if v, ok := keys["solver"]; ok {
-		m.Solver, _ = d.choice(v, solverNewton, solverPrivate)
+		m.Solver, _ = d.choice(v, solverNewton, solverFedAvg, solverFedProx, solverFedAdam, solverPrivate)
 	}
 	if v, ok := keys["l2"]; ok {
 		if m.L2, ok = d.number(v); ok && !(m.L2 >= 0 && m.L2 <= maxL2) {
@@ -31,6 +31,12 @@ func (d *document) model(v value) Model {
 		if m.Tolerance, ok = d.number(v); ok && !(m.Tolerance > 0 && m.Tolerance < 1) {
 			d.at(v.path, v.at, fmt.Sprintf("tolerance %v is not above 0 and below 1", m.Tolerance), "the default is 1e-8")
 		}
+	}
+	if v, ok := keys["factors"]; ok {
+		m.Factors, _ = d.integer(v, 1, maxFactors)
+	}
+	if v, ok := keys["averaging"]; ok {
+		m.Averaging = d.averaging(v)
 	}
 	return m
 }

@@ -25,6 +25,7 @@ func (d *document) matchKind(s *Spec) {
 		if d.given("run.min_participants") {
 			d.report("an exact job needs all of its participants in every sum", "remove min_participants", "run.min_participants")
 		}
+		d.matchModel(s)
 	}
 }
 
@@ -51,13 +52,19 @@ func (d *document) matchOptions(f *FeatureSpec, at string, private bool) {
 }
 
 func (d *document) matchPrivate(s *Spec) {
-	if d.given("model.solver") && s.Model.Solver == solverNewton {
-		d.report("solver newton is for exact jobs: it needs sums without noise", "write solver: "+solverPrivate+", or leave it out", "model.solver")
+	if s.Model.Type == typeFactorization {
+		d.report("a factorization_machine is trained in exact jobs only in this version", "write type: logistic_regression, or privacy: exact", "model.type")
+	}
+	if d.given("model.averaging") || d.given("model.factors") {
+		d.report("averaging and factors are for exact jobs", "remove them", "model")
+	}
+	if d.given("model.solver") && s.Model.Solver != solverPrivate {
+		d.report("solver "+s.Model.Solver+" is for exact jobs: it needs sums without noise", "write solver: "+solverPrivate+", or leave it out", "model.solver")
 	}
 	if d.given("model.tolerance") {
 		d.report("a private job runs all of its rounds: where it stopped early would tell of the data", "remove tolerance; max_rounds says how many rounds there are", "model.tolerance")
 	}
-	s.Model.Solver, s.Model.Tolerance = solverPrivate, 0
+	s.Model.Solver, s.Model.Tolerance, s.Model.Averaging = solverPrivate, 0, nil
 	if !d.given("model.max_rounds") {
 		s.Model.MaxRounds = privateMaxRounds
 	}

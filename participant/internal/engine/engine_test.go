@@ -42,6 +42,24 @@ func TestWholeJobCompletesAndEveryMemberVerifiesIt(t *testing.T) {
 	}
 }
 
+// Models that average go through the same rounds.
+func TestFactorizationMachineJobCompletes(t *testing.T) {
+	w := newWorld(t, "alpen", "baltic", "coast", "delta")
+	w.startAll()
+	spec := strings.Replace(specText, "{type: logistic_regression, l2: 1.0, max_rounds: 3}", "{type: factorization_machine, factors: 3, max_rounds: 3, averaging: {patience: 3}}", 1)
+	job := w.submit(spec)
+	w.ends(job, round.Completed)
+	for _, m := range w.members {
+		w.closed(m, job)
+		if j := w.job(m, job); round.StateDigest(j.Record.State) != round.StateDigest(w.fake.view(job).State) {
+			t.Errorf("%s verified another state", m.name)
+		}
+	}
+	if n := w.fake.puts[wire.TypeRefusal]; n != 0 {
+		t.Errorf("%d refusals: %v", n, w.fake.refusals)
+	}
+}
+
 func TestReleaseThatIsntInTheLedgerIsRefused(t *testing.T) {
 	t.Run("before a plan", func(t *testing.T) {
 		w := newWorld(t, "alpen", "baltic", "coast", "delta")

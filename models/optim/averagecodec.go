@@ -1,0 +1,201 @@
+package optim
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"tributary/models/metrics"
+	"tributary/models/pipeline"
+)
+
+// averageVersion is the first field of an averaging program's encoded state.
+const averageVersion = 3
+
+// averageMemory is what an averaging solver keeps beside the coefficients.
+type averageMemory struct {
+	objective    float64   // at the coefficients that the last round was summed at
+	mean, square []float64 // FedAdam's moments; in TRAIN states only
+	best         []float64 // with a patience, in TRAIN states only: the coefficients with the least held-out loss
+	bestLoss     float64   // nats, of all held-out rows
+	worse        uint32    // rounds since
+}
+
+// encode is Encode of an averaging program's state:
+//
+//	version u16, kind u8, step u32, rounds u32, converged u8
+//	not FIT:     rows u64, positives u64, held_out u64, mean []f64, sd []f64, folded []u8, w []f64
+//	rounds > 0:  objective f64
+//	TRAIN with rounds > 0:  fedadam: mean []f64, square []f64; with a patience: best []f64, best_loss f64, worse u32
+//	DONE:        train_loss f64, objective f64, held_out u64, positives u64, auc, log_loss, accuracy (known u8, f64)
+func (a averaging) encode(s *State) []byte {
+	var e encoder
+	e.buf = binary.BigEndian.AppendUint16(e.buf, averageVersion)
+	e.buf = append(e.buf, byte(s.kind))
+	e.buf = binary.BigEndian.AppendUint32(e.buf, s.step)
+	e.buf = binary.BigEndian.AppendUint32(e.buf, s.rounds)
+	e.flag(s.converged)
+	if s.kind == Fit {
+		return e.buf
+	}
+	e.fitted(s.fitted)
+	e.list(s.w)
+	if m := s.average; m != nil {
+		e.numbers(m.objective)
+		if s.kind == Train {
+			if a.Model.Solver == FedAdam {
+				e.list(m.mean)
+				e.list(m.square)
+			}
+			if a.Model.Averaging.Patience > 0 {
+				e.list(m.best)
+				e.numbers(m.bestLoss)
+				e.buf = binary.BigEndian.AppendUint32(e.buf, m.worse)
+			}
+		}
+	}
+	if s.kind == Done {
+		e.summary(&s.summary)
+	}
+	return e.buf
+}
+
+func (a averaging) decode(data []byte) (*State, error) {
+	d := decoder{buf: data}
+	if version := d.u16(); d.err == nil && version != averageVersion {
+		d.fail("version %d, want %d", version, averageVersion)
+	}
+	s := &State{kind: RoundKind(d.u8()), step: d.u32(), rounds: d.u32(), converged: d.flag()}
+	switch {
+	case d.err != nil:
+	case s.kind == Fit:
+	case s.kind == Train || s.kind == Evaluate || s.kind == Done:
+		s.fitted = d.fitted(a.spec)
+		s.w = d.list(a.coefficients())
+		if s.rounds > 0 {
+			s.average = a.decodeMemory(&d, s.kind)
+		}
+		if s.kind == Done {
+			s.summary = d.summary(s.fitted.Rows)
+		}
+	default:
+		d.fail("unknown kind %d", s.kind)
+	}
+	if d.err == nil && len(d.buf) != 0 {
+		d.fail("%d bytes after the end", len(d.buf))
+	}
+	if d.err == nil {
+		d.err = a.check(s)
+	}
+	return s, d.err
+}
+
+func (a averaging) decodeMemory(d *decoder, kind RoundKind) *averageMemory {
+	m := &averageMemory{objective: d.f64()}
+	if kind != Train {
+		return m
+	}
+	if a.Model.Solver == FedAdam {
+		m.mean, m.square = d.list(a.coefficients()), d.list(a.coefficients())
+	}
+	if a.Model.Averaging.Patience > 0 {
+		m.best, m.bestLoss, m.worse = d.list(a.coefficients()), d.f64(), d.u32()
+	}
+	return m
+}
+
+// check holds a state to what apply can give.
+func (a averaging) check(s *State) error {
+	limit := uint32(a.Model.MaxRounds)
+	if s.kind == Fit {
+		return checkStart(s)
+	}
+	var ok bool
+	switch early := s.converged || a.Model.Averaging.Patience > 0; s.kind {
+	case Train:
+		ok = s.rounds < limit && s.step == s.rounds+1 && !s.converged
+	case Evaluate:
+		ok = s.rounds >= 1 && s.rounds <= limit && s.step == s.rounds+1 && (early || s.rounds == limit)
+	case Done:
+		ok = s.rounds >= 1 && s.rounds <= limit && s.step == s.rounds+2 && (early || s.rounds == limit)
+	}
+	if !ok {
+		return fmt.Errorf("kind %s, step %d, %d TRAIN rounds of %d, converged %t", s.kind, s.step, s.rounds, limit, s.converged)
+	}
+	if err := a.spec.Check(s.fitted); err != nil {
+		return err
+	}
+	fresh := s
+	if s.rounds == 0 {
+		fresh = &State{fitted: s.fitted, w: make([]float64, len(s.w))}
+		a.start(fresh)
+	}
+	for i, w := range s.w {
+		if s.rounds == 0 && w != fresh.w[i] || a.still(s, i) && w != 0 || math.Abs(w) > maxCoefficient {
+			return fmt.Errorf("coefficient %d is %g", i, w)
+		}
+	}
+	if m := s.average; m != nil {
+		if m.objective < 0 || m.bestLoss < 0 || m.worse > 0 && m.worse >= uint32(a.Model.Averaging.Patience) {
+			return fmt.Errorf("objective %g, held-out loss %g, not better for %d rounds", m.objective, m.bestLoss, m.worse)
+		}
+		for i, v := range m.square {
+			if v < 0 || a.still(s, i) && (v != 0 || m.mean[i] != 0) {
+				return fmt.Errorf("moments of coefficient %d are %g and %g", i, m.mean[i], v)
+			}
+		}
+		for i, w := range m.best {
+			if a.still(s, i) && w != 0 || math.Abs(w) > maxCoefficient {
+				return fmt.Errorf("best coefficient %d is %g", i, w)
+			}
+		}
+	}
+	return nil
+}
+
+// still tells whether a coefficient belongs to a folded column, and so stays 0.
+func (a averaging) still(s *State, i int) bool {
+	columns := a.columns()
+	switch {
+	case i < columns:
+		return s.fitted.Folded[i]
+	case i < len(s.w)-1:
+		return s.fitted.Folded[(i-columns)/a.Model.Factors]
+	}
+	return false
+}
+
+func (e *encoder) fitted(f *pipeline.Fitted) {
+	e.integers(f.Rows, f.Positives, f.HeldOut)
+	e.list(f.Mean)
+	e.list(f.SD)
+	e.length(len(f.Folded))
+	for _, folded := range f.Folded {
+		e.flag(folded)
+	}
+}
+
+func (d *decoder) fitted(spec *pipeline.Spec) *pipeline.Fitted {
+	f := &pipeline.Fitted{Rows: d.i64(), Positives: d.i64(), HeldOut: d.i64()}
+	f.Mean = d.list(spec.Numbers())
+	f.SD = d.list(spec.Numbers())
+	if columns := len(spec.Columns()); d.length(columns, 1) {
+		f.Folded = make([]bool, columns)
+		for i := range f.Folded {
+			f.Folded[i] = d.flag()
+		}
+	}
+	return f
+}
+
+func (e *encoder) summary(s *metrics.Summary) {
+	e.numbers(s.TrainLoss, s.Objective)
+	e.integers(s.HeldOut, s.Positives)
+	e.values(s.AUC, s.LogLoss, s.Accuracy)
+}
+
+func (d *decoder) summary(rows int64) metrics.Summary {
+	s := metrics.Summary{Rows: rows, TrainLoss: d.f64(), Objective: d.f64(), HeldOut: d.i64(), Positives: d.i64()}
+	d.values(&s.AUC, &s.LogLoss, &s.Accuracy)
+	return s
+}

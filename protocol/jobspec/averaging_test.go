@@ -1,0 +1,97 @@
+package jobspec
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+)
+
+const averagingModel = "model: {type: factorization_machine, factors: 4, solver: fedavg, averaging: {optimizer: adagrad, patience: 2}}"
+
+// averagingSpec is the churn job with another model.
+func averagingSpec(t *testing.T, model string) string {
+	t.Helper()
+	text := string(read(t, "churn.yaml"))
+	from := strings.Index(text, "model:")
+	to := from + strings.Index(text[from:], "\nevaluate:")
+	return text[:from] + model + text[to:]
+}
+
+// Defaults follow the model and the solver, and the resolved job reads back as it was written.
+func TestAveragingDefaultsFollowModelAndSolver(t *testing.T) {
+	c := mustContract(t, string(read(t, "shop-customers.yaml")))
+	for model, want := range map[string]Model{
+		"model: {type: factorization_machine}": {Type: "factorization_machine", L2: 1, Solver: "fedavg", MaxRounds: 20, Tolerance: 1e-5, Factors: 8,
+			Averaging: &Averaging{Epochs: 1, Batch: 1, Optimizer: "adagrad", LearningRate: 0.1, ServerRate: 1}},
+		"model: {type: logistic_regression, solver: fedprox}": {Type: "logistic_regression", L2: 1, Solver: "fedprox", MaxRounds: 20, Tolerance: 1e-5,
+			Averaging: &Averaging{Epochs: 1, Batch: 32, Optimizer: "sgd", LearningRate: 0.1, Proximal: 0.01, ServerRate: 1}},
+		"model: {type: logistic_regression, solver: fedadam, averaging: {epochs: 3, optimizer: ftrl, patience: 4}}": {Type: "logistic_regression", L2: 1, Solver: "fedadam", MaxRounds: 20, Tolerance: 1e-5,
+			Averaging: &Averaging{Epochs: 3, Batch: 1, Optimizer: "ftrl", LearningRate: 0.1, ServerRate: 0.02, Patience: 4}},
+	} {
+		r, problems := Resolve(mustSpec(t, averagingSpec(t, model)), c, fourMembers())
+		if len(problems) > 0 {
+			t.Fatalf("%s: %v", model, problems)
+		}
+		got, options := r.Model, *r.Model.Averaging
+		got.Averaging = want.Averaging
+		if got != want || options != *want.Averaging {
+			t.Errorf("%s: %+v, %+v", model, got, options)
+		}
+		again, err := ParseResolved(r.Canonical())
+		if err != nil || !bytes.Equal(again.Canonical(), r.Canonical()) {
+			t.Errorf("%s: %v", model, err)
+		}
+	}
+}
+
+func TestAveragingProblemsNameTheirPlaceAndRemedy(t *testing.T) {
+	linear := "model: {type: logistic_regression, "
+	for model, want := range map[string][3]string{
+		linear + "factors: 4}":                                                 {"model.factors", "for a factorization_machine", "remove factors"},
+		linear + "solver: newton, averaging: {epochs: 2}}":                     {"model.averaging", "for the solvers", "choose one"},
+		linear + "solver: fedavg, averaging: {proximal: 0.1}}":                 {"model.averaging.proximal", "for the solver fedprox", "write solver: fedprox"},
+		linear + "solver: fedavg, averaging: {optimizer: adagrad, batch: 32}}": {"model.averaging.batch", "row by row", "optimizer: sgd"},
+		linear + "solver: fedavg, averaging: {learning_rate: 0}}":              {"model.averaging.learning_rate", "not above 0", ""},
+		linear + "solver: fedavg, averaging: {epoch: 2}}":                      {"model.averaging.epoch", "unknown", "epochs"},
+		"model: {type: factorization_machine, solver: newton}":                 {"model.solver", "not for a factorization_machine", "fedavg"},
+		"model: {type: factorization_machine, factors: 257}":                   {"model.factors", "257", ""},
+	} {
+		_, problems := ParseSpec([]byte(averagingSpec(t, model)))
+		if len(problems) != 1 || problems[0].Path != want[0] || !strings.Contains(problems[0].Message, want[1]) || !strings.Contains(problems[0].Hint, want[2]) {
+			t.Errorf("%s: %v", model, problems)
+		}
+	}
+	text := strings.Replace(averagingSpec(t, averagingModel), "holdout: 0.2 ", "", 1)
+	text = strings.Replace(text, "metrics: [auc, log_loss, accuracy]", "", 1)
+	if _, problems := ParseSpec([]byte(text)); len(problems) == 0 || !strings.Contains(problems[0].Message, "nothing is held out") {
+		t.Errorf("patience without a hold-out: %v", problems)
+	}
+	text = strings.Replace(averagingSpec(t, averagingModel), "privacy: exact", `privacy: {unit: record, epsilon: "1", delta: "1e-5"}`, 1)
+	if _, problems := ParseSpec([]byte(text)); len(problems) == 0 {
+		t.Error("a private factorization machine")
+	}
+}
+
+// A job whose document was edited after it was resolved is refused.
+func TestEditedAveragingJobIsRefused(t *testing.T) {
+	c := mustContract(t, string(read(t, "shop-customers.yaml")))
+	r, problems := Resolve(mustSpec(t, averagingSpec(t, averagingModel)), c, fourMembers())
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	text := string(r.Canonical())
+	for _, edit := range [][2]string{
+		{`"seed":"7"`, `"seed":"8"`}, {`"factors":4`, `"factors":0`}, {`"epochs":1`, `"epochs":0`}, {`"batch":1`, `"batch":2`}, {`"optimizer":"adagrad"`, `"optimizer":"sdg"`},
+		{`"server_rate":1`, `"server_rate":0`}, {`"patience":2`, `"patience":-1`}, {`"solver":"fedavg"`, `"solver":"newton"`}, {`"solver":"fedavg"`, `"solver":"fedprox"`},
+		{`"type":"factorization_machine"`, `"type":"logistic_regression"`},
+	} {
+		edited := strings.Replace(text, edit[0], edit[1], 1)
+		if edited == text {
+			t.Fatalf("no %s in %s", edit[0], text)
+		}
+		if _, err := ParseResolved([]byte(edited)); !errors.Is(err, ErrNotCanonical) {
+			t.Errorf("%s → %s: %v", edit[0], edit[1], err)
+		}
+	}
+}
