@@ -79,7 +79,7 @@ func (a averaging) coefficients() int {
 
 func (a averaging) layout(kind RoundKind, add func(name string, length int, scale uint64)) {
 	if kind != Train {
-		newton{a.Program}.layout(kind, add)
+		newton(a).layout(kind, add)
 		return
 	}
 	add(segRows, 1, 1)
@@ -90,7 +90,7 @@ func (a averaging) layout(kind RoundKind, add func(name string, length int, scal
 	add(segChange, a.coefficients(), a.lane())
 }
 
-func (a averaging) maxRounds(kind RoundKind) int { return newton{a.Program}.maxRounds(kind) }
+func (a averaging) maxRounds(kind RoundKind) int { return newton(a).maxRounds(kind) }
 
 // EncodeAverage gives a participant's part of an averaging TRAIN round as the segments of Layout(Train). Changes are clipped to
 // ±4 and weighted by the participant's share of the cohort's training rows, so that the opened sum is their mean.
