@@ -3,6 +3,7 @@ package dp
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Errors of a Sum and of what it releases.
@@ -54,33 +55,54 @@ func draw(p Params, coins *Coins) (*Sum, error) {
 	return s, nil
 }
 
-// Add clips one unit's contribution, in integer units, segment by segment,
-// rounds it and adds it. A contribution that holds NaN or Inf adds nothing: an
-// error would tell of the data. Errors tell only of misuse.
+// Add is AddSparse of a contribution with a value for every lane.
 func (s *Sum) Add(unit []float64) error {
+	if len(unit) != s.params.length {
+		return fmt.Errorf("dp: add unit of %d lanes to a sum of %d: %w\nhint: one value per lane, segments in order", len(unit), s.params.length, ErrLength)
+	}
+	lanes := make([]int, len(unit))
+	for i := range lanes {
+		lanes[i] = i
+	}
+	return s.AddSparse(lanes, unit)
+}
+
+// AddSparse clips one unit's contribution, in integer units, segment by segment,
+// rounds it and adds it. It is given by the lanes that aren't zero, ascending, and
+// their values: rounding keeps zeros. Values of a canary's lanes are ignored. A
+// contribution that holds NaN or Inf adds nothing: an error would tell of the
+// data. Errors tell only of misuse.
+func (s *Sum) AddSparse(lanes []int, values []float64) error {
 	if s.noise == nil {
 		return fmt.Errorf("dp: add unit: %w\nhint: draw a new sum", ErrSpent)
 	}
-	if len(unit) != s.params.length {
-		return fmt.Errorf("dp: add unit of %d lanes to a sum of %d: %w\nhint: one value per lane, segments in order", len(unit), s.params.length, ErrLength)
+	if len(lanes) != len(values) {
+		return fmt.Errorf("dp: add unit of %d lanes and %d values: %w\nhint: one value per lane", len(lanes), len(values), ErrLength)
+	}
+	for i, lane := range lanes {
+		if lane < 0 || lane >= s.params.length || i > 0 && lane <= lanes[i-1] {
+			return fmt.Errorf("dp: add unit: lane %d to a sum of %d lanes, or not ascending: %w\nhint: segments in order, each lane once", lane, s.params.length, ErrLength)
+		}
 	}
 	if s.units == 1<<31 {
 		return fmt.Errorf("dp: add unit: more than 2^31 units: %w\nhint: split the sum", ErrLength)
 	}
 	s.units++
-	if !finite(unit) {
+	if !finite(values) {
 		return nil
 	}
-	at := 0
+	end := 0
 	for _, seg := range s.params.segments {
-		if seg.Clip > 0 {
-			out := s.unit[:seg.Length]
-			s.coins.roundClipped(out, unit[at:at+seg.Length], seg)
+		end += seg.Length
+		n, _ := slices.BinarySearch(lanes, end)
+		if seg.Clip > 0 && n > 0 {
+			out := s.unit[:n]
+			s.coins.roundClipped(out, values[:n], seg)
 			for i, v := range out { // |v| ≤ 2^30.5 and at most 2^31 units: no overflow
-				s.total[at+i] += v
+				s.total[lanes[i]] += v
 			}
 		}
-		at += seg.Length
+		lanes, values = lanes[n:], values[n:]
 	}
 	return nil
 }
