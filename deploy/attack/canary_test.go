@@ -9,7 +9,7 @@ import (
 )
 
 // canaries is K, the lanes of a round that every member fills with noise alone.
-const canaries = 10_000
+const canaries = dp.CanaryLanes
 
 // tooQuiet is the canary test's false-alarm rate: the probability with which it
 // accuses a cohort that adds all its noise.
@@ -117,7 +117,6 @@ func withCanaries(t *testing.T) dp.Options {
 	if !ok {
 		t.Fatal("no noise for training rounds")
 	}
-	o.Segments = append(slices.Clone(o.Segments), dp.Segment{Name: "canary", Length: canaries, Rounding: dp.TowardZero})
 	p, err := dp.NewParams(o)
 	if err != nil {
 		t.Fatal(err)

@@ -110,8 +110,12 @@ func noised(t testing.TB, o dp.Options, units iter.Seq[[]float64]) []int64 {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var numbers []int
 	for unit := range units {
-		if err := s.Add(unit); err != nil {
+		for i := len(numbers); i < len(unit); i++ {
+			numbers = append(numbers, i)
+		}
+		if err := s.AddSparse(numbers[:len(unit)], unit); err != nil {
 			t.Fatal(err)
 		}
 	}

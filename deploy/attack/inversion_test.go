@@ -143,7 +143,9 @@ func newTarget(t *testing.T) *target {
 	}
 	// The first round, with its noise.
 	fit, _, _ := g.job.Noise(uint8(optim.Fit))
+	fit.Segments = fit.Segments[:1] // the canary carries no data
 	g.noise, _, _ = g.job.Noise(uint8(optim.Train))
+	g.noise.Segments = g.noise.Segments[:1]
 	var lanes [][]int64
 	for i := range members {
 		lanes = append(lanes, noised(t, fit, contributions(t, g.program, g.program.Initial(), people(200, uint64(100+i))...)))

@@ -51,9 +51,9 @@ run: {mode: sealed, participants: all, min_participants: %d, committee: {thresho
 `, d.Name, d.Name, features.String(), epsilon, delta, inASum, threshold, seats)
 }
 
-// Resolve is the job at ε.
-func (d *Data) Resolve(epsilon string) (*jobspec.Resolved, error) {
-	spec, problems := jobspec.ParseSpec([]byte(d.Spec(epsilon)))
+// Resolve is the job at ε, after edits of the spec: old, new, old, new, ….
+func (d *Data) Resolve(epsilon string, edits ...string) (*jobspec.Resolved, error) {
+	spec, problems := jobspec.ParseSpec([]byte(strings.NewReplacer(edits...).Replace(d.Spec(epsilon))))
 	if len(problems) > 0 {
 		return nil, errors.New(problems[0].String())
 	}

@@ -63,6 +63,7 @@ func (c *committee) round(r *jobspec.Resolved, p *optim.Program, s *optim.State,
 	for _, seg := range p.Layout(s.Kind()) {
 		options.Segments = append(options.Segments, secagg.Segment{Name: seg.Name, Length: seg.Length, ScaleNum: seg.ScaleNum, ScaleDen: seg.ScaleDen})
 	}
+	options.Segments = append(options.Segments, secagg.Segment{Name: dp.Canary().Name, Length: dp.CanaryLanes, ScaleNum: 1, ScaleDen: 1})
 	codec, err := secagg.NewParams(options)
 	if err != nil {
 		return nil, err
@@ -98,12 +99,18 @@ func (c *committee) round(r *jobspec.Resolved, p *optim.Program, s *optim.State,
 	if err != nil {
 		return nil, err
 	}
-	return codec.Dequantise(opened.Values), nil
+	values := codec.Dequantise(opened.Values)
+	last := len(values) - 1
+	noise, _, _ := r.Noise(uint8(s.Kind()))
+	if err := dp.CheckCanary(values[last], float64(len(tables))*noise.Local.Float()); err != nil {
+		return nil, err
+	}
+	return values[:last], nil
 }
 
 // noised is one participant's part of a sum, in lanes.
 func noised(r *jobspec.Resolved, p *optim.Program, s *optim.State, table *dataset.Table) ([]int64, error) {
-	noise, _, ok := r.Noise(uint8(s.Kind()))
+	noise, charged, ok := r.Noise(uint8(s.Kind()))
 	if !ok {
 		return nil, fmt.Errorf("trial: no noise for %v", s.Kind())
 	}
@@ -115,12 +122,22 @@ func noised(r *jobspec.Resolved, p *optim.Program, s *optim.State, table *datase
 	if err != nil {
 		return nil, err
 	}
-	units, err := linear.Contributions(p, s, table)
+	design, err := linear.Prepare(p, s, table)
 	if err != nil {
 		return nil, err
 	}
-	for unit := range units {
-		if err := local.Add(unit); err != nil {
+	var batch []int
+	if rate := charged.Rate; rate != dp.Integer(1) {
+		if batch, err = dp.Sample(rate, design.Units(s)); err != nil {
+			return nil, err
+		}
+	}
+	units, err := design.SparseContributions(s, batch)
+	if err != nil {
+		return nil, err
+	}
+	for lanes, values := range units {
+		if err := local.AddSparse(lanes, values); err != nil {
 			return nil, err
 		}
 	}

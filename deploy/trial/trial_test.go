@@ -12,7 +12,9 @@ import (
 	"strconv"
 	"testing"
 
+	"tributary/crypto/dp/accountant"
 	"tributary/models/dataset"
+	"tributary/models/linear"
 )
 
 // generated is a small data set whose label follows both of its columns.
@@ -160,5 +162,38 @@ func TestMissingAndShortenedFilesAreDistinguished(t *testing.T) {
 		if _, err := Adult(dir); !errors.Is(err, ErrData) || errors.Is(err, fs.ErrNotExist) {
 			t.Error(err)
 		}
+	}
+}
+
+// DP-SGD trains through the same sealed rounds, and its samples' charges stay within ε.
+func TestSampledJobFindsASignal(t *testing.T) {
+	d := generated(6000)
+	r, err := d.Resolve("3", "solver: dp_gradient_descent", `solver: dp_sgd, max_rounds: 20, sampling: {rate: "0.3", learning_rate: 8}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables, err := d.Deal(Participants, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := accountant.Epsilon(r.Releases(), delta)
+	if err != nil || report.Epsilon > 3 || report.Epsilon < 1 {
+		t.Errorf("ε = %g of 3: %v", report.Epsilon, err)
+	}
+	p, s, err := Train(t.Context(), r, tables)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := d.Deal(1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scores, err := linear.Score(p, s, all[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Newton's method without noise gives 0.907.
+	if got := exactAUC(scores, all[0]); got < 0.85 || got > 1 {
+		t.Errorf("AUC %.4f", got)
 	}
 }

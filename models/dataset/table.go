@@ -30,8 +30,9 @@ type Column struct {
 type Table struct {
 	Rows    int
 	Columns []Column
-	Label   []bool // true: the contract's positive value
-	HeldOut []bool // true: evaluation only; nil: no row is held out
+	Label   []bool  // true: the contract's positive value
+	HeldOut []bool  // true: evaluation only; nil: no row is held out
+	User    []int32 // whose row it is: users are numbered from 0 by the order of their first rows; nil: not known
 }
 
 // Column finds a column by its contract name.
@@ -57,6 +58,18 @@ func (t *Table) Validate() error {
 	}
 	if t.HeldOut != nil && len(t.HeldOut) != t.Rows {
 		return fmt.Errorf("%w: %d hold-out marks for %d rows", ErrInvalid, len(t.HeldOut), t.Rows)
+	}
+	if t.User != nil && len(t.User) != t.Rows {
+		return fmt.Errorf("%w: %d users for %d rows", ErrInvalid, len(t.User), t.Rows)
+	}
+	next := int32(0)
+	for i, user := range t.User {
+		if user < 0 || user > next {
+			return fmt.Errorf("%w: row %d: user %d, the next new one is %d", ErrInvalid, i, user, next)
+		}
+		if user == next {
+			next++
+		}
 	}
 	seen := make(map[string]bool, len(t.Columns))
 	for i := range t.Columns {
@@ -139,6 +152,12 @@ func (t *Table) Digest() [sha256.Size]byte {
 	}
 	for i := range t.Rows {
 		w.number(mark(t.Label[i]) | mark(t.Held(i))<<1)
+	}
+	if t.User != nil {
+		w.text("users")
+		for _, user := range t.User {
+			w.number(uint64(user))
+		}
 	}
 	return w.sum()
 }

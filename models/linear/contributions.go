@@ -12,28 +12,41 @@ import (
 
 var errPrivate = fmt.Errorf("%w: a private program's rows are noised one by one\nhint: use Contributions", ErrState)
 
-// Contributions yields what each unit of a private program adds to the round that comes next: a row of the table, in its order;
-// training rows in FIT and TRAIN, held-out ones in EVALUATE. A contribution has the lanes of the program's Layout in integer
-// units, before rounding, with an L2 norm of at most Privacy.Scale (1+10⁻¹²). It depends on that row, the state and the program
-// alone. The slice is reused, and must not be changed. The values are raw: they leave only clipped, summed and noised.
+// Contributions yields what each unit of a private program adds to the round that comes next: a row of the table, all rows of a
+// user, or all rows there are; training rows in FIT and TRAIN, held-out ones in EVALUATE; units in the order of their first rows. A
+// contribution has the lanes of the program's Layout in integer units, before rounding, with an L2 norm of at most
+// Privacy.Clip·Privacy.Scale (1+10⁻¹²). It depends on that unit's rows, the state and the program alone. The slice is reused, and
+// must not be changed. The values are raw: they leave only clipped, summed and noised.
 func Contributions(p *optim.Program, s *optim.State, t *dataset.Table) (iter.Seq[[]float64], error) {
 	d, err := Prepare(p, s, t)
 	if err != nil {
 		return nil, err
 	}
-	return d.Contributions(s)
+	return d.Contributions(s, nil)
 }
 
-// Contributions is the function of that name over prepared rows.
-func (d *Design) Contributions(s *optim.State) (iter.Seq[[]float64], error) {
-	sparse, err := d.SparseContributions(s)
+// Units counts the units of the round that comes next.
+func (d *Design) Units(s *optim.State) int {
+	r := d.of(s)
+	return r.units.count(r.n)
+}
+
+// of are the rows that a round sums.
+func (d *Design) of(s *optim.State) *rows {
+	if s.Kind() == optim.Evaluate {
+		return d.held
+	}
+	return d.train
+}
+
+// Contributions is the function of that name over prepared rows, for the units of a batch: ascending numbers below Units; nil
+// stands for all of them.
+func (d *Design) Contributions(s *optim.State, batch []int) (iter.Seq[[]float64], error) {
+	sparse, err := d.SparseContributions(s, batch)
 	if err != nil {
 		return nil, err
 	}
-	length := 0
-	for _, segment := range d.program.Layout(s.Kind()) {
-		length += segment.Length
-	}
+	length := d.length(s)
 	return func(yield func([]float64) bool) {
 		dense := make([]float64, length)
 		for lanes, values := range sparse {
@@ -50,22 +63,37 @@ func (d *Design) Contributions(s *optim.State) (iter.Seq[[]float64], error) {
 	}, nil
 }
 
+// length counts the lanes of the round that comes next.
+func (d *Design) length(s *optim.State) int {
+	length := 0
+	for _, segment := range d.program.Layout(s.Kind()) {
+		length += segment.Length
+	}
+	return length
+}
+
 // SparseContributions is Contributions without the lanes that are zero: ascending lane numbers and their values. Both slices
 // are reused.
-func (d *Design) SparseContributions(s *optim.State) (iter.Seq2[[]int, []float64], error) {
-	switch {
-	case !d.program.Private():
+func (d *Design) SparseContributions(s *optim.State, batch []int) (iter.Seq2[[]int, []float64], error) {
+	if !d.program.Private() {
 		return nil, fmt.Errorf("%w: an exact program has no contributions of rows\nhint: use Sums", ErrState)
+	}
+	var row rowLanes
+	switch {
+	case s.Kind() == optim.Fit && d.program.Model.Solver == optim.DPSGD:
+		row = d.one
 	case s.Kind() == optim.Fit:
-		return d.grams(), nil
+		row = d.gram()
 	case len(s.Coefficients()) != d.columns:
 		return nil, fmt.Errorf("%w: it is another program's", ErrState)
 	case s.Kind() == optim.Train:
-		return d.gradients(s.Coefficients()), nil
+		row = d.gradient(s.Point())
 	case s.Kind() == optim.Evaluate:
-		return d.bins(s.Coefficients()), nil
+		row = d.bin(s.Coefficients())
+	default:
+		return nil, fmt.Errorf("%w: no sum for %s", ErrState, s.Kind())
 	}
-	return nil, fmt.Errorf("%w: no sum for %s", ErrState, s.Kind())
+	return d.grouped(d.of(s), batch, d.length(s), row), nil
 }
 
 // unit appends the non-zero output columns of a row divided by their L2 norm, in ascending order, the intercept's last.
@@ -104,8 +132,16 @@ func (d *Design) norm(r *rows, i int) float64 {
 	return math.Sqrt(square)
 }
 
-// unitMargins gives w·x of each unit-norm row, one by one: in a matrix product, the last bits of a row's margin hang on how many
-// rows stand beside it, and then adding a row would change what others contribute.
+// unitMargin is w·x of the unit-norm row that has these columns and values. It is summed row by row: in a matrix product, the last
+// bits of a row's margin hang on how many rows stand beside it, and then adding a row would change what others contribute.
+func unitMargin(w []float64, columns []int, x []float64) (margin float64) {
+	for a, c := range columns {
+		margin += w[c] * x[a]
+	}
+	return margin
+}
+
+// unitMargins gives w·x of each unit-norm row.
 func (d *Design) unitMargins(r *rows, w []float64) []float64 {
 	out := make([]float64, r.n)
 	shards(r.n, func(_, from, to int) {
@@ -113,72 +149,64 @@ func (d *Design) unitMargins(r *rows, w []float64) []float64 {
 		var x []float64
 		for i := from; i < to; i++ {
 			columns, x = d.unit(r, i, columns[:0], x[:0])
-			for a, c := range columns {
-				out[i] += w[c] * x[a]
-			}
+			out[i] = unitMargin(w, columns, x)
 		}
 	})
 	return out
 }
 
-// grams yields the upper triangle of x·xᵀ, row by row. Pairs off the diagonal carry a factor √2: the lanes' norm is ‖x‖².
-func (d *Design) grams() iter.Seq2[[]int, []float64] {
+// one gives a row's 1 in the only lane.
+func (d *Design) one(_ int, lanes []int, values []float64) ([]int, []float64) {
+	return append(lanes, 0), append(values, float64(d.program.Privacy().Scale))
+}
+
+// gram gives the upper triangle of x·xᵀ, row by row. Pairs off the diagonal carry a factor √2: the lanes' norm is ‖x‖².
+func (d *Design) gram() rowLanes {
 	scale := float64(d.program.Privacy().Scale)
-	return func(yield func([]int, []float64) bool) {
-		var columns, lanes []int
-		var x, values []float64
-		for i := range d.train.n {
-			columns, x = d.unit(d.train, i, columns[:0], x[:0])
-			lanes, values = lanes[:0], values[:0]
-			for a, c := range columns {
-				first := c*d.columns - c*(c-1)/2 - c // the lane of (c, 0), if the triangle had it
-				lanes, values = append(lanes, first+c), append(values, scale*x[a]*x[a])
-				v := scale * math.Sqrt2 * x[a]
-				for b := a + 1; b < len(columns); b++ {
-					lanes, values = append(lanes, first+columns[b]), append(values, v*x[b])
-				}
-			}
-			if !yield(lanes, values) {
-				return
+	var columns []int
+	var x []float64
+	return func(i int, lanes []int, values []float64) ([]int, []float64) {
+		columns, x = d.unit(d.train, i, columns[:0], x[:0])
+		for a, c := range columns {
+			first := c*d.columns - c*(c-1)/2 - c // the lane of (c, 0), if the triangle had it
+			lanes, values = append(lanes, first+c), append(values, scale*x[a]*x[a])
+			v := scale * math.Sqrt2 * x[a]
+			for b := a + 1; b < len(columns); b++ {
+				lanes, values = append(lanes, first+columns[b]), append(values, v*x[b])
 			}
 		}
+		return lanes, values
 	}
 }
 
-// gradients yields (p-y)·x.
-func (d *Design) gradients(w []float64) iter.Seq2[[]int, []float64] {
+// gradient gives (p-y)·x.
+func (d *Design) gradient(w []float64) rowLanes {
 	scale := float64(d.program.Privacy().Scale)
-	return func(yield func([]int, []float64) bool) {
-		scored := d.scores(d.train, w)
-		var columns []int
-		var x []float64
-		for i := range d.train.n {
-			columns, x = d.unit(d.train, i, columns[:0], x[:0])
-			residual := scale * d.residual(scored, i)
-			for a := range x {
-				x[a] *= residual
-			}
-			if !yield(columns, x) {
-				return
-			}
+	return func(i int, columns []int, x []float64) ([]int, []float64) {
+		columns, x = d.unit(d.train, i, columns, x)
+		residual, _ := logistic(unitMargin(w, columns, x))
+		if d.train.label[i] {
+			residual--
 		}
+		for a := range x {
+			x[a] *= scale * residual
+		}
+		return columns, x
 	}
 }
 
-// bins yields one count at the bin of the row's label and predicted probability.
-func (d *Design) bins(w []float64) iter.Seq2[[]int, []float64] {
+// bin gives one count at the bin of the row's label and predicted probability.
+func (d *Design) bin(w []float64) rowLanes {
 	q := d.program.Privacy()
-	return func(yield func([]int, []float64) bool) {
-		scored := d.scores(d.held, w)
-		lane, count := []int{0}, []float64{float64(q.Scale)}
-		for i, positive := range d.held.label {
-			lane[0] = metrics.BinOf(scored.p[i], q.Bins)
-			if !positive {
-				lane[0] += q.Bins
-			}
-			if !yield(lane, count) {
-				return
-			}
+	var columns []int
+	var x []float64
+	return func(i int, lanes []int, values []float64) ([]int, []float64) {
+		columns, x = d.unit(d.held, i, columns[:0], x[:0])
+		p, _ := logistic(unitMargin(w, columns, x))
+		lane := metrics.BinOf(p, q.Bins)
+		if !d.held.label[i] {
+			lane += q.Bins
 		}
+		return append(lanes, lane), append(values, float64(q.Scale))
 	}
 }

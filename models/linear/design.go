@@ -30,6 +30,7 @@ type Design struct {
 // rows are encoded rows in the table's order.
 type rows struct {
 	n     int
+	units units // of a private program
 	label []bool
 	dense []float64 // n × len(Design.dense): value columns
 	slots []int32   // n × Design.slots: the active indicator column of each slot, or none
@@ -61,9 +62,15 @@ func Prepare(p *optim.Program, s *optim.State, t *dataset.Table) (*Design, error
 	if int64(t.Rows) > p.MaxRows {
 		return nil, fmt.Errorf("%w: %d rows, the contract allows %d\nhint: raise max_rows in the contract", fit.ErrTable, t.Rows, p.MaxRows)
 	}
-	d.train = d.encode(columns, t, t.Rows-held, func(i int) bool { return !t.Held(i) })
-	d.held = d.encode(columns, t, held, t.Held)
-	return d, nil
+	training := func(i int) bool { return !t.Held(i) }
+	d.train, d.held = d.encode(columns, t, t.Rows-held, training), d.encode(columns, t, held, t.Held)
+	if p.Private() {
+		unit := p.Privacy().Unit
+		if d.train.units, err = unitsOf(unit, t, d.train.n, training); err == nil {
+			d.held.units, err = unitsOf(unit, t, d.held.n, t.Held)
+		}
+	}
+	return d, err
 }
 
 func newDesign(p *optim.Program, s *optim.State) *Design {

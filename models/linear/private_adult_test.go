@@ -100,7 +100,7 @@ func BenchmarkAdultGramContributions(b *testing.B) {
 		b.Run(form, func(b *testing.B) {
 			for b.Loop() {
 				if form == "dense" {
-					rows, err := d.Contributions(p.Initial())
+					rows, err := d.Contributions(p.Initial(), nil)
 					if err != nil {
 						b.Fatal(err)
 					}
@@ -109,7 +109,7 @@ func BenchmarkAdultGramContributions(b *testing.B) {
 					}
 					continue
 				}
-				rows, err := d.SparseContributions(p.Initial())
+				rows, err := d.SparseContributions(p.Initial(), nil)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -61,7 +61,7 @@ func privateProgram(t testing.TB, features []feature, maxRows, rounds int, b bud
 	doc, err := json.Marshal(map[string]any{
 		"version": 1, "contributors": 10, "bits": 40, "max_rows": maxRows, "features": features,
 		"model": map[string]any{"type": "logistic_regression", "l2": 1, "solver": "dp_gradient_descent", "max_rounds": rounds},
-		"private": map[string]any{"scale": unit, "bins": 50, "sigma2_fit": sigma2(b.gram, 1),
+		"private": map[string]any{"unit": "record", "clip": 1, "scale": unit, "bins": 50, "sigma2_fit": sigma2(b.gram, 1),
 			"sigma2_train": sigma2(b.gradients, rounds), "sigma2_evaluate": sigma2(b.metrics, 1)},
 		"evaluate": map[string]any{"holdout": true, "metrics": metrics},
 	})
@@ -86,7 +86,7 @@ func plainCategory(name string, values ...string) feature {
 // contributed sums the contributions of a state's round without noise.
 func contributed(t testing.TB, p *optim.Program, d *linear.Design, s *optim.State) []float64 {
 	t.Helper()
-	rows, err := d.SparseContributions(s)
+	rows, err := d.SparseContributions(s, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -207,7 +207,7 @@ func TestSparseContributionsEqualTheDenseOnes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sparse, err := d.SparseContributions(s)
+		sparse, err := d.SparseContributions(s, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -247,7 +247,7 @@ func TestContributionsDontDependOnGOMAXPROCS(t *testing.T) {
 		if !slices.Equal(many, one) {
 			t.Errorf("%s: other bits on one processor", s.Kind())
 		}
-		rows, err := d.Contributions(s)
+		rows, err := d.Contributions(s, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -272,7 +272,7 @@ func TestPrivateAndExactSumsArentMixedUp(t *testing.T) {
 		if got, err := d.Sums(s); got != nil || !errors.Is(err, linear.ErrState) {
 			t.Errorf("%s: raw sums of a private design: %v", s.Kind(), err)
 		}
-		if _, err := d.Contributions(s); (err != nil) != (s.Kind() == optim.Done) {
+		if _, err := d.Contributions(s, nil); (err != nil) != (s.Kind() == optim.Done) {
 			t.Errorf("%s: %v", s.Kind(), err)
 		}
 	}

@@ -119,16 +119,21 @@ func (d *Design) scores(r *rows, w []float64) *scored {
 	out := &scored{margin: margins(r, w), p: make([]float64, r.n), h: make([]float64, r.n)}
 	shards(r.n, func(_, from, to int) {
 		for i := from; i < to; i++ {
-			e := math.Exp(-math.Abs(out.margin[i])) // never overflows
-			q := 1 / (1 + e)
-			out.h[i] = e * q * q
-			if out.margin[i] < 0 {
-				q = e * q
-			}
-			out.p[i] = q
+			out.p[i], out.h[i] = logistic(out.margin[i])
 		}
 	})
 	return out
+}
+
+// logistic gives p = 1/(1+exp(-margin)) and h = p(1-p).
+func logistic(margin float64) (p, h float64) {
+	e := math.Exp(-math.Abs(margin)) // never overflows
+	q := 1 / (1 + e)
+	h = e * q * q
+	if margin < 0 {
+		q = e * q
+	}
+	return q, h
 }
 
 // loss is Σ min(log loss, 64) in nats.

@@ -21,9 +21,12 @@ type Rounds interface {
 	// Sums gives an exact program's values for the round that comes next at the state, in the order of the program's Layout.
 	// They are raw: they leave only through a sealed upload. A private program has none, but Contributions.
 	Sums(s *optim.State) ([][]float64, error)
-	// Contributions yields what each unit of a private program adds to the round that comes next, in integer units before
-	// rounding; the slice is reused. They leave only clipped, summed and noised. An exact program has none, but Sums.
-	Contributions(s *optim.State) (iter.Seq[[]float64], error)
+	// Units counts the units of a private program's round that comes next.
+	Units(s *optim.State) (int, error)
+	// Contributions yields what each unit of a batch (ascending numbers below Units; nil: all) adds to a private program's round
+	// that comes next: the lanes that aren't zero, ascending, and their values in integer units before rounding; both slices are
+	// reused. They leave only clipped, summed and noised. An exact program has none, but Sums.
+	Contributions(s *optim.State, batch []int) (iter.Seq2[[]int, []float64], error)
 }
 
 // New gives the rounds of a program over a table, whose rows must not change.
@@ -62,8 +65,13 @@ func (r *averagingRounds) Sums(s *optim.State) ([][]float64, error) {
 	return rows.Sums(s)
 }
 
-func (r *averagingRounds) Contributions(*optim.State) (iter.Seq[[]float64], error) {
-	return nil, fmt.Errorf("%w: an averaging program has no contributions of rows\nhint: use Sums", linear.ErrState)
+func (r *averagingRounds) Units(*optim.State) (int, error) {
+	return 0, fmt.Errorf("%w: an averaging program has no contributions of rows\nhint: use Sums", linear.ErrState)
+}
+
+func (r *averagingRounds) Contributions(s *optim.State, _ []int) (iter.Seq2[[]int, []float64], error) {
+	_, err := r.Units(s)
+	return nil, err
 }
 
 // Score gives each row's probability of the positive label at a fitted state, in the table's order, held out or not.
@@ -97,14 +105,26 @@ func (r *linearRounds) Sums(s *optim.State) ([][]float64, error) {
 	return r.design.Sums(s)
 }
 
-// Contributions needs no fitted pipeline: one design serves all states.
-func (r *linearRounds) Contributions(s *optim.State) (iter.Seq[[]float64], error) {
-	if r.design == nil {
-		if err := r.prepare(s); err != nil {
-			return nil, err
-		}
+func (r *linearRounds) Units(s *optim.State) (int, error) {
+	if err := r.private(s); err != nil {
+		return 0, err
 	}
-	return r.design.Contributions(s)
+	return r.design.Units(s), nil
+}
+
+func (r *linearRounds) Contributions(s *optim.State, batch []int) (iter.Seq2[[]int, []float64], error) {
+	if err := r.private(s); err != nil {
+		return nil, err
+	}
+	return r.design.SparseContributions(s, batch)
+}
+
+// private needs no fitted pipeline: one design serves all states.
+func (r *linearRounds) private(s *optim.State) error {
+	if r.design != nil {
+		return nil
+	}
+	return r.prepare(s)
 }
 
 func (r *linearRounds) prepare(s *optim.State) (err error) {

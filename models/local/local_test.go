@@ -46,7 +46,7 @@ func TestRoundsGiveTheModelsSums(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := rounds.Contributions(p.Initial()); !errors.Is(err, linear.ErrState) {
+	if _, err := rounds.Contributions(p.Initial(), nil); !errors.Is(err, linear.ErrState) {
 		t.Errorf("an exact program's rows one by one: %v", err)
 	}
 }

@@ -39,6 +39,7 @@ type documentModel struct {
 	Tolerance *float64           `json:"tolerance,omitempty"`
 	Factors   int                `json:"factors,omitempty"`
 	Averaging *documentAveraging `json:"averaging,omitempty"`
+	Sampling  *documentSampling  `json:"sampling,omitempty"`
 }
 
 type documentAveraging struct {
@@ -52,7 +53,16 @@ type documentAveraging struct {
 	Seed         string  `json:"seed"`
 }
 
+type documentSampling struct {
+	RateNum      uint64  `json:"rate_num"`
+	RateDen      uint64  `json:"rate_den"`
+	LearningRate float64 `json:"learning_rate"`
+	Momentum     float64 `json:"momentum"`
+}
+
 type documentPrivacy struct {
+	Unit           string `json:"unit"`
+	Clip           uint64 `json:"clip"`
 	Scale          uint64 `json:"scale"`
 	Sigma2Fit      string `json:"sigma2_fit"`
 	Sigma2Train    string `json:"sigma2_train"`
@@ -100,7 +110,7 @@ func (p *Program) Document() ([]byte, error) {
 	}
 	if q := p.privacy; q != nil {
 		decimal := func(v uint64) string { return strconv.FormatUint(v, 10) }
-		out.Private = &documentPrivacy{q.Scale, decimal(q.Sigma2Fit), decimal(q.Sigma2Train), decimal(q.Sigma2Evaluate), q.Bins}
+		out.Private = &documentPrivacy{string(q.Unit), q.Clip, q.Scale, decimal(q.Sigma2Fit), decimal(q.Sigma2Train), decimal(q.Sigma2Evaluate), q.Bins}
 	}
 	p.solver.describe(&out)
 	for _, m := range []struct {

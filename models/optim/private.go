@@ -20,19 +20,38 @@ import (
 //
 // [BL88] D. Böhning, B. G. Lindsay: Monotonicity of quadratic-approximation algorithms. Ann. Inst. Statist. Math. 40, 1988.
 
-// DPGradientDescent is the solver of private jobs.
-const DPGradientDescent = "dp_gradient_descent"
+// Solvers of private jobs.
+const (
+	DPGradientDescent = "dp_gradient_descent"
+	DPSGD             = "dp_sgd" // see sampled.go
+)
+
+// Unit is what a private job protects: its contribution to a sum is bounded.
+type Unit string
+
+// The units.
+const (
+	UnitRecord Unit = "record" // one row
+	UnitUser   Unit = "user"   // all rows of one user at one participant
+	UnitSilo   Unit = "silo"   // all rows of one participant
+)
+
+// MaxClip is the most rows that a unit may count as.
+const MaxClip = 1 << 16
 
 // Bounds of a private program.
 const (
-	MaxPrivateCoefficients = 1500 // the Gram matrix then has 1,125,750 lanes
+	MaxHessianColumns      = 2000 // of newton: the Hessian then has 2,001,000 lanes
+	MaxPrivateCoefficients = 1500 // of dp_gradient_descent: the Gram matrix then has 1,125,750 lanes
 	MaxPrivateScale        = 1 << 30
 	MaxPrivateBins         = 1024
 )
 
 // Privacy says in which units private sums are taken and how noisy they are.
 type Privacy struct {
-	Scale uint64 // integer units of 1.0: each row's contribution to a sum has an L2 norm of at most Scale; a power of two
+	Unit  Unit
+	Clip  uint64 // rows that a unit counts as at most; 1 for records
+	Scale uint64 // integer units of 1.0: each row's contribution to a sum has an L2 norm of at most Scale, each unit's of at most Clip·Scale; a power of two
 	// Variances of a lane of the opened sums, in integer units², that the contributors' noise surely adds up to.
 	Sigma2Fit, Sigma2Train, Sigma2Evaluate uint64
 	Bins                                   int // of predicted probability, by label; even, so that 0.5 is between two
@@ -58,9 +77,17 @@ func (p *Program) measures() bool {
 func parsePrivacy(doc *object) *Privacy {
 	o := doc.object("private")
 	out := &Privacy{
+		Unit: Unit(o.text("unit")), Clip: uint64(o.integer("clip", 1, MaxClip)),
 		Scale:     uint64(o.integer("scale", 1, MaxPrivateScale)),
 		Sigma2Fit: o.variance("sigma2_fit"), Sigma2Train: o.variance("sigma2_train"), Sigma2Evaluate: o.variance("sigma2_evaluate"),
 		Bins: int(o.integer("bins", 2, MaxPrivateBins)),
+	}
+	switch {
+	case o.err != nil:
+	case out.Unit != UnitRecord && out.Unit != UnitUser && out.Unit != UnitSilo:
+		o.fail("unit", "unknown unit %q\nhint: record, user or silo", out.Unit)
+	case out.Unit == UnitRecord && out.Clip != 1:
+		o.fail("clip", "%d rows of a record\nhint: 1", out.Clip)
 	}
 	if o.err == nil && bits.OnesCount64(out.Scale) != 1 {
 		o.fail("scale", "%d is not a power of two", out.Scale)
@@ -107,8 +134,12 @@ func (p *Program) checkSize() error {
 	switch {
 	case p.Model.Averaging != nil && d > MaxAveraged:
 		return fmt.Errorf("model: %d coefficients, at most %d can be averaged\nhint: use fewer factors, or fewer values of one_hot features", d, MaxAveraged)
-	case p.Private() && d > MaxPrivateCoefficients:
-		return fmt.Errorf("features: %d output columns with the intercept, a private job has at most %d\nhint: leave out one_hot features with many values, or list fewer values in the contract (the rest becomes other)", d, MaxPrivateCoefficients)
+	case p.Model.Sampling != nil && d > MaxSampled:
+		return fmt.Errorf("features: %d output columns with the intercept, %s takes at most %d\nhint: leave out one_hot features with many values, or list fewer values in the contract (the rest becomes other)", d, DPSGD, MaxSampled)
+	case p.Model.Solver == Newton && d > MaxHessianColumns:
+		return fmt.Errorf("features: %d output columns with the intercept, %s takes at most %d\nhint: leave out one_hot features with many values, or list fewer values in the contract (the rest becomes other)", d, Newton, MaxHessianColumns)
+	case p.Model.Solver == DPGradientDescent && d > MaxPrivateCoefficients:
+		return fmt.Errorf("features: %d output columns with the intercept, %s takes at most %d\nhint: use %s, leave out one_hot features with many values, or list fewer values in the contract (the rest becomes other)", d, DPGradientDescent, MaxPrivateCoefficients, DPSGD)
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ func privateDocument() string {
 		fmt.Sprintf(number, "basket", 0.0, 10000.0, true, true) + "," +
 		`{"name":"country","kind":"category","values":["DE","FR"],"nullable":true,"missing_indicator":true}],` +
 		`"model":{"type":"logistic_regression","l2":1,"solver":"dp_gradient_descent","max_rounds":4},` +
-		`"private":{"scale":16384,"sigma2_fit":"26843545600","sigma2_train":"85899345920","sigma2_evaluate":"107374182400","bins":50},` +
+		`"private":{"unit":"record","clip":1,"scale":16384,"sigma2_fit":"26843545600","sigma2_train":"85899345920","sigma2_evaluate":"107374182400","bins":50},` +
 		`"evaluate":{"holdout":true,"metrics":["auc","log_loss","accuracy"]}}`
 }
 
@@ -88,7 +88,7 @@ func runPrivate(t testing.TB, p *Program) ([]*State, []Report) {
 
 func TestParsePrivateProgramReadsEveryField(t *testing.T) {
 	p := privateProgram(t)
-	want := Privacy{16384, 26843545600, 85899345920, 107374182400, 50}
+	want := Privacy{UnitRecord, 1, 16384, 26843545600, 85899345920, 107374182400, 50}
 	if !p.Private() || p.Privacy() != want || p.Model != (Model{Type: "logistic_regression", L2: 1, Solver: "dp_gradient_descent", MaxRounds: 4}) {
 		t.Errorf("%+v, %+v", p.Privacy(), p.Model)
 	}
@@ -157,7 +157,7 @@ func TestParsePrivateProgramIsStrict(t *testing.T) {
 		{`"bins":50`, `"bins":51`, "private.bins"},
 		{`"bins":50`, `"bins":0`, "private.bins"},
 		{`"bins":50`, `"bins":1026`, "private.bins"},
-		{`"values":["DE","FR"]`, `"values":[` + strings.Join(many, ",") + `]`, "at most 1500\nhint: leave out one_hot"},
+		{`"values":["DE","FR"]`, `"values":[` + strings.Join(many, ",") + `]`, "at most 1500\nhint: use dp_sgd, leave out one_hot"},
 	} {
 		doc := strings.Replace(privateDocument(), c.old, c.new, 1)
 		if doc == privateDocument() {

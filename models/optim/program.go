@@ -54,6 +54,7 @@ type Model struct {
 	Tolerance float64
 	Factors   int        // of a factorization machine: the length of each column's factor; 0 in a linear model
 	Averaging *Averaging // of solvers that average
+	Sampling  *Sampling  // of DPSGD
 }
 
 // Evaluation says what is measured after training.
@@ -198,6 +199,9 @@ func parseModel(doc *object, private bool) Model {
 	if averages(m.Solver) {
 		m.Averaging = parseAveraging(o, m.Solver)
 	}
+	if m.Solver == DPSGD {
+		m.Sampling = parseSampling(o)
+	}
 	if !(m.L2 >= 0 && m.L2 <= 1e12) {
 		o.fail("l2", "%g is not within 0..1e12", m.L2)
 	}
@@ -220,7 +224,7 @@ func checkSolver(o *object, m Model, private bool) {
 	case m.Type != LogisticRegression && m.Type != FactorizationMachine:
 		o.fail("type", "unknown model %q\nhint: %s or %s", m.Type, LogisticRegression, FactorizationMachine)
 	case private && m.Type == LogisticRegression:
-		solvers = []string{DPGradientDescent}
+		solvers = []string{DPGradientDescent, DPSGD}
 	case private:
 		o.fail("type", "%s is not for private jobs\nhint: %s", m.Type, LogisticRegression)
 	case m.Type == LogisticRegression:
@@ -230,7 +234,7 @@ func checkSolver(o *object, m Model, private bool) {
 	}
 	switch {
 	case slices.Contains(solvers, m.Solver):
-	case m.Solver != Newton && m.Solver != DPGradientDescent && !averages(m.Solver):
+	case !slices.Contains([]string{Newton, FedAvg, FedProx, FedAdam, DPGradientDescent, DPSGD}, m.Solver):
 		o.fail("solver", "unknown solver %q\nhint: %s", m.Solver, strings.Join(solvers, ", "))
 	default:
 		o.fail("solver", "%q is not a solver of %s in this kind of job\nhint: %s", m.Solver, m.Type, strings.Join(solvers, ", "))

@@ -29,6 +29,8 @@ func solverOf(p *Program) solver {
 		return averaging{p}
 	case p.Model.Type == LogisticRegression && p.Model.Solver == DPGradientDescent && p.Private():
 		return descent{p}
+	case p.Model.Type == LogisticRegression && p.Model.Solver == DPSGD && p.Private():
+		return sampled{p}
 	}
 	return nil
 }

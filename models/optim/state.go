@@ -23,7 +23,8 @@ type State struct {
 
 	solver  solver
 	average *averageMemory // averaging TRAIN after its first round, and later
-	factor  *matrix        // private TRAIN only: the Cholesky factor of the preconditioner
+	factor  *matrix        // TRAIN of DPGradientDescent only: the Cholesky factor of the preconditioner
+	sampled *sampledMemory // TRAIN of DPSGD only
 
 	summary metrics.Summary // Done only
 }
@@ -50,6 +51,14 @@ func (s *State) Fitted() *pipeline.Fitted { return s.fitted }
 
 // Coefficients are the model's, one per output column and the intercept last; nil before FIT. The caller must not change them.
 func (s *State) Coefficients() []float64 { return s.w }
+
+// Point is where a TRAIN round takes its gradients: the coefficients, or what they are averaged from. The caller must not change it.
+func (s *State) Point() []float64 {
+	if s.sampled != nil {
+		return s.sampled.iterate
+	}
+	return s.w
+}
 
 // Converged tells whether the solver reached its tolerance; a private one has none.
 func (s *State) Converged() bool { return s.converged }

@@ -68,7 +68,7 @@ func (b *Book) refilled(at At, before, o *wire.Account) {
 	case o.PrevBudgets != before.Budget:
 		b.find(at, RuleAccount, "the refill of account %s says that its budget was %s, it was %s", short(o.Account), nats(o.PrevBudgets), nats(before.Budget))
 	case o.Order != before.Order || o.Unit != before.Unit:
-		b.find(at, RuleAccount, "a refill can't change order and unit of account %s: order %d became %d, unit %d became %d", short(o.Account), before.Order, o.Order, before.Unit, o.Unit)
+		b.find(at, RuleAccount, "a refill can't change order and unit of account %s: order %d became %d, unit %s became %s", short(o.Account), before.Order, o.Order, wire.UnitName(before.Unit), wire.UnitName(o.Unit))
 	}
 }
 
@@ -178,7 +178,7 @@ func (b *Book) price(c *Charge) {
 		return
 	}
 	if c.Account != nil && spec.DP.Unit != c.Account.Now().Unit {
-		b.find(c.At, RuleCharge, "the job protects unit %d, account %s counts unit %d", spec.DP.Unit, short(c.Charge.Account), c.Account.Now().Unit)
+		b.find(c.At, RuleCharge, "the job protects each %s, account %s counts each %s", wire.UnitName(spec.DP.Unit), short(c.Charge.Account), wire.UnitName(c.Account.Now().Unit))
 	}
 	s, ok := j.sum(c.Round.Kind)
 	if !ok {

@@ -34,14 +34,18 @@ func (b *Book) cohort(j *Job) {
 	if m.F != c.F {
 		b.find(j.At, RuleManifest, "f is %d, the charter's is %d", m.F, c.F)
 	}
-	if least := max(3, int(m.F)+2); len(m.Cohort) < least {
+	least, quorum := max(3, int(m.F)+2), int(m.F)+2
+	if m.Mode == wire.Noised { // no noise is shared, nothing is hidden among others
+		least, quorum = 1, 1
+	}
+	if len(m.Cohort) < least {
 		b.find(j.At, RuleCohort, "a cohort of %d, at least %d", len(m.Cohort), least)
 	}
 	switch n := int(m.NMin); {
 	case m.Kind == wire.Exact && n != len(m.Cohort):
 		b.find(j.At, RuleCohort, "an exact job's roster is its cohort: n_min is %d, the cohort has %d", n, len(m.Cohort))
-	case n < int(m.F)+2 || n > len(m.Cohort):
-		b.find(j.At, RuleCohort, "n_min is %d, it must be %d to %d", n, m.F+2, len(m.Cohort))
+	case n < quorum || n > len(m.Cohort):
+		b.find(j.At, RuleCohort, "n_min is %d, it must be %d to %d", n, quorum, len(m.Cohort))
 	}
 	for _, key := range m.Cohort {
 		if member, ok := charter.Find(c, key); !ok || !member.Role.HasData() {
@@ -52,8 +56,13 @@ func (b *Book) cohort(j *Job) {
 
 func (b *Book) committee(j *Job) {
 	m := j.Manifest
-	if m.Mode != wire.Sealed {
-		b.find(j.At, RuleManifest, "mode %d: this version audits sealed jobs only", m.Mode)
+	if m.Mode == wire.Noised {
+		if m.Kind != wire.Private {
+			b.find(j.At, RuleManifest, "an exact job isn't sealed: its sums carry no noise")
+		}
+		if len(m.Committee) != 0 || m.T != 0 {
+			b.find(j.At, RuleCommittee, "a noised job has a committee of %d", len(m.Committee))
+		}
 		return
 	}
 	if err := charter.Quorum(int(m.T), len(m.Committee), int(m.F)); err != nil {
@@ -84,11 +93,16 @@ func (b *Book) noise(j *Job, r *wire.RoundSpec) {
 		return
 	}
 	honest := int(m.NMin) - max(1, int(m.F))
+	if m.Mode == wire.Noised {
+		honest = 1
+	}
 	switch _, ok := sumOf(d); {
 	case d.Mechanism != wire.MechanismDiscreteGaussian || !ok:
 		b.find(j.At, RuleManifest, "%s rounds of a private job: mechanism %d with Δ² = %d, σ_i² = %d, h = %d, q = %d/%d is no noise that can be charged", r.Kind, d.Mechanism, d.Sensitivity, d.Sigma2Local, d.H, d.QNum, d.QDen)
 	case int(d.H) != honest:
-		b.find(j.At, RuleManifest, "%s rounds count the noise of %d contributors, n_min − max(1, f) is %d", r.Kind, d.H, honest)
+		b.find(j.At, RuleManifest, "%s rounds count the noise of %d contributors, that of %d counts", r.Kind, d.H, honest)
+	case d.Unit < wire.UnitRecord || d.Unit > wire.UnitSilo:
+		b.find(j.At, RuleManifest, "%s rounds protect no known unit: %d", r.Kind, d.Unit)
 	case d.Sigma2Local < dp.MinSigma*dp.MinSigma:
 		b.find(j.At, RuleManifest, "%s rounds: σ_i² = %d, at least %d", r.Kind, d.Sigma2Local, dp.MinSigma*dp.MinSigma)
 	}

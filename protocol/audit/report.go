@@ -134,7 +134,7 @@ func (a *Account) report() AccountReport {
 	amount := func(units uint64) Amount {
 		return Amount{units, accountant.Units(units).Nats(), ratio(units, now.Budget)}
 	}
-	out := AccountReport{ID: hexOf(a.ID[:]), Unit: "record", Epsilon: number(now.EpsNum, now.EpsDen), Delta: number(now.DeltaNum, now.DeltaDen), Order: now.Order,
+	out := AccountReport{ID: hexOf(a.ID[:]), Unit: wire.UnitName(now.Unit), Epsilon: number(now.EpsNum, now.EpsDen), Delta: number(now.DeltaNum, now.DeltaDen), Order: now.Order,
 		Since: when(a.Opened[0].Ms), Refills: now.Refills, Budget: amount(now.Budget), Spent: amount(a.spent), Left: amount(now.Budget - min(now.Budget, a.spent)),
 		Opened: epsilonOf(a.Charges, delta), Jobs: []Spending{}, Periods: []Spending{}}
 	out.Allowed = up4(accountant.EpsilonFromRDP(float64(now.Order), accountant.Units(now.Budget).Nats(), delta))

@@ -14,6 +14,7 @@ import (
 	"tributary/crypto/dp/accountant"
 	"tributary/crypto/secagg"
 	"tributary/protocol/jobspec"
+	"tributary/protocol/round"
 )
 
 // Errors of For.
@@ -125,8 +126,14 @@ func (f *Forecast) kind(r *jobspec.Resolved, kind uint8) error {
 		Kind: kindNames[kind], Segment: o.Segments[0].Name, Rounds: n.Rounds, Sensitivity2: n.Sensitivity2, Sigma2Local: n.Sigma2Local,
 		SumSigma2: n.SumSigma2, Sigma: r.Private.Sigma(n), SigmaLocal: r.Private.LocalSigma(n), Charge: c.Units()}
 	codec := secagg.Options{Contributors: r.Contributors, Bits: r.Bits, Threshold: r.Committee.Threshold, Seats: r.Committee.Of}
+	noised := r.Mode == jobspec.ModeNoised
+	if noised {
+		codec.Threshold, codec.Seats = 1, 1 // for the lanes' sake
+	}
 	for _, s := range o.Segments {
-		k.Lanes += s.Length
+		if s.Clip > 0 { // the canary is noise alone
+			k.Lanes += s.Length
+		}
 		codec.Segments = append(codec.Segments, secagg.Segment{Name: s.Name, Length: s.Length, ScaleNum: 1, ScaleDen: 1})
 	}
 	params, err := secagg.NewParams(codec)
@@ -134,10 +141,16 @@ func (f *Forecast) kind(r *jobspec.Resolved, kind uint8) error {
 		return fmt.Errorf("forecast %s rounds: %w", k.Kind, err)
 	}
 	k.PayloadBytes = int64(params.PayloadBytes())
+	if noised {
+		k.PayloadBytes = int64(round.ClearBytes(params))
+	}
 	k.UploadBytes = k.PayloadBytes + int64(r.Committee.Of)*secagg.SealedShareBytes
 	f.Kinds = append(f.Kinds, k)
 	f.Sums += k.Rounds
 	f.UploadBytes += k.Rounds * k.UploadBytes
+	if noised {
+		return nil
+	}
 	f.SeatBytes += k.Rounds * (int64(r.Contributors)*secagg.SealedShareBytes + secagg.ShareSumBytes)
 	return nil
 }

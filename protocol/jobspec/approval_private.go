@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"tributary/crypto/dp"
 )
 
 // privateApproval is ApprovalText of a private job.
@@ -11,12 +13,25 @@ func privateApproval(in ApprovalInput) string {
 	j, p, n := in.Job, in.Job.Private, len(in.Cohort)
 	var b page
 	line := b.line
-	line("Job %s, private: every sum that is opened carries noise.", j.Name)
+	noised := j.Mode == ModeNoised
+	if noised {
+		line("Job %s, private and noised: what you send is not sealed. It carries its whole noise by itself.", j.Name)
+	} else {
+		line("Job %s, private: every sum that is opened carries noise.", j.Name)
+	}
 	line("")
 	b.cohort(in)
-	line("Quorum      a sum is opened with %d of them or more (n_min): %s; with fewer left the job ends", j.NMin, dropouts(n-j.NMin))
-	b.committee(in)
+	if noised {
+		line("Quorum      a sum is made of %d of them or more (n_min): %s; with fewer left the job ends", j.NMin, dropouts(n-j.NMin))
+		line("Committee   none: the coordinator reads each participant's noised values")
+	} else {
+		line("Quorum      a sum is opened with %d of them or more (n_min): %s; with fewer left the job ends", j.NMin, dropouts(n-j.NMin))
+		b.committee(in)
+	}
 	b.model(j)
+	if s := j.Model.Sampling; s != nil {
+		line("            each %s takes part in a training round with probability %s, by coins that stay here; momentum %s, learning rate %s", p.Unit, s.Rate, decimalOf(s.Momentum), decimalOf(s.LearningRate))
+	}
 	sums, rounds := 0, []string{}
 	noise := []string{}
 	for kind, what := range [...]string{kindFit: "to fit", kindTrain: "to train (all of them are run)", kindEvaluate: "to evaluate"} {
@@ -27,10 +42,13 @@ func privateApproval(in ApprovalInput) string {
 		sums += int(k.Rounds)
 		rounds = append(rounds, fmt.Sprintf("%d %s", k.Rounds, what))
 		o, _, _ := j.Noise(uint8(kind))
-		noise = append(noise, fmt.Sprintf("%s: σ = %.3g on each of %d values; one record adds 1 at most (L2 norm over all of them)", o.Segments[0].Name, p.Sigma(k), o.Segments[0].Length))
+		noise = append(noise, fmt.Sprintf("%s: σ = %.3g on each of %d values; one %s adds %d at most (L2 norm over all of them)", o.Segments[0].Name, p.Sigma(k), o.Segments[0].Length, p.Unit, p.Clip))
 	}
 	line("Rounds      %s; each is planned for %s", strings.Join(rounds, ", "), durationText(j.RoundTimeout))
-	line("Privacy     ε = %s and δ = %s for each record of one participant, over all %d sums together, counted at RDP order %d", p.Epsilon, p.Delta, sums, p.Order)
+	line("Privacy     ε = %s and δ = %s for %s, over all %d sums together, counted at RDP order %d", p.Epsilon, p.Delta, protected[p.Unit], sums, p.Order)
+	if p.Unit != unitRecord {
+		line("            a %s with more than %d rows counts as %d: each of its rows is weighed down", p.Unit, p.Clip, p.Clip)
+	}
 	for i, text := range noise {
 		head := "           "
 		if i == 0 {
@@ -52,15 +70,41 @@ func privateApproval(in ApprovalInput) string {
 	if !j.Holdout.None() {
 		held = ", and of held-out rows by label and score"
 	}
-	line("Sums over %s organisations, with noise: of the products of every two features, of gradients%s. Whoever sees all of them and the model learns nearly the same about you with and without any one record.", over, held)
-	line("That holds against the coordinator together with up to %d members, for any model it chooses: the %d that stay honest carry all of that noise.", in.F, j.Honest())
+	what := "of the products of every two features, of gradients"
+	if j.Model.Sampling != nil {
+		what = "of the number of rows, of gradients of secret samples"
+	}
+	one := map[string]string{unitRecord: "any one record", unitUser: "any one user", unitSilo: "your rows"}[p.Unit]
+	line("Sums over %s organisations, with noise: %s%s. Whoever sees all of them and the model learns nearly the same about you with and without %s.", over, what, held, one)
+	if noised {
+		line("The coordinator sees your own values too, not only the sum, and they tell no more than that: your node adds all of the noise itself. That holds against everybody else together, for any model.")
+	} else {
+		line("That holds against the coordinator together with up to %d members, for any model it chooses: the %d that stay honest carry all of that noise.", in.F, j.Honest())
+	}
+	line("%d more values of each round are noise alone; they show whether all add the noise that was agreed.", dp.CanaryLanes)
 	line("")
 	line("What is not protected")
 	line("A malicious member can poison its own part and spoil the model.")
-	line("A person held by K participants, or with K records, is protected less: the cost for that person is K²·ρ, which for K = 2 comes to %s.", epsilonText(j.GroupEpsilon(2, 1)))
+	switch p.Unit {
+	case unitRecord:
+		line("A person held by K participants, or with K records, is protected less: the cost for that person is K²·ρ, which for K = 2 comes to %s.", epsilonText(j.GroupEpsilon(2, 1)))
+	case unitUser:
+		line("A person held by K participants, or under K keys, is protected less: the cost for that person is K²·ρ, which for K = 2 comes to %s.", epsilonText(j.GroupEpsilon(2, 1)))
+	default:
+		line("K participants that belong together are protected less: the cost for them is K²·ρ, which for K = 2 comes to %s.", epsilonText(j.GroupEpsilon(2, 1)))
+	}
 	line("Which organisations take part in a round, and when, is seen by all.")
-	b.seatStops(in)
+	if !noised {
+		b.seatStops(in)
+	}
 	return b.String()
+}
+
+// protected says for whom ε holds, by unit.
+var protected = map[string]string{
+	unitRecord: "each record of one participant",
+	unitUser:   "each user of one participant, all rows with its key together",
+	unitSilo:   "all rows of one participant together",
 }
 
 func dropouts(n int) string {

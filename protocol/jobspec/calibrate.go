@@ -24,10 +24,10 @@ func (r *Resolved) calibrate() (*Private, *misfit) {
 	if err != nil {
 		return nil, &misfit{"privacy.epsilon", err.Error(), ""}
 	}
-	p := &Private{Unit: r.Private.Unit, Epsilon: r.Private.Epsilon, Delta: r.Private.Delta, Order: order}
+	p := &Private{Unit: r.Private.Unit, Clip: r.Private.Clip, Epsilon: r.Private.Epsilon, Delta: r.Private.Delta, Order: order}
 	for bits := mostScaleBits; bits >= leastScaleBits; bits-- {
 		p.Scale = 1 << bits
-		if r.MaxRows <= laneRows(r.Bits)>>bits && r.noise(p, budget) {
+		if p.Scale*p.Clip <= dp.MaxClip && r.MaxRows <= laneRows(r.Bits)>>bits && r.noise(p, budget) {
 			return p, nil
 		}
 	}
@@ -39,24 +39,28 @@ func (r *Resolved) calibrate() (*Private, *misfit) {
 // noise calculates the noise of every kind at p's scale, and reports whether each
 // lane holds max_rows rows beside it.
 func (r *Resolved) noise(p *Private, budget accountant.Units) bool {
-	train, evaluate := uint64(trainShare), uint64(evaluateShare)
+	fit, train, evaluate, rate := uint64(fitShare), uint64(trainShare), uint64(evaluateShare), dp.Integer(1)
+	if s := r.Model.Sampling; s != nil {
+		fit, train, rate = sampledFitShare, sampledTrainShare, s.Rate
+	}
 	if r.Holdout.None() {
-		train, evaluate = trainShare+evaluateShare, 0
+		train, evaluate = train+evaluate, 0
 	}
 	for _, k := range []struct {
 		kind   uint8
 		share  uint64
 		rounds int64
-	}{{kindFit, fitShare, 1}, {kindTrain, train, r.Model.MaxRounds}, {kindEvaluate, evaluate, 1}} {
+		rate   dp.Rational
+	}{{kindFit, fit, 1, dp.Integer(1)}, {kindTrain, train, r.Model.MaxRounds, rate}, {kindEvaluate, evaluate, 1, dp.Integer(1)}} {
 		if k.share == 0 {
 			continue
 		}
-		segment := r.segment(k.kind, p.Scale)
-		noise, ok := r.kindNoise(segment.Norm2(), k.rounds, p.Order, accountant.Units(uint64(budget)/100*k.share))
+		segment := r.segment(k.kind, p.Scale, p.Clip)
+		noise, ok := r.kindNoise(segment.Norm2(), k.rate, k.rounds, p.Order, accountant.Units(uint64(budget)/100*k.share))
 		if !ok {
 			return false
 		}
-		lanes, err := dp.NewParams(dp.Options{Segments: []dp.Segment{segment}, Bits: r.Bits, Local: dp.Integer(noise.Sigma2Local)})
+		lanes, err := dp.NewParams(dp.Options{Segments: []dp.Segment{segment, dp.Canary()}, Bits: r.Bits, Local: dp.Integer(noise.Sigma2Local)})
 		if err != nil || lanes.Sensitivity2() != noise.Sensitivity2 || lanes.Clamp() < r.MaxRows*int64(p.Scale) {
 			return false
 		}
@@ -68,42 +72,61 @@ func (r *Resolved) noise(p *Private, budget accountant.Units) bool {
 // kindNoise is the least noise with which rounds sums of that squared sensitivity
 // cost at most budget units at the order: σ_i² is the least integer ≥ σ²/h, and
 // at least 16, so that shares add up to one discrete Gaussian [dp, Conditions].
-func (r *Resolved) kindNoise(sensitivity2 uint64, rounds int64, order accountant.Order, budget accountant.Units) (KindNoise, bool) {
-	rate := dp.Integer(1)
+func (r *Resolved) kindNoise(sensitivity2 uint64, rate dp.Rational, rounds int64, order accountant.Order, budget accountant.Units) (KindNoise, bool) {
 	least, err := accountant.SmallestVariance(accountant.Sum{Sensitivity2: sensitivity2, Rate: rate}, uint64(rounds), order, budget)
 	if err != nil {
 		return KindNoise{}, false
+	}
+	noise := KindNoise{Sensitivity2: sensitivity2, Rounds: rounds, RateNum: rate.Num(), RateDen: rate.Den()}
+	if r.Mode == ModeNoised { // each contribution is seen by itself
+		noise.Sigma2Local, noise.SumSigma2 = least.Num(), least.Num()
+		return noise, true
 	}
 	share, err := dp.LocalVariance(least, r.contributors())
 	if err != nil {
 		return KindNoise{}, false
 	}
-	local := share.Num() / share.Den()
+	noise.Sigma2Local = share.Num() / share.Den()
 	if share.Num()%share.Den() != 0 {
-		local++
+		noise.Sigma2Local++
 	}
-	local = max(local, dp.MinSigma*dp.MinSigma)
-	sum, err := dp.SumVariance(dp.Integer(local), r.contributors())
-	if err != nil || sum.Den() != 1 {
-		return KindNoise{}, false
-	}
-	return KindNoise{Sensitivity2: sensitivity2, Sigma2Local: local, SumSigma2: sum.Num(), Rounds: rounds}, true
+	noise.Sigma2Local = max(noise.Sigma2Local, dp.MinSigma*dp.MinSigma)
+	sum, err := dp.SumVariance(dp.Integer(noise.Sigma2Local), r.contributors())
+	noise.SumSigma2 = sum.Num()
+	return noise, err == nil && sum.Den() == 1
 }
 
-// maxOutputs is the most output columns of a job of that kind.
-func maxOutputs(kind string) int {
-	if kind == KindPrivate {
+// maxOutputs is the most output columns of a job.
+func (r *Resolved) maxOutputs() int {
+	switch r.Model.Solver {
+	case solverPrivate:
 		return MaxPrivateOutputs
+	case solverSGD:
+		return MaxSampledOutputs
 	}
 	return MaxOutputs
 }
 
+// leastQuorum is the least n_min: a noised job has no noise to share.
+func leastQuorum(mode string, f int) int {
+	if mode == ModeNoised {
+		return 1
+	}
+	return f + 2
+}
+
 // quorum returns n_min: what the spec says, or all but a tenth of the n
-// participants, one at least; never fewer than f+2.
+// participants, one at least; never fewer than leastQuorum.
 func quorum(s *Spec, n, f int, report report) int {
-	given := int(s.Run.MinParticipants)
+	given, least := int(s.Run.MinParticipants), leastQuorum(s.Run.Mode, f)
 	if given == 0 {
-		return max(n-max(1, n/10), f+2)
+		return max(n-max(1, n/10), least)
+	}
+	if s.Run.Mode == ModeNoised {
+		if given > n {
+			report(fmt.Sprintf("min_participants %d is more than the %d participants", given, n), "", "run.min_participants", "run.participants")
+		}
+		return given
 	}
 	if given < f+2 || given > n {
 		report(fmt.Sprintf("min_participants %d is not within %d, which is f + 2, to %d, the number of participants", given, f+2, n),

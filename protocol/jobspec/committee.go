@@ -55,5 +55,11 @@ func committeeHint(f int) string {
 	return ""
 }
 
-// minCohort is the smallest cohort of an exact job [design §2, G3].
-func minCohort(f int) int { return max(3, f+2) }
+// minCohort is the smallest cohort of a sealed job [design §2, G3]. A noised job's
+// contributions need nobody to hide among.
+func minCohort(mode string, f int) int {
+	if mode == ModeNoised {
+		return 1
+	}
+	return max(3, f+2)
+}

@@ -3,8 +3,10 @@ package jobspec
 import (
 	"fmt"
 	"math"
+	"math/big"
 	"math/bits"
 
+	"tributary/crypto/dp"
 	"tributary/crypto/dp/accountant"
 )
 
@@ -51,13 +53,30 @@ func (r *Resolved) Releases() (list []accountant.Release) {
 }
 
 // GroupEpsilon returns the ε at the job's δ, in nats, for a person who has k
-// records in a private job, or one at each of k participants, when every sum is
+// units in a private job, or one at each of k participants, when every sum is
 // opened at its tries-th try. A sum's sensitivity is then k·Δ, and its zCDP k²·ρ
-// [CKS20, Thm. 4]; uploads that weren't opened count as if they had been.
+// [CKS20, Thm. 4]; uploads that weren't opened count as if they had been. Of k
+// sampled units one or more take part with a probability of at most k·q, and shift
+// the sum by at most k·Δ: by post-processing, that sampled sum dominates.
 func (r *Resolved) GroupEpsilon(k, tries int) (float64, error) {
 	limit, err := r.Cap()
 	if err != nil {
 		return 0, err
+	}
+	if r.Model.Sampling != nil {
+		releases := r.Releases()
+		for i := range releases {
+			s := releases[i].Mechanism.(accountant.Sum)
+			s.Sensitivity2 *= uint64(k * k)
+			if rate, ok := samplingRate(new(big.Rat).Mul(s.Rate.Rat(), big.NewRat(int64(k), 1))); ok {
+				s.Rate = rate
+			} else {
+				s.Rate = dp.Integer(1)
+			}
+			releases[i].Mechanism, releases[i].Count = s, releases[i].Count*uint64(tries)
+		}
+		report, err := accountant.Epsilon(releases, limit.Delta.Float())
+		return report.Epsilon, err
 	}
 	rho := 0.0
 	for kind := kindFit; kind <= kindEvaluate; kind++ {
@@ -69,7 +88,7 @@ func (r *Resolved) GroupEpsilon(k, tries int) (float64, error) {
 }
 
 // Sigma returns the standard deviation of an opened sum's noise in value units:
-// one row adds at most 1.0.
+// one row adds at most 1.0, one unit Clip.
 func (p *Private) Sigma(k KindNoise) float64 {
 	return math.Sqrt(float64(k.SumSigma2)) / float64(p.Scale)
 }

@@ -35,7 +35,8 @@ const (
 // Private is by how much a private job's sums are noised. Unit, Epsilon and Delta
 // are the spec's; the rest follows from them and from the job.
 type Private struct {
-	Unit    string // record: adding or removing one row of one participant
+	Unit    string // what adding or removing is hidden of, at one participant: record, one row; user, all rows of one key; silo, all rows
+	Clip    uint64 // rows that a unit counts as at most; 1 for records
 	Epsilon Decimal
 	Delta   Decimal
 
@@ -49,13 +50,24 @@ type Private struct {
 type KindNoise struct {
 	Sensitivity2 uint64 `json:"sensitivity2,string"` // Δ² of one row, rounding included
 	Sigma2Local  uint64 `json:"sigma2_local,string"` // σ_i² of each participant's own noise
-	SumSigma2    uint64 `json:"sum_sigma2,string"`   // σ² = h·σ_i² that every opened sum surely carries
+	SumSigma2    uint64 `json:"sum_sigma2,string"`   // σ² = h·σ_i² that whatever is opened surely carries
 	Rounds       int64  `json:"rounds"`              // most rounds that are opened
+	RateNum      uint64 `json:"rate_num,string"`     // each unit takes part with probability RateNum/RateDen, by secret coins
+	RateDen      uint64 `json:"rate_den,string"`
+}
+
+// Rate returns the sampling rate, 1 where all units take part.
+func (k KindNoise) Rate() dp.Rational {
+	rate, err := dp.NewRational(k.RateNum, k.RateDen)
+	if err != nil {
+		return dp.Rational{} // the accountant refuses it
+	}
+	return rate
 }
 
 // Charged describes one opened sum to the accountant.
 func (k KindNoise) Charged() accountant.Sum {
-	return accountant.Sum{Sensitivity2: k.Sensitivity2, Sigma2: dp.Integer(k.SumSigma2), Rate: dp.Integer(1)}
+	return accountant.Sum{Sensitivity2: k.Sensitivity2, Sigma2: dp.Integer(k.SumSigma2), Rate: k.Rate()}
 }
 
 // Kind returns the noise of a kind of round, as numbered in wire.RoundKind, and
@@ -80,6 +92,7 @@ func (p *Private) at(kind uint8) *KindNoise {
 
 // Noise returns how a participant clips and noises its part of a sum in a round
 // of that kind (wire.RoundKind's numbers), and what the opened sum is charged by.
+// The last segment is the canary, which takes noise alone.
 // Contributions are in integer units: values times Private.Scale, also in
 // histograms. ok is false for exact jobs and for kinds that the job has no rounds of.
 func (r *Resolved) Noise(kind uint8) (o dp.Options, s accountant.Sum, ok bool) {
@@ -87,15 +100,21 @@ func (r *Resolved) Noise(kind uint8) (o dp.Options, s accountant.Sum, ok bool) {
 	if !ok {
 		return dp.Options{}, accountant.Sum{}, false
 	}
-	o = dp.Options{Segments: []dp.Segment{r.segment(kind, r.Private.Scale)}, Bits: r.Bits, Local: dp.Integer(k.Sigma2Local)}
+	o = dp.Options{Segments: []dp.Segment{r.segment(kind, r.Private.Scale, r.Private.Clip), dp.Canary()}, Bits: r.Bits, Local: dp.Integer(k.Sigma2Local)}
 	return o, k.Charged(), true
 }
 
-// Honest returns h = n_min − max(1, f) of a private job: of a sum's contributors,
-// those whose noise counts. It is 0 for an exact job.
+// Honest returns h = n_min − max(1, f) of a sealed private job: of a sum's
+// contributors, those whose noise counts. In a noised job each contribution is seen
+// by itself, with its own noise: 1. It is 0 for an exact job.
 func (r *Resolved) Honest() int {
 	h, err := r.contributors().Honest()
-	if r.Private == nil || err != nil {
+	switch {
+	case r.Private == nil:
+		return 0
+	case r.Mode == ModeNoised:
+		return 1
+	case err != nil:
 		return 0
 	}
 	return h
@@ -117,18 +136,21 @@ func (r *Resolved) contributors() dp.Contributors {
 	return dp.Contributors{Min: r.NMin, Colluder: r.F}
 }
 
-// segment returns what one row adds to a sum: the upper triangle of x·xᵀ, the
-// gradient of its loss, or a 1 in the bin of its label and prediction. Rows have
-// L2 norm 1 at most, so each of them has too: Clip is 1.0 in integer units.
-func (r *Resolved) segment(kind uint8, scale uint64) dp.Segment {
+// segment returns what one unit adds to a sum: the upper triangle of x·xᵀ (dp_sgd:
+// a 1), the gradient of its loss, or a 1 in the bin of its label and prediction,
+// summed over its rows. Rows have L2 norm 1 at most, so each of them has too, and a
+// unit's rows are weighed to count as clip rows at most.
+func (r *Resolved) segment(kind uint8, scale, clip uint64) dp.Segment {
 	d := r.Outputs()
-	switch kind {
-	case kindFit:
-		return dp.Segment{Name: "gram", Length: d * (d + 1) / 2, Clip: scale, Rounding: dp.Stochastic}
-	case kindTrain:
-		return dp.Segment{Name: "gradient", Length: d, Clip: scale, Rounding: dp.Stochastic}
+	switch {
+	case kind == kindFit && r.Model.Solver == solverSGD:
+		return dp.Segment{Name: "count", Length: 1, Clip: scale * clip, Rounding: dp.TowardZero}
+	case kind == kindFit:
+		return dp.Segment{Name: "gram", Length: d * (d + 1) / 2, Clip: scale * clip, Rounding: dp.Stochastic}
+	case kind == kindTrain:
+		return dp.Segment{Name: "gradient", Length: d, Clip: scale * clip, Rounding: dp.Stochastic}
 	}
-	return dp.Segment{Name: "histogram", Length: 2 * histogramBins, Clip: scale, Rounding: dp.TowardZero}
+	return dp.Segment{Name: "histogram", Length: 2 * histogramBins, Clip: scale * clip, Rounding: dp.TowardZero}
 }
 
 // misfit is why a job's noise can't be calculated: a problem of the spec.

@@ -10,6 +10,7 @@ import (
 // are decimal strings: many JSON readers keep only 53.
 type privateJSON struct {
 	Unit    string           `json:"unit"`
+	Clip    uint64           `json:"clip"`
 	Epsilon Decimal          `json:"epsilon"`
 	Delta   Decimal          `json:"delta"`
 	Order   accountant.Order `json:"order"`
@@ -26,6 +27,8 @@ type kindsJSON struct {
 // noiseJSON is what a program says of noise: how large it is in opened sums, for
 // the solver. Sigma2Evaluate is 0 where nothing is evaluated.
 type noiseJSON struct {
+	Unit           string `json:"unit"`
+	Clip           uint64 `json:"clip"`
 	Scale          uint64 `json:"scale"`
 	Sigma2Fit      uint64 `json:"sigma2_fit,string"`
 	Sigma2Train    uint64 `json:"sigma2_train,string"`
@@ -34,7 +37,7 @@ type noiseJSON struct {
 }
 
 func (p *Private) json() *privateJSON {
-	out := &privateJSON{Unit: p.Unit, Epsilon: p.Epsilon, Delta: p.Delta, Order: p.Order, Scale: p.Scale, Kinds: kindsJSON{Fit: p.Fit, Train: p.Train}}
+	out := &privateJSON{Unit: p.Unit, Clip: p.Clip, Epsilon: p.Epsilon, Delta: p.Delta, Order: p.Order, Scale: p.Scale, Kinds: kindsJSON{Fit: p.Fit, Train: p.Train}}
 	if p.Evaluate != (KindNoise{}) {
 		out.Kinds.Evaluate = &p.Evaluate
 	}
@@ -45,28 +48,43 @@ func (j *privateJSON) private() *Private {
 	if j == nil {
 		return nil
 	}
-	return &Private{Unit: j.Unit, Epsilon: j.Epsilon, Delta: j.Delta, Order: j.Order, Scale: j.Scale,
+	return &Private{Unit: j.Unit, Clip: j.Clip, Epsilon: j.Epsilon, Delta: j.Delta, Order: j.Order, Scale: j.Scale,
 		Fit: j.Kinds.Fit, Train: j.Kinds.Train, Evaluate: or0(j.Kinds.Evaluate)}
 }
 
-func (p *Private) program() *noiseJSON {
-	return &noiseJSON{Scale: p.Scale, Sigma2Fit: p.Fit.SumSigma2, Sigma2Train: p.Train.SumSigma2, Sigma2Evaluate: p.Evaluate.SumSigma2, Bins: histogramBins}
+// program gives the noise of opened sums: a noised job's contributions are charged
+// one by one, and n_min of them or more are added.
+func (r *Resolved) noiseProgram() *noiseJSON {
+	p, added := r.Private, uint64(1)
+	if r.Mode == ModeNoised {
+		added = uint64(max(r.NMin, 1))
+	}
+	return &noiseJSON{Unit: p.Unit, Clip: p.Clip, Scale: p.Scale, Sigma2Fit: added * p.Fit.SumSigma2, Sigma2Train: added * p.Train.SumSigma2, Sigma2Evaluate: added * p.Evaluate.SumSigma2, Bins: histogramBins}
 }
 
 func (j modelJSON) model() Model {
-	return Model{Type: j.Type, L2: j.L2, Solver: j.Solver, MaxRounds: j.MaxRounds, Tolerance: or0(j.Tolerance), Factors: j.Factors, Averaging: j.Averaging.averaging()}
+	return Model{Type: j.Type, L2: j.L2, Solver: j.Solver, MaxRounds: j.MaxRounds, Tolerance: or0(j.Tolerance), Factors: j.Factors, Averaging: j.Averaging.averaging(), Sampling: j.Sampling.sampling()}
 }
 
 // checkQuorum reports what is wrong with the numbers that a private job's noise
 // is derived from, other than ε and δ.
 func (r *Resolved) checkQuorum(report report) {
-	if r.Private.Unit != unitRecord {
-		report("unit "+show(r.Private.Unit)+" is not record", "", "private.unit")
+	switch r.Private.Unit {
+	case unitRecord:
+		inRange(report, "private.clip", int64(min(r.Private.Clip, maxUnitClip+1)), 1, 1)
+	case unitUser, unitSilo:
+		inRange(report, "private.clip", int64(min(r.Private.Clip, maxUnitClip+1)), 1, maxUnitClip)
+	default:
+		report("unit "+show(r.Private.Unit)+" is not one of record, user, silo", "", "private.unit")
 	}
 	inRange(report, "f", int64(r.F), 0, maxSeats)
-	inRange(report, "program.contributors", int64(r.Contributors), int64(minCohort(r.F)), maxContributors)
-	inRange(report, "n_min", int64(r.NMin), int64(r.F)+2, int64(r.Contributors))
-	if err := CheckCommittee(r.Committee, r.F); err != nil {
+	inRange(report, "program.contributors", int64(r.Contributors), int64(minCohort(r.Mode, r.F)), maxContributors)
+	inRange(report, "n_min", int64(r.NMin), int64(leastQuorum(r.Mode, r.F)), int64(r.Contributors))
+	if r.Mode == ModeNoised {
+		if r.Committee != (Committee{}) {
+			report("a noised job has no committee", "", "committee")
+		}
+	} else if err := CheckCommittee(r.Committee, r.F); err != nil {
 		report(err.Error(), "", "committee")
 	}
 }

@@ -19,8 +19,8 @@ func TestPrivateSpecProblemsNameTheirPlaceAndRemedy(t *testing.T) {
 		"scale misspelt":      {one, "transform: scaled} ", "features[0].transform", "scaled}", "not one of log1p, standardize, one_hot, scale", "did you mean scale?"},
 		"clip of a feature":   {one, "transform: scale, clip: 3} ", "features[0].clip", "3} ", "doesn't release", "remove clip"},
 		"min_count":           {"transform: one_hot}", "transform: one_hot, min_count: 20}", "features[2].min_count", "20}", "counts of categories", "remove min_count"},
-		"newton":              {"solver: dp_gradient_descent", "solver: newton", "model.solver", "newton", "for exact jobs", "dp_gradient_descent"},
-		"solver misspelt":     {"solver: dp_gradient_descent", "solver: dp_gradient_decent", "model.solver", "dp_gradient_decent", "not one of newton, fedavg, fedprox, fedadam, dp_gradient_descent", "did you mean dp_gradient_descent?"},
+		"newton":              {"solver: dp_gradient_descent", "solver: newton", "model.solver", "newton", "for exact jobs", "dp_gradient_descent or dp_sgd"},
+		"solver misspelt":     {"solver: dp_gradient_descent", "solver: dp_gradient_decent", "model.solver", "dp_gradient_decent", "not one of newton, fedavg, fedprox, fedadam, dp_gradient_descent, dp_sgd", "did you mean dp_gradient_descent?"},
 		"tolerance":           {"solver: dp_gradient_descent", "tolerance: 1e-8", "model.tolerance", "1e-8", "runs all of its rounds", "remove tolerance"},
 		"epsilon a number":    {`epsilon: "1.0"`, "epsilon: 1.0", "privacy.epsilon", "1.0, delta", "in quotes", `write "1.0" in quotes`},
 		"epsilon zero":        {`epsilon: "1.0"`, `epsilon: "0.0"`, "privacy.epsilon", `"0.0"`, "epsilon 0.0 is not above 0", ""},
@@ -33,7 +33,11 @@ func TestPrivateSpecProblemsNameTheirPlaceAndRemedy(t *testing.T) {
 		"clip no decimal":     {`clip: "1.0"`, `clip: "one"`, "privacy.clip", `"one"`, "not a decimal number", ""},
 		"clip other":          {`clip: "1.0"`, `clip: "1.01"`, "privacy.clip", `"1.01"`, "clip 1.01 is not 1.0", `write clip: "1.0"`},
 		"unit unknown":        {"unit: record", "unit: row", "privacy.unit", "row, e", "not one of record, user, silo", ""},
-		"unit user":           {"unit: record", "unit: user", "privacy.unit", "user, e", "unit user is not available", "unit: record"},
+		"clip of rows":        {`unit: record, epsilon: "1.0", delta: "1e-5", clip: "1.0"`, `unit: user, epsilon: "1.0", delta: "1e-5", clip: "2.5"`, "privacy.clip", `"2.5"`, "not a whole number of rows from 1 to 65536", "more noise"},
+		"sampling":            {"solver: dp_gradient_descent", `sampling: {rate: "0.1"}`, "model.sampling", "{rate", "for the solver dp_sgd", "write solver: dp_sgd"},
+		"sampling rate":       {"solver: dp_gradient_descent", "solver: dp_sgd\n  sampling: {rate: \"1.1\"}", "model.sampling.rate", `"1.1"`, "not above 0 and at most 1", `"0.05"`},
+		"sampling learning":   {"solver: dp_gradient_descent", "solver: dp_sgd\n  sampling: {learning_rate: 0}", "model.sampling.learning_rate", "0}", "not above 0", ""},
+		"sampling momentum":   {"solver: dp_gradient_descent", "solver: dp_sgd\n  sampling: {momentum: 1}", "model.sampling.momentum", "1}", "not within 0 to 1", ""},
 		"min_participants":    {"min_participants: 9 ", "min_participants: 0 ", "run.min_participants", "0   ", "0 is not within 1 to 1638", ""},
 		"min_participants in": {"min_participants: 9 ", "min_participant: 9 ", "run.min_participant", "min_participant:", "unknown key", "did you mean min_participants"},
 	}
@@ -51,6 +55,8 @@ func TestExactSpecsRefuseWhatPrivateJobsHave(t *testing.T) {
 	tests := map[string]problemTest{
 		"scale":            {"columns: [age, tenure_days], transform: standardize", "columns: [age, tenure_days], transform: scale", "features[0].transform", "scale}", "scale is for private jobs", "standardize"},
 		"log1p scale":      {"[log1p, standardize]", "[log1p, scale]", "features[1].transform", "[log1p, scale]", "for private jobs", "standardize"},
+		"sampling":         {"solver: newton", `sampling: {rate: "0.1"}`, "model.sampling", "{rate", "for private jobs", "remove sampling"},
+		"dp_sgd":           {"solver: newton", "solver: dp_sgd", "model.solver", "dp_sgd", "for private jobs", "newton"},
 		"solver":           {"solver: newton", "solver: dp_gradient_descent", "model.solver", "dp_gradient_descent", "for private jobs", "newton"},
 		"min_participants": {"seed: 7 ", "min_participants: 3 ", "run.min_participants", "3   ", "needs all of its participants", "remove min_participants"},
 	}
@@ -65,7 +71,7 @@ func TestExactSpecsRefuseWhatPrivateJobsHave(t *testing.T) {
 }
 
 func TestAnExactSpecMadePrivateTellsAllThatChangesAtOnce(t *testing.T) {
-	text := edit(t, string(read(t, "churn.yaml")), "privacy: exact ", `privacy: {unit: silo, epsilon: "0", delta: "1e-5", clip: "2"} `)
+	text := edit(t, string(read(t, "churn.yaml")), "privacy: exact ", `privacy: {unit: silo, epsilon: "0", delta: "1e-5", clip: "0"} `)
 	_, problems := ParseSpec([]byte(text))
 	var paths []string
 	for _, p := range problems {
@@ -74,7 +80,7 @@ func TestAnExactSpecMadePrivateTellsAllThatChangesAtOnce(t *testing.T) {
 			t.Errorf("incomplete: %v", p)
 		}
 	}
-	const want = "features[0].transform features[1].transform features[2].min_count model.solver model.tolerance privacy.unit privacy.epsilon privacy.clip"
+	const want = "features[0].transform features[1].transform features[2].min_count model.solver model.tolerance privacy.epsilon privacy.clip"
 	if got := strings.Join(paths, " "); got != want {
 		t.Errorf("problems %q, want %q", got, want)
 	}
@@ -92,7 +98,7 @@ func TestTheKindIsNotGuessedWherePrivacyIsWrong(t *testing.T) {
 
 func TestResolveNamesWhatAPrivateJobCanNotHave(t *testing.T) {
 	tests := map[string]problemTest{
-		"noised":         {"mode: sealed", "mode: noised", "run.mode", "noised", "only with mode sealed", "sealed"},
+		"noised":         {"mode: sealed", "mode: noised", "run.committee", "{threshold", "a noised job has no committee", "remove committee"},
 		"no transform":   {", transform: scale} ", "} ", "features[0].columns[0]", "age", "column age is a number and needs scale", "use scale, or [log1p, scale]"},
 		"log1p alone":    {"[basket_90d, visits_30d], transform: [log1p, scale]", "[visits_30d], transform: log1p", "features[1].columns[0]", "visits_30d", "needs scale", "[log1p, scale]"},
 		"one_hot":        {"[age, tenure_days], transform: scale", "[age], transform: one_hot", "features[0].columns[0]", "age", "one_hot is for categories", "use scale"},

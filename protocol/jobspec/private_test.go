@@ -183,7 +183,7 @@ func TestAFewBigModelsAreRefused(t *testing.T) {
 		t.Errorf("%d lanes", o.Segments[0].Length)
 	}
 	_, problems := Resolve(spec, contract(1499), Options{F: 1, Contributors: 4})
-	if len(problems) != 1 || problems[0].Path != "features" || !strings.Contains(problems[0].Message, "1501 output columns with the intercept, at most 1500") {
+	if len(problems) != 1 || problems[0].Path != "features" || !strings.Contains(problems[0].Message, "1501 output columns with the intercept, dp_gradient_descent takes at most 1500") {
 		t.Errorf("problems: %v", problems)
 	}
 }
@@ -211,10 +211,16 @@ func TestParseResolvedRefusesOtherNoiseThanTheParametersGive(t *testing.T) {
 		"max_rows":           {`"max_rows":5000000`, `"max_rows":500000000`, "private.scale"},
 		"a feature less":     {`{"name":"age","kind":"number","min":16,"max":110,"nullable":false,"log1p":false,"scale":true,"missing_indicator":false},`, ``, "private.kinds"},
 		"program's σ²":       {number("sigma2_train", p.Train.SumSigma2), number("sigma2_train", p.Train.SumSigma2+1), "other bytes"},
-		"program's scale":    {`"private":{"scale":16384`, `"private":{"scale":8192`, "other bytes"},
+		"program's scale":    {`"clip":1,"scale":16384`, `"clip":1,"scale":8192`, "other bytes"},
 		"bins":               {`"bins":50`, `"bins":51`, "other bytes"},
 		"σ² a number":        {number("sigma2_local", p.Fit.Sigma2Local), fmt.Sprintf(`"sigma2_local":%d`, p.Fit.Sigma2Local), ""},
-		"unit":               {`"unit":"record"`, `"unit":"silo"`, "private.unit"},
+		"unit":               {`"unit":"record","clip":1,"epsilon"`, `"unit":"row","clip":1,"epsilon"`, "private.unit"},
+		"another unit":       {`"unit":"record","clip":1,"epsilon"`, `"unit":"silo","clip":1,"epsilon"`, "other bytes"},
+		"clip of a record":   {`"unit":"record","clip":1,"epsilon"`, `"unit":"record","clip":2,"epsilon"`, "private.clip"},
+		"program's unit":     {`"unit":"record","clip":1,"scale"`, `"unit":"user","clip":1,"scale"`, "other bytes"},
+		"rate":               {`"rate_num":"1","rate_den":"1"},"train"`, `"rate_num":"1","rate_den":"2"},"train"`, "private.kinds.fit"},
+		"noised":             {`"mode":"sealed"`, `"mode":"noised"`, "committee"},
+		"sampling":           {`"max_rounds":12`, `"max_rounds":12,"sampling":{"rate_num":1,"rate_den":20,"learning_rate":4,"momentum":0.9}`, "sampling"},
 		"n_min below":        {`"n_min":9`, `"n_min":3`, "n_min"},
 		"n_min above":        {`"n_min":9`, `"n_min":11`, "n_min"},
 		"f negative":         {`"f":2`, `"f":-1`, "f"},

@@ -7,11 +7,12 @@ import (
 	"strings"
 )
 
-// Most output columns of a model, the intercept included. A private job sums one
-// value per pair of them, which is a million at 1,500.
+// Most output columns of a model, the intercept included. dp_gradient_descent sums
+// one value per pair of them, which is a million at 1,500.
 const (
 	MaxOutputs        = 2000
 	MaxPrivateOutputs = 1500
+	MaxSampledOutputs = 1 << 17 // of dp_sgd
 )
 
 // Options say what the charter brings to a job.
@@ -39,7 +40,9 @@ func Resolve(s *Spec, c *Contract, o Options) (*Resolved, []Problem) {
 	switch {
 	case s.Run.Mode == ModeSealed:
 	case private:
-		f.report("private jobs work only with mode sealed in this version", "write mode: sealed", "run.mode")
+		if s.Run.Committee != (Committee{}) {
+			f.report("a noised job has no committee: nothing is sealed", "remove committee, or write mode: sealed", "run.committee", "run.mode")
+		}
 	default:
 		f.report("an exact job works only with mode sealed: its sums carry no noise", "write mode: sealed", "run.mode", "privacy")
 	}
@@ -47,8 +50,8 @@ func Resolve(s *Spec, c *Contract, o Options) (*Resolved, []Problem) {
 		f.report(fmt.Sprintf("the contract's max_rows %d doesn't fit a lane of %d bits, which counts to %d", r.MaxRows, r.Bits, lane), "raise bits; the default is 40", "run.bits")
 	}
 	r.Features = features(s, c, f.report)
-	if n, most := r.Outputs(), maxOutputs(r.Kind); n > most {
-		f.report(fmt.Sprintf("the features give %d output columns with the intercept, at most %d are possible", n, most),
+	if n, most := r.Outputs(), r.maxOutputs(); n > most {
+		f.report(fmt.Sprintf("the features give %d output columns with the intercept, %s takes at most %d", n, r.Model.Solver, most),
 			"leave out the category columns with the most values, or list fewer values in the contract", "features")
 	}
 	if n := r.Coefficients(); r.Model.Averaging != nil && n > maxAveraged {
@@ -57,7 +60,7 @@ func Resolve(s *Spec, c *Contract, o Options) (*Resolved, []Problem) {
 	evaluation(s, c, r, f.report)
 	cohort(s, o, r, f.report)
 	if private && len(f.problems) == 0 {
-		r.Private = &Private{Unit: s.Privacy.Unit, Epsilon: s.Privacy.Epsilon, Delta: s.Privacy.Delta}
+		r.Private = &Private{Unit: s.Privacy.Unit, Clip: uint64(s.Privacy.Clip), Epsilon: s.Privacy.Epsilon, Delta: s.Privacy.Delta}
 		if p, wrong := r.calibrate(); wrong != nil {
 			f.report(wrong.message, wrong.hint, wrong.path)
 		} else {
@@ -226,12 +229,15 @@ func cohort(s *Spec, o Options, r *Resolved, report report) {
 		article = "a"
 	}
 	switch n := r.Contributors; {
-	case n < minCohort(o.F):
-		report(fmt.Sprintf("%d participants are too few: %s %s job with f = %d takes at least %d", n, article, r.Kind, o.F, minCohort(o.F)), "add participants to the job, or members to the charter", "run.participants")
+	case n < minCohort(r.Mode, o.F):
+		report(fmt.Sprintf("%d participants are too few: %s %s job with f = %d takes at least %d", n, article, r.Kind, o.F, minCohort(r.Mode, o.F)), "add participants to the job, or members to the charter", "run.participants")
 	case n > maxContributors:
 		report(fmt.Sprintf("%d participants are more than %d", n, maxContributors), "list fewer participants", "run.participants")
 	case r.Kind == KindPrivate:
 		r.F, r.NMin = o.F, quorum(s, n, o.F, report)
+	}
+	if r.Mode == ModeNoised {
+		return
 	}
 	r.Committee = s.Run.Committee
 	if r.Committee.Of == 0 {

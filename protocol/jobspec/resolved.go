@@ -15,7 +15,7 @@ type Resolved struct {
 	Contract       ContractRef
 	ContractDigest [32]byte
 	Kind           string   // KindExact or KindPrivate
-	Mode           string   // ModeSealed
+	Mode           string   // ModeSealed or, in private jobs, ModeNoised
 	Participants   []string // sorted; empty only if the charter wasn't known
 	Committee      Committee
 	F              int           // private: the charter's f that the noise was calculated with; exact: 0
@@ -107,6 +107,7 @@ type modelJSON struct {
 	Tolerance *float64       `json:"tolerance,omitempty"` // exact jobs
 	Factors   int64          `json:"factors,omitempty"`
 	Averaging *averagingJSON `json:"averaging,omitempty"`
+	Sampling  *samplingJSON  `json:"sampling,omitempty"` // private jobs
 }
 
 type evaluateJSON struct {
@@ -134,10 +135,10 @@ func (r *Resolved) program() *programJSON {
 	m, private := r.Model, r.Private != nil
 	p := &programJSON{
 		Version: 1, Contributors: r.Contributors, Bits: r.Bits, MaxRows: r.MaxRows, Features: []featureJSON{},
-		Model:    modelJSON{Type: m.Type, L2: m.L2, Solver: m.Solver, MaxRounds: m.MaxRounds, Factors: m.Factors, Averaging: m.Averaging.json(r.Seed)},
+		Model:    modelJSON{Type: m.Type, L2: m.L2, Solver: m.Solver, MaxRounds: m.MaxRounds, Factors: m.Factors, Averaging: m.Averaging.json(r.Seed), Sampling: m.Sampling.json()},
 		Evaluate: evaluateJSON{Holdout: !r.Holdout.None(), Metrics: append([]string{}, r.Metrics...)}}
 	if private {
-		p.Private = r.Private.program()
+		p.Private = r.noiseProgram()
 	} else {
 		p.Model.Tolerance = &m.Tolerance
 	}

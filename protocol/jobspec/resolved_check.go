@@ -11,8 +11,8 @@ func (r *Resolved) check(report report) {
 		report(show(r.Name)+" is not a name", "", "name")
 	}
 	private := r.Kind == KindPrivate
-	if (r.Kind != KindExact && !private) || r.Mode != ModeSealed {
-		report("only exact and private jobs in mode sealed are available in this version", "", "privacy")
+	if (r.Kind != KindExact && !private) || r.Mode != ModeSealed && !(private && r.Mode == ModeNoised) {
+		report("a job is exact or private, and sealed or, if it is private, noised", "", "privacy")
 	}
 	if private != (r.Private != nil) {
 		report("a private block and privacy private need each other", "", "private")
@@ -24,13 +24,15 @@ func (r *Resolved) check(report report) {
 		}
 	}
 	n := len(r.Participants)
-	inRange(report, "program.contributors", int64(r.Contributors), 3, maxContributors)
+	inRange(report, "program.contributors", int64(r.Contributors), int64(minCohort(r.Mode, 0)), maxContributors)
 	if n > 0 && n != r.Contributors {
 		report(fmt.Sprintf("%d participants are not the program's %d contributors", n, r.Contributors), "", "participants")
 	}
-	// A majority is the least that holds at f = 0; CheckCommittee knows f.
-	inRange(report, "committee.of", int64(r.Committee.Of), 1, maxSeats)
-	inRange(report, "committee.threshold", int64(r.Committee.Threshold), int64(r.Committee.Of/2+1), int64(r.Committee.Of))
+	if r.Mode != ModeNoised {
+		// A majority is the least that holds at f = 0; CheckCommittee knows f.
+		inRange(report, "committee.of", int64(r.Committee.Of), 1, maxSeats)
+		inRange(report, "committee.threshold", int64(r.Committee.Threshold), int64(r.Committee.Of/2+1), int64(r.Committee.Of))
+	}
 	inRange(report, "round_timeout_ms", r.RoundTimeout.Milliseconds(), minRoundTimeout.Milliseconds(), maxRoundTimeout.Milliseconds())
 	inRange(report, "expires_ms", r.Expires.Milliseconds(), r.RoundTimeout.Milliseconds(), maxExpires.Milliseconds())
 	inRange(report, "program.bits", int64(r.Bits), minBits, maxBits)
@@ -41,17 +43,18 @@ func (r *Resolved) check(report report) {
 	if private {
 		tolerable = m.Tolerance == 0
 		r.checkQuorum(report)
-		if m.Type != typeLogistic || m.Solver != solverPrivate || m.Factors != 0 || m.Averaging != nil {
-			report("the model is not logistic_regression with solver "+solverPrivate, "", "program.model")
-		}
+		r.checkSampling(report)
 	} else {
 		r.checkModel(report)
+		if m.Sampling != nil {
+			report("sampling is for private jobs", "", "program.model.sampling")
+		}
 	}
 	inRange(report, "program.model.max_rounds", m.MaxRounds, 1, maxTrainRounds)
 	if !(m.L2 >= 0 && m.L2 <= maxL2) || negativeZero(m.L2) || !tolerable {
 		report(fmt.Sprintf("l2 %v or tolerance %v is out of range", m.L2, m.Tolerance), "", "program.model")
 	}
-	if most := maxOutputs(r.Kind); len(r.Features) == 0 || len(r.Features) > most || r.Outputs() > most {
+	if most := r.maxOutputs(); len(r.Features) == 0 || len(r.Features) > most || r.Outputs() > most {
 		report(fmt.Sprintf("%d features with %d output columns are none or more than %d", len(r.Features), r.Outputs(), most), "", "program.features")
 		return
 	}

@@ -79,7 +79,7 @@ func TestSchemaRefusesWhatTheParserRefuses(t *testing.T) {
 		"quarter":          {"holdout: 0.2 ", "holdout: 0.25 "},
 		"transform order":  {"[log1p, standardize]", "[standardize, log1p]"},
 		"epsilon a number": {"privacy: exact ", `privacy: {unit: record, epsilon: 1.0, delta: "1e-5", clip: "1.0"} `},
-		"unit":             {"privacy: exact ", `privacy: {unit: user, epsilon: "1.0", delta: "1e-5", clip: "1.0"} `},
+		"unit":             {"privacy: exact ", `privacy: {unit: household, epsilon: "1.0", delta: "1e-5", clip: "1.0"} `},
 		"clip":             {"privacy: exact ", `privacy: {unit: record, epsilon: "1.0", delta: "1e-5", clip: "2.0"} `},
 		"scale order":      {"[log1p, standardize]", "[scale, log1p]"},
 		"min_participants": {"seed: 7 ", "min_participants: 0 "},

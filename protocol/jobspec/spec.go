@@ -42,7 +42,11 @@ const (
 
 	solverNewton  = "newton"              // exact jobs
 	solverPrivate = "dp_gradient_descent" // private jobs
-	unitRecord    = "record"
+	solverSGD     = "dp_sgd"              // private jobs
+
+	unitRecord = "record"
+	unitUser   = "user"
+	unitSilo   = "silo"
 )
 
 // Spec is a job as a data scientist wrote it. The zero value is invalid: specs
@@ -83,11 +87,12 @@ type FeatureSpec struct {
 type Model struct {
 	Type      string
 	L2        float64
-	Solver    string // newton, fedavg, fedprox or fedadam in exact jobs, dp_gradient_descent in private ones
+	Solver    string // newton, fedavg, fedprox or fedadam in exact jobs, dp_gradient_descent or dp_sgd in private ones
 	MaxRounds int64
 	Tolerance float64    // 0 in private jobs, which always run all rounds
 	Factors   int64      // of each column of a factorization machine; 0 in a linear model
 	Averaging *Averaging // fedavg, fedprox and fedadam
+	Sampling  *Sampling  // dp_sgd
 }
 
 // Holdout says which rows a job evaluates on and doesn't train on: a number of
@@ -108,7 +113,7 @@ type Privacy struct {
 	Unit    string // record, user or silo
 	Epsilon Decimal
 	Delta   Decimal
-	Clip    Decimal // L2 norm of one unit's contribution; 1 for dp_gradient_descent
+	Clip    int64 // rows that a unit counts as at most: 1 for records
 }
 
 // Run says how and among whom a job runs.

@@ -8,7 +8,7 @@ import (
 
 func (d *document) model(v value) Model {
 	m := Model{L2: defaultL2, Solver: solverNewton, MaxRounds: defaultMaxRounds, Tolerance: defaultTolerance}
-	_, keys, ok := d.fields(v, "type", "l2", "solver", "max_rounds", "tolerance", "factors", "averaging")
+	_, keys, ok := d.fields(v, "type", "l2", "solver", "max_rounds", "tolerance", "factors", "averaging", "sampling")
 	if !ok {
 		return m
 	}
@@ -17,7 +17,7 @@ func (d *document) model(v value) Model {
 		m.Type, _ = d.choice(v, typeLogistic, typeFactorization)
 	}
 	if v, ok := keys["solver"]; ok {
-		m.Solver, _ = d.choice(v, solverNewton, solverFedAvg, solverFedProx, solverFedAdam, solverPrivate)
+		m.Solver, _ = d.choice(v, solverNewton, solverFedAvg, solverFedProx, solverFedAdam, solverPrivate, solverSGD)
 	}
 	if v, ok := keys["l2"]; ok {
 		if m.L2, ok = d.number(v); ok && !(m.L2 >= 0 && m.L2 <= maxL2) {
@@ -37,6 +37,9 @@ func (d *document) model(v value) Model {
 	}
 	if v, ok := keys["averaging"]; ok {
 		m.Averaging = d.averaging(v)
+	}
+	if v, ok := keys["sampling"]; ok {
+		m.Sampling = d.sampling(v)
 	}
 	return m
 }
@@ -124,22 +127,28 @@ func (d *document) privacy(v value) (p Privacy) {
 		"unit": "write unit: record", "epsilon": `write it like epsilon: "1.0"`, "delta": `write it like delta: "1e-5"`,
 	}, "unit", "epsilon", "delta")
 	if v, ok := keys["unit"]; ok {
-		p.Unit, ok = d.choice(v, unitRecord, "user", "silo")
-		if ok && p.Unit != unitRecord {
-			d.at(v.path, v.at, "the privacy unit "+p.Unit+" is not available in this version", "write unit: record")
-		}
+		p.Unit, _ = d.choice(v, unitRecord, unitUser, unitSilo)
 	}
 	p.Epsilon = d.positive(keys, "epsilon", maxEpsilon(), "at most 100")
 	p.Delta = d.positive(keys, "delta", maxDelta(), "at most 0.01")
-	p.Clip = "1.0"
+	p.Clip = 1
 	if v, ok := keys["clip"]; ok {
-		var r *big.Rat
-		if p.Clip, r = d.decimal(v); r != nil && r.Cmp(big.NewRat(1, 1)) != 0 {
-			d.at(v.path, v.at, fmt.Sprintf("clip %s is not 1.0, the L2 norm to which %s scales every row", p.Clip, solverPrivate), `write clip: "1.0", or leave it out`)
+		text, r := d.decimal(v)
+		switch {
+		case r == nil:
+		case p.Unit == unitRecord && r.Cmp(big.NewRat(1, 1)) != 0:
+			d.at(v.path, v.at, fmt.Sprintf("clip %s is not 1.0, the L2 norm to which every row is scaled", text), `write clip: "1.0", or leave it out`)
+		case !r.IsInt() || r.Sign() <= 0 || r.Cmp(big.NewRat(maxUnitClip, 1)) > 0:
+			d.at(v.path, v.at, fmt.Sprintf("clip %s is not a whole number of rows from 1 to %d", text, maxUnitClip), "a unit with more rows counts as that many; more need more noise")
+		default:
+			p.Clip = r.Num().Int64()
 		}
 	}
 	return p
 }
+
+// maxUnitClip is the most rows that a unit may count as.
+const maxUnitClip = 1 << 16
 
 // maxEpsilon and maxDelta bound what still deserves the name of privacy.
 func maxEpsilon() *big.Rat { return big.NewRat(100, 1) }

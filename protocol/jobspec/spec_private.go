@@ -19,8 +19,11 @@ func (d *document) matchKind(s *Spec) {
 	case known && private:
 		d.matchPrivate(s)
 	case known:
-		if d.given("model.solver") && s.Model.Solver == solverPrivate {
-			d.report("solver "+solverPrivate+" is for private jobs", "write solver: newton, or leave it out", "model.solver")
+		if d.given("model.solver") && isPrivateSolver(s.Model.Solver) {
+			d.report("solver "+s.Model.Solver+" is for private jobs", "write solver: newton, or leave it out", "model.solver")
+		}
+		if d.given("model.sampling") {
+			d.report("sampling is for private jobs with solver "+solverSGD, "remove sampling", "model.sampling")
 		}
 		if d.given("run.min_participants") {
 			d.report("an exact job needs all of its participants in every sum", "remove min_participants", "run.min_participants")
@@ -58,17 +61,32 @@ func (d *document) matchPrivate(s *Spec) {
 	if d.given("model.averaging") || d.given("model.factors") {
 		d.report("averaging and factors are for exact jobs", "remove them", "model")
 	}
-	if d.given("model.solver") && s.Model.Solver != solverPrivate {
-		d.report("solver "+s.Model.Solver+" is for exact jobs: it needs sums without noise", "write solver: "+solverPrivate+", or leave it out", "model.solver")
+	switch {
+	case !d.given("model.solver"):
+		s.Model.Solver = solverPrivate
+	case !isPrivateSolver(s.Model.Solver):
+		d.report("solver "+s.Model.Solver+" is for exact jobs: it needs sums without noise", "write solver: "+solverPrivate+" or "+solverSGD+", or leave it out", "model.solver")
 	}
 	if d.given("model.tolerance") {
 		d.report("a private job runs all of its rounds: where it stopped early would tell of the data", "remove tolerance; max_rounds says how many rounds there are", "model.tolerance")
 	}
-	s.Model.Solver, s.Model.Tolerance, s.Model.Averaging = solverPrivate, 0, nil
+	s.Model.Tolerance, s.Model.Averaging = 0, nil
+	rounds := int64(privateMaxRounds)
+	switch {
+	case s.Model.Solver == solverSGD:
+		rounds = sampledRounds
+		if s.Model.Sampling == nil {
+			s.Model.Sampling = newSampling()
+		}
+	case d.given("model.sampling"):
+		d.report("sampling is for the solver "+solverSGD, "write solver: "+solverSGD+", or remove sampling", "model.sampling")
+	}
 	if !d.given("model.max_rounds") {
-		s.Model.MaxRounds = privateMaxRounds
+		s.Model.MaxRounds = rounds
 	}
 }
+
+func isPrivateSolver(solver string) bool { return solver == solverPrivate || solver == solverSGD }
 
 // given reports whether the text has a value at a path.
 func (d *document) given(path string) bool {

@@ -548,7 +548,7 @@ func TestManifestThatDiffersFromTheSpecIsRefused(t *testing.T) {
 		"a stranger's seat": {RuleCommittee, func(m *wire.Manifest) { m.Committee[0].Member = wire.Member{9} }},
 		"two seats for one": {RuleCommittee, func(m *wire.Manifest) { m.Committee[0].Member = m.Committee[1].Member }},
 		"another kind":      {RuleManifest, func(m *wire.Manifest) { m.Kind = wire.Private }},
-		"noised, not ready": {RuleUnavailable, func(m *wire.Manifest) { m.Mode = wire.Noised }},
+		"noised":            {RuleManifest, func(m *wire.Manifest) { m.Mode = wire.Noised }},
 		"no expiry":         {RuleManifest, func(m *wire.Manifest) { m.ExpiresMs = 0 }},
 	} {
 		w := newWorld(t)

@@ -18,9 +18,11 @@ func (p *Proposal) ChargeOf(kind wire.RoundKind) (*accountant.Sum, error) {
 	if err != nil {
 		return nil, refuse(RuleBudget, "", "%v", err)
 	}
-	sum, err := dp.SumVariance(local, dp.Contributors{Min: int(p.Manifest.NMin), Colluder: int(p.Manifest.F)})
-	if err != nil {
-		return nil, refuse(RuleBudget, "", "%v", err)
+	sum := local // a noised contribution is seen by itself
+	if !p.Noised() {
+		if sum, err = dp.SumVariance(local, dp.Contributors{Min: int(p.Manifest.NMin), Colluder: int(p.Manifest.F)}); err != nil {
+			return nil, refuse(RuleBudget, "", "%v", err)
+		}
 	}
 	rate, err := dp.NewRational(r.DP.QNum, r.DP.QDen)
 	if err != nil {

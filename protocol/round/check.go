@@ -39,14 +39,14 @@ func OpenUpload(j *Job, plan *wire.Plan, e *wire.Envelope) (*wire.Upload, error)
 	if err := e.Open(&u); err != nil {
 		return nil, refuse(RuleSignature, "", "%v", err)
 	}
-	name, params := charter.Name(j.Charter, e.Signer), j.Params(plan.Kind)
+	name, payload := charter.Name(j.Charter, e.Signer), j.PayloadBytes(plan.Kind)
 	switch {
 	case !j.Contributes(e.Signer):
 		return nil, refuse(RuleCohort, "", "upload by %s, who isn't in the cohort", name)
 	case u.Ctx != plan.Context(j.Closed):
 		return nil, refuse(RuleContext, "", "upload by %s is of another round", name)
-	case u.PayloadLen != uint64(params.PayloadBytes()):
-		return nil, refuse(RuleUpload, "", "payload of %s has %d bytes, want %d", name, u.PayloadLen, params.PayloadBytes())
+	case u.PayloadLen != uint64(payload):
+		return nil, refuse(RuleUpload, "", "payload of %s has %d bytes, want %d", name, u.PayloadLen, payload)
 	case len(u.ShareDigests) != len(j.Manifest.Committee):
 		return nil, refuse(RuleUpload, "", "%s sent %d shares for %d seats", name, len(u.ShareDigests), len(j.Manifest.Committee))
 	}
@@ -150,17 +150,22 @@ type Payloads func(wire.Digest) ([]byte, error)
 
 // Opening is an opened sum with what it gave.
 type Opening struct {
-	Sum       [][]float64
+	Sum       [][]float64 // the model's segments; a private sum's canary is checked and cut off
 	SumDigest wire.Digest
 	KMax      uint64
 	EMax      uint64
 	Suspects  []wire.Seat
+	Fault     error // of a private sum whose noise isn't the agreed one: dp.ErrCanary
+	FaultOf   int   // in a noised job: the upload with the fault, by its number; else -1
 }
 
 // OpenSum adds the payloads of a checked roster and opens them with the replies. Errors are secagg's.
 func OpenSum(j *Job, plan *wire.Plan, uploads []*wire.Upload, replies []secagg.Reply, payloads Payloads) (*Opening, error) {
 	params := j.Params(plan.Kind)
-	sum := secagg.NewAccumulator(params, secagg.Context(plan.Context(j.Closed)))
+	add, finish := sealedSum(params, secagg.Context(plan.Context(j.Closed)), replies)
+	if j.Noised() {
+		add, finish = j.clearSum(plan.Kind)
+	}
 	for _, u := range uploads {
 		payload, err := payloads(u.PayloadDigest)
 		if err != nil {
@@ -169,15 +174,22 @@ func OpenSum(j *Job, plan *wire.Plan, uploads []*wire.Upload, replies []secagg.R
 		if BlobDigest(payload) != u.PayloadDigest {
 			return nil, refuse(RuleUpload, "", "a payload isn't the one that was signed")
 		}
-		if err := sum.Add(payload); err != nil {
+		if err := add(payload); err != nil {
 			return nil, err
 		}
 	}
-	opened, err := sum.Open(replies)
+	opened, err := finish()
 	if err != nil {
 		return nil, err
 	}
-	o := &Opening{Sum: params.Dequantise(opened.Values), SumDigest: sumDigest(opened.Values), KMax: uint64(opened.KMax), EMax: uint64(opened.EMax)}
+	o := &Opening{Sum: params.Dequantise(opened.Values), SumDigest: sumDigest(opened.Values), KMax: uint64(opened.KMax), EMax: uint64(opened.EMax), FaultOf: opened.faultOf, Fault: opened.fault}
+	if j.Private() {
+		last := len(o.Sum) - 1
+		if !j.Noised() {
+			o.Fault = j.checkCanary(plan.Kind, o.Sum[last], len(uploads))
+		}
+		o.Sum = o.Sum[:last]
+	}
 	for _, seat := range j.Manifest.Committee {
 		if slices.Contains(opened.Suspects, seat.Index) {
 			o.Suspects = append(o.Suspects, seat)

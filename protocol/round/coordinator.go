@@ -259,7 +259,7 @@ func (c *Coordinator) clearRound() {
 	c.refused, c.checked = map[wire.Member]bool{}, map[wire.Member]int{}
 	c.gaveUp = map[wire.Member]bool{}
 	c.charged, c.accused = map[wire.Member]bool{}, map[wire.Member]bool{}
-	c.quorumMs, c.failedMs, c.opening, c.triedWith, c.late = 0, 0, false, 0, false
+	c.quorumMs, c.failedMs, c.opening, c.triedWith, c.late = 0, 0, false, -1, false
 	c.at.Plan, c.at.Roster, c.at.Uploads, c.at.Complaints, c.at.Charges, c.at.ShareSums = nil, nil, nil, nil, nil, nil
 }
 

@@ -34,16 +34,15 @@ const (
 	RuleOwnEntry    Rule = "own-entry"  // G3: the member's own upload is missing or differs
 	RuleRosterTwice Rule = "two-roster" // G4: a second roster for one round
 	RuleUpload      Rule = "upload"
-	RuleShare       Rule = "share"        // a sealed share that doesn't open or isn't what was signed
-	RuleLost        Rule = "lost"         // a crash between encrypting and storing: the step needs a new round
-	RuleRows        Rule = "rows"         // G3: the rows changed since approval
-	RuleLanes       Rule = "lanes"        // a value beyond its lane
-	RuleData        Rule = "data"         // the data can't serve the job
-	RuleSingledOut  Rule = "singled-out"  // G8: the state singles out single records
-	RulePolicy      Rule = "policy"       // the operator said no
-	RuleExpired     Rule = "expired"      // the manifest's time is over
-	RuleBudget      Rule = "budget"       // G5
-	RuleUnavailable Rule = "not-provided" // a kind of job that this build doesn't run
+	RuleShare       Rule = "share"       // a sealed share that doesn't open or isn't what was signed
+	RuleLost        Rule = "lost"        // a crash between encrypting and storing: the step needs a new round
+	RuleRows        Rule = "rows"        // G3: the rows changed since approval
+	RuleLanes       Rule = "lanes"       // a value beyond its lane
+	RuleData        Rule = "data"        // the data can't serve the job
+	RuleSingledOut  Rule = "singled-out" // G8: the state singles out single records
+	RulePolicy      Rule = "policy"      // the operator said no
+	RuleExpired     Rule = "expired"     // the manifest's time is over
+	RuleBudget      Rule = "budget"      // G5
 )
 
 // Refused is the error of every check in this package: the rule, what was found, and what to do about it.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"tributary/crypto/dp"
 	"tributary/crypto/secagg"
 	"tributary/protocol/charter"
 	"tributary/protocol/wire"
@@ -30,6 +31,7 @@ type Proposal struct {
 // Terms are what the resolved spec fixes of privacy; the zero value is an exact job's.
 type Terms struct {
 	Private bool
+	Noised  bool                       // private, and each contribution travels in clear with its whole noise
 	NMin    int                        // fewest contributors of a private job's sum
 	Noise   map[wire.RoundKind]wire.DP // of each kind of round of a private job
 }
@@ -61,8 +63,8 @@ func (p *Proposal) charterDigest() []byte { d := p.Charter.Digest(); return d[:]
 
 func (p *Proposal) checkKind() error {
 	m := p.Manifest
-	if m.Mode != wire.Sealed {
-		return refuse(RuleUnavailable, "Use `mode: sealed`.", "this version runs sealed jobs only")
+	if p.terms.Noised && !p.terms.Private || (m.Mode == wire.Noised) != p.terms.Noised {
+		return refuse(RuleManifest, "", "the manifest and the spec differ in whether updates are sealed, or an exact job isn't")
 	}
 	if (m.Kind == wire.Private) != p.terms.Private {
 		return refuse(RuleManifest, "", "the manifest and the spec differ in whether the job is private")
@@ -81,7 +83,7 @@ func (p *Proposal) checkCohort() error {
 	if m.F != p.Charter.F {
 		return refuse(RuleCohort, "", "f is %d, the charter's is %d", m.F, p.Charter.F)
 	}
-	if least := max(3, int(m.F)+2); len(m.Cohort) < least {
+	if least := max(3, int(m.F)+2); len(m.Cohort) < least && !p.terms.Noised {
 		return refuse(RuleCohort, "Invite more organisations: a sum over fewer would show single ones.", "a cohort of %d, at least %d", len(m.Cohort), least)
 	}
 	for _, key := range m.Cohort {
@@ -96,7 +98,9 @@ func (p *Proposal) checkCohort() error {
 	switch {
 	case !p.terms.Private && int(m.NMin) != len(m.Cohort):
 		return refuse(RuleCohort, "", "an exact job's roster is its cohort: n_min is %d, the cohort has %d", m.NMin, len(m.Cohort))
-	case p.terms.Private && (int(m.NMin) != p.terms.NMin || int(m.NMin) < int(m.F)+2 || int(m.NMin) > len(m.Cohort)):
+	case p.terms.Noised && (int(m.NMin) != p.terms.NMin || m.NMin < 1 || int(m.NMin) > len(m.Cohort)):
+		return refuse(RuleCohort, "", "n_min is %d, the spec's is %d, at least 1 and at most the cohort's %d", m.NMin, p.terms.NMin, len(m.Cohort))
+	case p.terms.Private && !p.terms.Noised && (int(m.NMin) != p.terms.NMin || int(m.NMin) < int(m.F)+2 || int(m.NMin) > len(m.Cohort)):
 		return refuse(RuleCohort, "", "n_min is %d, the spec's is %d, at least f+2 = %d and at most the cohort's %d", m.NMin, p.terms.NMin, m.F+2, len(m.Cohort))
 	}
 	return nil
@@ -104,6 +108,12 @@ func (p *Proposal) checkCohort() error {
 
 func (p *Proposal) checkCommittee() error {
 	m := p.Manifest
+	if p.terms.Noised {
+		if len(m.Committee) != 0 || m.T != 0 {
+			return refuse(RuleCommittee, "", "a noised job with a committee: nothing is sealed for it")
+		}
+		return nil
+	}
 	if err := charter.Quorum(int(m.T), len(m.Committee), int(m.F)); err != nil {
 		return refuse(RuleCommittee, "", "%v", err)
 	}
@@ -154,7 +164,7 @@ func roundSpecs(model Model, terms Terms, n, t, m int, bits func(wire.RoundKind)
 		if model.Limit(uint8(kind)) == 0 {
 			continue
 		}
-		spec, params, err := roundSpec(model, kind, n, bits(kind), t, m)
+		spec, params, err := roundSpec(model, terms, kind, n, bits(kind), t, m)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s rounds: %w", kind, err)
 		}
@@ -170,19 +180,32 @@ func roundSpecs(model Model, terms Terms, n, t, m int, bits func(wire.RoundKind)
 	return specs, all, nil
 }
 
-func roundSpec(model Model, kind wire.RoundKind, n, bits, t, m int) (wire.RoundSpec, secagg.Params, error) {
+func roundSpec(model Model, terms Terms, kind wire.RoundKind, n, bits, t, m int) (wire.RoundSpec, secagg.Params, error) {
 	options := secagg.Options{Contributors: n, Bits: bits, Threshold: t, Seats: m}
+	if terms.Noised {
+		options.Threshold, options.Seats = 1, 1 // for the lanes' sake: nothing is sealed
+	}
 	spec := wire.RoundSpec{Kind: kind, MaxRounds: uint16(model.Limit(uint8(kind)))}
-	for name, v := range model.Segments(uint8(kind)) {
+	add := func(name string, v [3]uint64) {
 		spec.Codec.Segments = append(spec.Codec.Segments, wire.Segment{Name: name, Length: uint32(v[0]), ScaleNum: v[1], ScaleDen: v[2]})
 		options.Segments = append(options.Segments, secagg.Segment{Name: name, Length: int(v[0]), ScaleNum: v[1], ScaleDen: v[2]})
+	}
+	for name, v := range model.Segments(uint8(kind)) {
+		add(name, v)
+	}
+	if terms.Private {
+		add(dp.Canary().Name, [3]uint64{dp.CanaryLanes, 1, 1})
 	}
 	params, err := secagg.NewParams(options)
 	if err != nil {
 		return wire.RoundSpec{}, secagg.Params{}, err
 	}
 	c := &spec.Codec
-	c.Ring, c.NMax, c.Bits = wire.RingV1, uint16(n), uint8(bits)
+	c.NMax, c.Bits = uint16(n), uint8(bits)
+	if terms.Noised {
+		return spec, params, nil
+	}
+	c.Ring = wire.RingV1
 	c.SumBits, c.ErrorBits, c.Lanes = uint8(params.SumBits()), uint8(params.ErrorBits()), uint8(params.Lanes())
 	return spec, params, nil
 }
@@ -210,6 +233,9 @@ func NewManifest(c *wire.Charter, model Model, terms Terms, d Draft) (*wire.Mani
 	if terms.Private {
 		m.Kind, m.NMin = wire.Private, uint16(terms.NMin)
 	}
+	if terms.Noised {
+		m.Mode = wire.Noised
+	}
 	var err error
 	if m.Rounds, _, err = roundSpecs(model, terms, len(d.Cohort), d.Threshold, len(d.Seats), func(wire.RoundKind) int { return d.Bits }); err != nil {
 		return nil, refuse(RuleManifest, "", "%v", err)
@@ -230,8 +256,16 @@ func (p *Proposal) Seat(m wire.Member) uint16 {
 	return 0
 }
 
-// Params are the secure aggregation's parameters for one kind of round.
+// Params are the secure aggregation's parameters for one kind of round; of a noised job only what they say of lanes holds.
 func (p *Proposal) Params(kind wire.RoundKind) secagg.Params { return p.params[kind] }
+
+// PayloadBytes is the exact size of every payload of a kind of round.
+func (p *Proposal) PayloadBytes(kind wire.RoundKind) int {
+	if p.terms.Noised {
+		return ClearBytes(p.params[kind])
+	}
+	return p.params[kind].PayloadBytes()
+}
 
 // Verifiable reports whether members recompute every state (G8): an exact job no roster of which exceeds MaxVerified. A private
 // job's noise holds for any model.
@@ -246,6 +280,9 @@ func (p *Proposal) Verifiable() bool {
 	}
 	return true
 }
+
+// Noised reports whether each contribution travels in clear with its whole noise.
+func (p *Proposal) Noised() bool { return p.terms.Noised }
 
 // Private reports whether every opened sum of this job carries noise.
 func (p *Proposal) Private() bool { return p.terms.Private }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"tributary/crypto/secagg"
+	"tributary/protocol/charter"
 	"tributary/protocol/ledger"
 	"tributary/protocol/wire"
 )
@@ -53,6 +54,10 @@ func (c *Coordinator) opened(o *Opening) error {
 	if c.roster == nil || !c.opening {
 		return errors.New("round: an opening that wasn't asked for")
 	}
+	if o.Fault != nil {
+		c.noiseFault(o)
+		return nil
+	}
 	next, err := c.proposal.model.Step(c.at.State, o.Sum)
 	if err != nil {
 		c.finish(Aborted, err.Error())
@@ -77,6 +82,20 @@ func (c *Coordinator) opened(o *Opening) error {
 	}
 	c.emit(c.advance())
 	return nil
+}
+
+// noiseFault ends a private job whose sum was opened and doesn't carry the agreed noise: nothing of it is applied or published.
+func (c *Coordinator) noiseFault(o *Opening) {
+	reason, suspects := o.Fault.Error(), []wire.Member(nil)
+	if o.FaultOf >= 0 {
+		member := c.roster.Entries[o.FaultOf].Member
+		suspects = append(suspects, member)
+		reason = charter.Name(c.job.Charter, member) + ": " + reason
+	}
+	c.abortRound("open", "noise", reason, suspects...)
+	if !c.at.Status.Final() {
+		c.finish(Aborted, reason)
+	}
 }
 
 // notOpened waits for the replies still missing, and gives the round up when there are none to wait for.

@@ -2,6 +2,8 @@ package round
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 
 	"tributary/crypto/dp"
@@ -13,7 +15,7 @@ import (
 func noiseParams(t *testing.T) dp.Params {
 	t.Helper()
 	p, err := dp.NewParams(dp.Options{Bits: 20, Local: dp.Integer(16), Segments: []dp.Segment{
-		{Name: "rows", Length: 1, Clip: 1, Rounding: dp.TowardZero}, {Name: "values", Length: 2, Clip: 100, Rounding: dp.Stochastic}}})
+		{Name: "rows", Length: 1, Clip: 1, Rounding: dp.TowardZero}, {Name: "values", Length: 2, Clip: 100, Rounding: dp.Stochastic}, dp.Canary()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +29,7 @@ func noised(t *testing.T, rows float64) *dp.Noised {
 		t.Fatal(err)
 	}
 	for range int(rows) {
-		if err := sum.Add([]float64{1, 90, 10}); err != nil {
+		if err := sum.AddSparse([]int{0, 1, 2}, []float64{1, 90, 10}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -41,8 +43,29 @@ func noised(t *testing.T, rows float64) *dp.Noised {
 // privateWorld has four members with data, three of them on a committee of 3 of 3; n_min is 3, f is 1, so h is 2.
 func privateWorld(t *testing.T) *world {
 	t.Helper()
-	noise := wire.DP{Mechanism: wire.MechanismDiscreteGaussian, Unit: wire.UnitRecord, Sensitivity: noiseParams(t).Sensitivity2(), Sigma2Local: 16, H: 2, QNum: 1, QDen: 1}
-	w := newWorldOn(t, Terms{Private: true, NMin: 3, Noise: map[wire.RoundKind]wire.DP{wire.Fit: noise, wire.Train: noise, wire.Evaluate: noise}}, 3)
+	return privateWorldOn(t, Terms{Private: true, NMin: 3}, toyNoise(t))
+}
+
+func toyNoise(t *testing.T) wire.DP {
+	return wire.DP{Mechanism: wire.MechanismDiscreteGaussian, Unit: wire.UnitRecord, Sensitivity: noiseParams(t).Sensitivity2(), Sigma2Local: 16, H: 2, QNum: 1, QDen: 1}
+}
+
+// noisedWorld is privateWorld without seats: each sends its noised values in clear.
+func noisedWorld(t *testing.T) *world {
+	t.Helper()
+	noise := toyNoise(t)
+	noise.H = 1
+	return privateWorldOn(t, Terms{Private: true, Noised: true, NMin: 3}, noise)
+}
+
+func privateWorldOn(t *testing.T, terms Terms, noise wire.DP) *world {
+	t.Helper()
+	seats := 3
+	if terms.Noised {
+		seats = 0
+	}
+	terms.Noise = map[wire.RoundKind]wire.DP{wire.Fit: noise, wire.Train: noise, wire.Evaluate: noise}
+	w := newWorldOn(t, terms, seats)
 	for _, n := range w.nodes {
 		n.rows *= 100
 		a, err := accountant.NewAccount(accountant.Cap{Epsilon: dp.Integer(1 << 19), Delta: decimal(t, "1e-5")})
@@ -373,5 +396,84 @@ func TestMemberThatAlwaysLosesItsRoundEndsTheJob(t *testing.T) {
 	}
 	if v := w.coord.View(); v.Status != Aborted {
 		t.Errorf("job %s in round %d", v.Status, v.Round)
+	}
+}
+
+// A sum whose lanes of noise alone don't carry what was agreed ends the job: it is neither applied nor released. Here every member draws
+// noise of half the variance that the manifest, and so every charge, names.
+func TestMissingNoiseIsFoundAndNothingIsApplied(t *testing.T) {
+	for _, noised := range []bool{false, true} {
+		noise := toyNoise(t)
+		if noise.Sigma2Local = 32; noised {
+			noise.H = 1
+		}
+		w := privateWorldOn(t, Terms{Private: true, Noised: noised, NMin: 3}, noise)
+		w.run(nil)
+		v := w.coord.View()
+		if v.Status != Aborted || !strings.Contains(v.Reason, "the noise isn't the agreed one") || v.Step != 0 || noised != strings.HasPrefix(v.Reason, "alpen") {
+			t.Errorf("noised %t: %s at step %d, %s", noised, v.Status, v.Step, v.Reason)
+		}
+		if len(w.releaseAt) != 0 {
+			t.Errorf("noised %t: %d releases", noised, len(w.releaseAt))
+		}
+		if trace := w.trace.String(); strings.Count(trace, "ledger: abort") != 1 || strings.Count(trace, "ledger: roster") != 1 || strings.Count(trace, "ledger: charge") != 4 {
+			t.Errorf("noised %t:\n%s", noised, trace)
+		}
+	}
+}
+
+// A noised job runs to its end without seats, also where the coordinator stops between roster and opening, and where a member is missing.
+func TestNoisedJobRunsWithoutACommittee(t *testing.T) {
+	w := noisedWorld(t)
+	w.untilPhase(1, PhaseUpload)
+	w.nodes[3].down = true
+	w.run(func() bool { return w.coord.View().Step == 1 })
+	if !strings.Contains(w.trace.String(), "roster closed without 1") {
+		t.Errorf("a member that is gone is waited for:\n%s", w.trace.String())
+	}
+	w.nodes[3].down = false
+	w.run(nil)
+	if v := w.coord.View(); v.Status != Completed || len(w.releaseAt) != 4 {
+		t.Fatalf("%s, %s", v.Status, v.Reason)
+	}
+	sum, err := w.proposal.ChargeOf(wire.Train)
+	if err != nil || sum.Sigma2 != dp.Integer(16) {
+		t.Errorf("charged by %+v: %v", sum, err)
+	}
+}
+
+func TestNoisedSumIsOpenedAfterARestart(t *testing.T) {
+	w := noisedWorld(t)
+	for range 3 { // as if each opening were cut off
+		w.lose = true
+		w.run(func() bool { return w.coord.View().Roster != nil })
+		w.restartCoordinator()
+		if at := w.coord.NextClock(); at != 0 {
+			t.Fatalf("the restarted coordinator sleeps until %d", at)
+		}
+	}
+	w.lose = false
+	w.run(nil)
+	if v := w.coord.View(); v.Status != Completed {
+		t.Fatalf("%s, %s", v.Status, v.Reason)
+	}
+}
+
+// What isn't exactly a noised payload is refused.
+func TestHostileNoisedPayloadIsRefused(t *testing.T) {
+	p := noisedWorld(t).proposal.Params(wire.Train)
+	lanes := make([]int64, p.Length())
+	top := int64(1)<<(p.Bits()-1) - 1
+	lanes[0], lanes[1], lanes[2] = top, -top-1, -1
+	payload := packClear(p, lanes)
+	if back, err := unpackClear(p, payload); err != nil || !slices.Equal(back, lanes) || len(payload) != ClearBytes(p) {
+		t.Errorf("%d bytes, %v", len(payload), err)
+	}
+	beyond := slices.Clone(payload)
+	beyond[2] = 0xff // of 20 bits in three bytes
+	for name, bad := range map[string][]byte{"short": payload[:len(payload)-1], "long": append(slices.Clone(payload), 0), "version": append([]byte{0, 2}, payload[2:]...), "empty": nil, "lane": beyond} {
+		if _, err := unpackClear(p, bad); err == nil {
+			t.Errorf("%s: taken", name)
+		}
 	}
 }

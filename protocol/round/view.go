@@ -40,7 +40,7 @@ func (c *Coordinator) NextClock() uint64 {
 		return min(c.closeMs(), c.proposal.Manifest.ExpiresMs)
 	case c.job == nil:
 		return c.proposal.Manifest.ExpiresMs
-	case c.plan == nil:
+	case c.plan == nil, c.proposal.Noised() && c.roster != nil && !c.opening: // no seat's task brings a restarted one on
 		return 0
 	}
 	at := c.proposal.Manifest.ExpiresMs

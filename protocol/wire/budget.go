@@ -1,11 +1,16 @@
 package wire
 
+import (
+	"fmt"
+	"slices"
+)
+
 // Account is a participant's signed word that it has opened, or refilled, a privacy account for one of its sources. The cap is (EpsNum/EpsDen, DeltaNum/DeltaDen)
 // for what was added last; Budget is what the account may spend in all, over all refills, in RDP units of 2⁻⁴⁰ at Order.
 type Account struct {
 	Member              Member
 	Account             Digest // AccountID of member and source
-	Unit                uint8  // 1: record
+	Unit                uint8  // see the Unit constants
 	EpsNum, EpsDen      uint64
 	DeltaNum, DeltaDen  uint64
 	Order               uint32
@@ -13,8 +18,28 @@ type Account struct {
 	Refills             uint32
 }
 
-// UnitRecord is the privacy unit of a single row.
-const UnitRecord = 1
+// The privacy units: whose contribution at one participant is hidden.
+const (
+	UnitRecord = 1 // a row
+	UnitUser   = 2 // all rows of one user
+	UnitSilo   = 3 // all rows
+)
+
+var unitNames = [...]string{UnitRecord: "record", UnitUser: "user", UnitSilo: "silo"}
+
+// UnitName is a unit's name in job specs and reports.
+func UnitName(unit uint8) string {
+	if unit == 0 || int(unit) >= len(unitNames) {
+		return fmt.Sprintf("unit %d", unit)
+	}
+	return unitNames[unit]
+}
+
+// UnitOf is the unit of a name.
+func UnitOf(name string) (uint8, bool) {
+	i := slices.Index(unitNames[:], name)
+	return uint8(max(i, 0)), i > 0
+}
 
 // MechanismDiscreteGaussian is the only mechanism so far.
 const MechanismDiscreteGaussian = 1
@@ -29,7 +54,7 @@ func (a *Account) fields(c *codec) {
 	c.fixed(a.Member[:])
 	c.fixed(a.Account[:])
 	c.u8(&a.Unit)
-	if a.Unit != UnitRecord {
+	if _, ok := UnitOf(UnitName(a.Unit)); !ok {
 		c.fail("unknown privacy unit %d", a.Unit)
 	}
 	c.u64(&a.EpsNum)

@@ -16,8 +16,8 @@ type Mode uint8
 
 // The modes.
 const (
-	Sealed Mode = 1
-	Noised Mode = 2
+	Sealed Mode = 1 // encrypted under one-time keys; a committee opens sums
+	Noised Mode = 2 // in clear, each with its whole noise; without a committee
 )
 
 // RoundKind is what a round's sum is for.
@@ -58,7 +58,7 @@ type Segment struct {
 
 // Codec fixes how a round's values become lanes; see design §4 for the bounds.
 type Codec struct {
-	Ring      uint16 // 1: N=4096, the two primes of SPEC §6
+	Ring      uint16 // 1: N=4096, the two primes of SPEC §6; 0 with SumBits, ErrorBits and Lanes in a noised job
 	NMax      uint16
 	Bits      uint8
 	SumBits   uint8

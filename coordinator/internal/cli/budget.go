@@ -66,7 +66,7 @@ func budgets(x *ledger.Export) (out []*budget, err error) {
 				return nil, fmt.Errorf("ledger entry %d: %w", i, err)
 			}
 			if b = byID[o.Account]; b == nil {
-				b = &budget{Member: names.of(o.Member), Account: hex.EncodeToString(o.Account[:]), Unit: "record"}
+				b = &budget{Member: names.of(o.Member), Account: hex.EncodeToString(o.Account[:]), Unit: wire.UnitName(o.Unit)}
 				byID[o.Account] = b
 				out = append(out, b)
 			}

@@ -11,11 +11,12 @@ func termsOf(r *jobspec.Resolved) round.Terms {
 	if r.Private == nil {
 		return round.Terms{}
 	}
-	terms := round.Terms{Private: true, NMin: r.NMin, Noise: map[wire.RoundKind]wire.DP{}}
+	terms := round.Terms{Private: true, Noised: r.Mode == jobspec.ModeNoised, NMin: r.NMin, Noise: map[wire.RoundKind]wire.DP{}}
+	unit, _ := wire.UnitOf(r.Private.Unit) // resolved: one of them
 	for kind := wire.Fit; kind <= wire.Evaluate; kind++ {
 		if n, ok := r.Private.Kind(uint8(kind)); ok {
-			terms.Noise[kind] = wire.DP{Mechanism: wire.MechanismDiscreteGaussian, Unit: wire.UnitRecord, Sensitivity: n.Sensitivity2,
-				Sigma2Local: n.Sigma2Local, H: uint16(r.Honest()), QNum: 1, QDen: 1}
+			terms.Noise[kind] = wire.DP{Mechanism: wire.MechanismDiscreteGaussian, Unit: unit, Sensitivity: n.Sensitivity2,
+				Sigma2Local: n.Sigma2Local, H: uint16(r.Honest()), QNum: n.RateNum, QDen: n.RateDen}
 		}
 	}
 	return terms

@@ -81,8 +81,7 @@ func (e *Engine) Uploaded(id, upload wire.Digest, m wire.Member) (out UploadStat
 		p := &store.Parcel{Job: id, Share: shareBytes, Upload: wire.Upload{ShareDigests: make([]wire.Digest, len(j.proposal.Manifest.Committee))}}
 		kind := j.machine.View().Kind
 		if kind != 0 {
-			params := j.proposal.Params(kind)
-			p.Upload.PayloadLen = uint64(params.PayloadBytes())
+			p.Upload.PayloadLen = uint64(j.proposal.PayloadBytes(kind))
 		}
 		out.Payload, out.Shares = e.Spool.Status(p, upload)
 		return nil

@@ -104,7 +104,12 @@ func (n *node) noised(f round.Train) *dp.Noised {
 		if (i%5 == 0) != (s.Kind() == optim.Evaluate) {
 			continue
 		}
-		if err := sum.Add(n.contribution(s, i)); err != nil {
+		values := n.contribution(s, i)
+		lanes := make([]int, len(values))
+		for j := range lanes {
+			lanes[j] = j
+		}
+		if err := sum.AddSparse(lanes, values); err != nil {
 			n.t.Fatal(err)
 		}
 	}

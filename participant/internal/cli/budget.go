@@ -23,20 +23,22 @@ const tellTimeout = 5 * time.Second
 
 func (a *app) budget() *cobra.Command {
 	c := &cobra.Command{Use: "budget", Short: "Show, open and refill the privacy accounts of this node's sources"}
-	var openEpsilon, openDelta, refillEpsilon string
+	var openEpsilon, openDelta, openUnit, refillEpsilon string
 	var yes bool
 	open := &cobra.Command{
-		Use:   "open SOURCE --epsilon E --delta D",
+		Use:   "open SOURCE --epsilon E --delta D [--unit record]",
 		Short: "Open a source's privacy account, for ever: private jobs may then run on it, exact ones no longer",
 		Long: "SOURCE is the id of a source in the config. E and D are decimals, taken exactly, such as 10 and 1e-5. The cap holds over the account's\n" +
-			"whole life and all jobs; the order at which it is counted is the best one for the cap and stays. An account can't be closed or lowered.",
+			"whole life and all jobs; the order at which it is counted is the best one for the cap and stays. An account can't be closed or lowered.\n" +
+			"The unit is what it protects: each record (a row), each user (all rows of a key) or the silo (all rows). Only jobs of that unit run on it.",
 		Args: exactly("SOURCE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.openAccount(c.Context(), args[0], openEpsilon, openDelta)
+			return a.openAccount(c.Context(), args[0], openUnit, openEpsilon, openDelta)
 		},
 	}
 	open.Flags().StringVar(&openEpsilon, "epsilon", "", "ε, above 0")
 	open.Flags().StringVar(&openDelta, "delta", "", "δ, above 0 and below 1; usually below one in the number of rows")
+	open.Flags().StringVar(&openUnit, "unit", "record", "record, user or silo")
 	refill := &cobra.Command{
 		Use:   "refill SOURCE --epsilon E --yes",
 		Short: "Add the budget of another cap to a source's account: what is spent stays spent",
@@ -122,7 +124,11 @@ func bound(c *config.Config, source string) ([]string, error) {
 	return nil, &failure{Exit: exitUsage, Code: "not-found", Field: "source", Message: fmt.Sprintf("the config binds no source %q", source), Hint: "its sources are: " + strings.Join(ids, ", ")}
 }
 
-func (a *app) openAccount(ctx context.Context, source, epsilon, delta string) error {
+func (a *app) openAccount(ctx context.Context, source, unitName, epsilon, delta string) error {
+	unit, ok := wire.UnitOf(unitName)
+	if !ok {
+		return &failure{Exit: exitUsage, Code: "usage", Field: "unit", Message: fmt.Sprintf("--unit %q is not a privacy unit", unitName), Hint: "write record, user or silo"}
+	}
 	c, s, err := a.open()
 	if err != nil {
 		return err
@@ -143,7 +149,7 @@ func (a *app) openAccount(ctx context.Context, source, epsilon, delta string) er
 	if err != nil {
 		return err
 	}
-	account, err := s.OpenAccount(key, source, same, limit)
+	account, err := s.OpenAccount(key, source, same, unit, limit)
 	if err == nil {
 		account, err = a.tellOpenings(ctx, s, account)
 	}
@@ -164,15 +170,20 @@ func (a *app) openAccount(ctx context.Context, source, epsilon, delta string) er
 
 // meaning says in words what an account promises.
 func meaning(v accountView, limit accountant.Cap, exact int) string {
+	what := map[string][3]string{
+		"record": {"any single row is", "a row hardly", "single rows; a person with k rows here"},
+		"user":   {"all rows of any single user are", "a user hardly", "single users; a person under k keys here"},
+		"silo":   {"all of its rows are", "the source hardly", "all rows together; k sources that belong together"},
+	}[v.Unit]
 	text := fmt.Sprintf(`
 What this means
-Whatever private jobs ever learn from source %s, together, changes by little if any single row is left out: no event becomes more
-likely by a factor above e^ε, ε = %s, but with a probability of at most δ = %s. The smaller ε, the stronger: at 1 a row hardly
-shows, at 10 the promise is weak. It is about single rows; a person with k rows here is protected less, by about k times ε.
+Whatever private jobs ever learn from source %s, together, changes by little if %s left out: no event becomes more
+likely by a factor above e^ε, ε = %s, but with a probability of at most δ = %s. The smaller ε, the stronger: at 1 %s
+shows, at 10 the promise is weak. It is about %s is protected less, by about k times ε.
 Each round of a private job is charged before its first byte leaves, and the charge stays whatever becomes of the round. When the
 account is used up, this node refuses. Nobody else can lower what is spent: the coordinator only keeps a copy in its ledger.
 Exact jobs are refused on this source from now on. The account can't be closed; `+"`budget refill`"+` adds to it, which weakens the promise.
-`, v.Source, limit.Epsilon, limit.Delta)
+`, v.Source, what[0], limit.Epsilon, limit.Delta, what[1], what[2])
 	if exact > 0 {
 		text += fmt.Sprintf("%d exact jobs took part with this source before: what their sums told isn't covered by the account.\n", exact)
 	}

@@ -59,7 +59,7 @@ func viewAccount(a *store.Account, charges []store.Charge, key *identity.Key) ac
 		return accountant.EpsilonFromRDP(float64(a.Order), u.Nats(), a.Delta().Float())
 	}
 	money := func(u accountant.Units) moneyView { return moneyView{uint64(u), u.Nats(), epsilon(u)} }
-	v := accountView{Source: a.Source, Unit: "record", Delta: a.Delta().String(), Order: uint32(a.Order), Lifetime: money(a.Budget()), Spent: money(a.Spent), Left: money(a.Left()),
+	v := accountView{Source: a.Source, Unit: wire.UnitName(a.Unit), Delta: a.Delta().String(), Order: uint32(a.Order), Lifetime: money(a.Budget()), Spent: money(a.Spent), Left: money(a.Left()),
 		Openings: []openingView{}, Jobs: []jobChargesView{}}
 	v.Left.Epsilon = max(0, v.Lifetime.Epsilon-v.Spent.Epsilon)
 	if key != nil {

@@ -83,10 +83,10 @@ func (t *tree) policy(v value) Policy {
 		p.Privacy = t.choices(v, jobspec.KindExact, jobspec.KindPrivate)
 	}
 	if v, ok := keys["modes"]; ok {
-		p.Modes = t.choices(v, jobspec.ModeSealed)
+		p.Modes = t.choices(v, jobspec.ModeSealed, jobspec.ModeNoised)
 	}
 	if v, ok := keys["min_cohort"]; ok {
-		p.MinCohort = int(t.integer(v, 3, 1638))
+		p.MinCohort = int(t.integer(v, 1, 1638)) // a sealed job has 3 at least whatever it says
 	}
 	if v, ok := keys["min_count_floor"]; ok {
 		p.MinCountFloor = t.integer(v, 0, 1<<31)

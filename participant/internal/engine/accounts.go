@@ -55,7 +55,7 @@ func (n *Node) examineAccount(l *live, source string) (*store.Account, error) {
 	}
 	for i := range l.terms.proposal.Manifest.Rounds {
 		if l.terms.proposal.Manifest.Rounds[i].DP.Unit != a.Unit {
-			return nil, refusal(round.RuleBudget, unitHint, "the job protects unit %d, the account of source %s counts unit %d", l.terms.proposal.Manifest.Rounds[i].DP.Unit, a.Source, a.Unit)
+			return nil, refusal(round.RuleBudget, unitHint, "the job protects each %s, the account of source %s counts each %s", wire.UnitName(l.terms.proposal.Manifest.Rounds[i].DP.Unit), a.Source, wire.UnitName(a.Unit))
 		}
 	}
 	cost, err := l.terms.cost(a.Order)

@@ -56,9 +56,11 @@ func privateWorld(t *testing.T, epsilon string) *world {
 	return w
 }
 
-func (w *world) openAccount(m *member, epsilon string) {
+func (w *world) openAccount(m *member, epsilon string) { w.openUnit(m, wire.UnitRecord, epsilon) }
+
+func (w *world) openUnit(m *member, unit uint8, epsilon string) {
 	w.with(m, func(s *store.Store) {
-		if _, err := s.OpenAccount(m.key, "customers", nil, capOf(w.t, epsilon, "1e-5")); err != nil {
+		if _, err := s.OpenAccount(m.key, "customers", nil, unit, capOf(w.t, epsilon, "1e-5")); err != nil {
 			w.t.Fatal(err)
 		}
 	})
@@ -367,7 +369,7 @@ func TestExactJobIsRefusedOnASourceWithAnAccount(t *testing.T) {
 		w := privateWorld(t, "")
 		m := w.members[0]
 		w.with(m, func(s *store.Store) {
-			if _, err := s.OpenAccount(m.key, "copy", nil, capOf(t, "10", "1e-5")); err != nil {
+			if _, err := s.OpenAccount(m.key, "copy", nil, wire.UnitRecord, capOf(t, "10", "1e-5")); err != nil {
 				t.Fatal(err)
 			}
 		})

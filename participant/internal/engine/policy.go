@@ -95,7 +95,7 @@ func (n *Node) approvalText(t *terms, binding *config.Binding, account *store.Ac
 		in.Seats = append(in.Seats, label(t.charter, seat.Member))
 	}
 	for i := range m.Rounds {
-		in.RosterBytes = max(in.RosterBytes, int64(t.proposal.Params(m.Rounds[i].Kind).PayloadBytes())*int64(len(m.Cohort)))
+		in.RosterBytes = max(in.RosterBytes, int64(t.proposal.PayloadBytes(m.Rounds[i].Kind))*int64(len(m.Cohort)))
 	}
 	text := jobspec.ApprovalText(in)
 	if p.changedSince != "" {

@@ -29,13 +29,14 @@ func (t *terms) privacy() (round.Terms, error) {
 	if !t.private() {
 		return round.Terms{}, nil
 	}
-	if r.Private.Unit != "record" {
-		return wrong("the job protects unit %s, this version knows record", r.Private.Unit)
+	unit, ok := wire.UnitOf(r.Private.Unit)
+	if !ok || string(t.program.Privacy().Unit) != r.Private.Unit || t.program.Privacy().Clip != r.Private.Clip {
+		return wrong("the job protects unit %s, its program %s", r.Private.Unit, t.program.Privacy().Unit)
 	}
 	t.noise = map[wire.RoundKind]dp.Params{}
-	out := round.Terms{Private: true, NMin: r.NMin, Noise: map[wire.RoundKind]wire.DP{}}
+	out := round.Terms{Private: true, Noised: r.Mode == jobspec.ModeNoised, NMin: r.NMin, Noise: map[wire.RoundKind]wire.DP{}}
 	for kind := wire.Fit; kind <= wire.Evaluate; kind++ {
-		options, _, ok := r.Noise(uint8(kind))
+		options, charged, ok := r.Noise(uint8(kind))
 		if !ok {
 			continue
 		}
@@ -47,8 +48,8 @@ func (t *terms) privacy() (round.Terms, error) {
 			return wrong("the noise of %s rounds isn't an integer", kind)
 		}
 		t.noise[kind] = params
-		out.Noise[kind] = wire.DP{Mechanism: wire.MechanismDiscreteGaussian, Unit: wire.UnitRecord, Sensitivity: params.Sensitivity2(),
-			Sigma2Local: params.Local().Num(), H: uint16(r.Honest()), QNum: 1, QDen: 1}
+		out.Noise[kind] = wire.DP{Mechanism: wire.MechanismDiscreteGaussian, Unit: unit, Sensitivity: params.Sensitivity2(),
+			Sigma2Local: params.Local().Num(), H: uint16(r.Honest()), QNum: charged.Rate.Num(), QDen: charged.Rate.Den()}
 	}
 	return out, nil
 }
@@ -95,7 +96,11 @@ func (n *Node) noisedSum(ctx context.Context, l *live, e round.Train) (round.Inp
 		return nil, err
 	}
 	defer sum.Discard()
-	if err := n.add(ctx, l, e.State, sum); err != nil {
+	rate, err := l.terms.rate(e.Plan.Kind)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.add(ctx, l, e.State, sum, rate); err != nil {
 		return nil, err
 	}
 	noised, err := sum.Release()
@@ -129,8 +134,18 @@ func (n *Node) affordable(l *live, kind wire.RoundKind) error {
 	return err
 }
 
-// add adds each unit's contribution at a state. Errors of data or state are *round.Refused.
-func (n *Node) add(ctx context.Context, l *live, encoded []byte, sum *dp.Sum) error {
+// rate is the sampling rate that the round's charge counts on.
+func (t *terms) rate(kind wire.RoundKind) (dp.Rational, error) {
+	charged, err := t.proposal.ChargeOf(kind)
+	if err != nil {
+		return dp.Rational{}, err
+	}
+	return charged.Rate, nil
+}
+
+// add adds the contribution at a state of each unit, or of each that secret coins of the given rate choose. Errors of data or state are
+// *round.Refused.
+func (n *Node) add(ctx context.Context, l *live, encoded []byte, sum *dp.Sum, rate dp.Rational) error {
 	if err := n.unchanged(ctx, l); err != nil {
 		return err
 	}
@@ -138,16 +153,26 @@ func (n *Node) add(ctx context.Context, l *live, encoded []byte, sum *dp.Sum) er
 	if err != nil {
 		return refusal(round.RuleState, "", "the state doesn't parse: %v", err)
 	}
-	units, err := l.work.rounds.Contributions(state)
+	var batch []int // nil: all units
+	if rate != dp.Integer(1) {
+		units, err := l.work.rounds.Units(state)
+		if err != nil {
+			return refusal(round.RuleData, dataHint, "%v", err)
+		}
+		if batch, err = dp.Sample(rate, units); err != nil {
+			return err
+		}
+	}
+	units, err := l.work.rounds.Contributions(state, batch)
 	if err != nil {
 		return refusal(round.RuleData, dataHint, "%v", err)
 	}
 	count := 0
-	for unit := range units {
+	for lanes, values := range units {
 		if count++; count%1024 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err := sum.Add(unit); err != nil {
+		if err := sum.AddSparse(lanes, values); err != nil {
 			return err
 		}
 	}

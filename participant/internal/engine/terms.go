@@ -89,7 +89,7 @@ func (t *terms) agree() error {
 		{"committee", int(m.T) == r.Committee.Threshold && len(m.Committee) == r.Committee.Of},
 		{"round timeout", int64(m.RoundMs) == r.RoundTimeout.Milliseconds()},
 		{"kind", (m.Kind == wire.Private) == t.private() && (r.Kind == jobspec.KindExact || r.Kind == jobspec.KindPrivate)},
-		{"mode", m.Mode == wire.Sealed && r.Mode == jobspec.ModeSealed},
+		{"mode", m.Mode == wire.Sealed && r.Mode == jobspec.ModeSealed || m.Mode == wire.Noised && r.Mode == jobspec.ModeNoised && t.private()},
 		{"f", !t.private() || int(m.F) == r.F},
 		{"n_min", !t.private() || int(m.NMin) == r.NMin},
 	} {

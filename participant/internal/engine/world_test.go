@@ -327,7 +327,13 @@ func (w *world) submit(spec string) wire.Digest {
 	for _, m := range w.members {
 		names = append(names, m.name)
 	}
-	return w.fake.propose(w.resolve(spec, names), w.contract, w.cohort(), w.cohort()[:4], nil)
+	r, cohort := w.resolve(spec, names), []wire.Member(nil)
+	for _, m := range w.members {
+		if slices.Contains(r.Participants, m.name) {
+			cohort = append(cohort, m.key.Public())
+		}
+	}
+	return w.fake.propose(r, w.contract, cohort, w.cohort()[:r.Committee.Of], nil)
 }
 
 // until waits for a condition.

@@ -10,23 +10,33 @@ import (
 	"tributary/protocol/jobspec"
 )
 
-// folds gives each key its tenth.
+// folds gives each key its tenth and its number.
 type folds struct {
-	mac hash.Hash
-	buf []byte
-	sum []byte
+	mac     hash.Hash
+	buf     []byte
+	sum     []byte
+	numbers map[[16]byte]int32 // by a part of the HMAC: keys themselves aren't kept
 }
 
-func newFolds(secret [32]byte) *folds { return &folds{mac: hmac.New(sha256.New, secret[:])} }
+func newFolds(secret [32]byte) *folds {
+	return &folds{mac: hmac.New(sha256.New, secret[:]), numbers: map[[16]byte]int32{}}
+}
 
-// tenth returns HMAC-SHA256(secret, key), its first 8 bytes big-endian, modulo 10;
-// the bias is below 2⁻⁶⁰.
-func (f *folds) tenth(key string) uint8 {
+// of takes HMAC-SHA256(secret, key). The tenth is its first 8 bytes, big-endian, modulo
+// 10; the bias is below 2⁻⁶⁰. The user is numbered, from 0 in the order of first rows,
+// by the 16 bytes that follow.
+func (f *folds) of(key string) (tenth uint8, user int32) {
 	f.mac.Reset()
 	f.buf = append(f.buf[:0], key...)
 	f.mac.Write(f.buf)
 	f.sum = f.mac.Sum(f.sum[:0])
-	return uint8(binary.BigEndian.Uint64(f.sum) % 10)
+	id := [16]byte(f.sum[8:24])
+	user, ok := f.numbers[id]
+	if !ok {
+		user = int32(len(f.numbers))
+		f.numbers[id] = user
+	}
+	return uint8(binary.BigEndian.Uint64(f.sum) % 10), user
 }
 
 // digest hashes rows of fixed width, which the contract's digest determines.

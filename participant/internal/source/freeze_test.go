@@ -96,7 +96,7 @@ func TestTenthsFollowTheKeyUnderTheSecret(t *testing.T) {
 		mac := hmac.New(sha256.New, o.Secret[:])
 		mac.Write([]byte(key))
 		want := uint8(binary.BigEndian.Uint64(mac.Sum(nil)) % 10)
-		if got := f.tenth(key); got != want {
+		if got, user := f.of(key); got != want || int(user) != i {
 			t.Fatalf("tenth of %s = %d, want %d", key, got, want)
 		}
 		counts[want]++
@@ -108,7 +108,9 @@ func TestTenthsFollowTheKeyUnderTheSecret(t *testing.T) {
 			t.Errorf("tenth %d has %d of 10000 keys", tenth, n)
 		}
 	}
-	if f.tenth("c4") == f.tenth("c5") {
+	a, _ := f.of("c4")
+	b, _ := f.of("c5")
+	if a == b {
 		t.Error("c4 and c5 share a tenth: the digest test needs another key")
 	}
 }
@@ -206,5 +208,20 @@ func BenchmarkRead(b *testing.B) {
 		if _, err := read(context.Background(), bytes.NewReader(text.Bytes()), bind, c, secret()); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestRowsOfAKeyShareAUser(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("customer_id;KUNDE_ALTER;basket;country;device;fold;churned;consent\n")
+	for i := range 8 {
+		fmt.Fprintf(&text, "k%d;30;1;DE;mobile;train;%d;true\n", i%3, i%2)
+	}
+	table, err := mustRead(t, text.String()).Table(jobspec.Holdout{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := table.Validate(); err != nil || fmt.Sprint(table.User) != "[0 1 2 0 1 2 0 1]" {
+		t.Errorf("users %v: %v", table.User, err)
 	}
 }

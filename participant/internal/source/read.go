@@ -129,12 +129,12 @@ func (r *reader) row(record []string) {
 	if key == "" {
 		r.wrong(r.key, &wrong{"the key is empty", "every row needs its key: it decides the hold-out; leave such rows out with where"})
 	}
-	tenth := r.folds.tenth(key)
+	tenth, user := r.folds.of(key)
 	label, w := r.label.positive(strings.TrimSpace(record[r.label.index]), r.contract.Label)
 	if w != nil {
 		r.wrong(r.label, w)
 	}
-	r.rows.tenths = append(r.rows.tenths, tenth)
+	r.rows.tenths, r.rows.users = append(r.rows.tenths, tenth), append(r.rows.users, user)
 	r.rows.label = append(r.rows.label, label)
 	r.digest.row(label, tenth)
 	next := 0

@@ -21,6 +21,7 @@ type Rows struct {
 	columns  []dataset.Column
 	label    []bool
 	tenths   []uint8            // 0 to 9, by the secret and the row's key
+	users    []int32            // numbered by key
 	splits   map[string][]int32 // by column, index into its values
 }
 
@@ -30,7 +31,7 @@ func (r *Rows) Count() int { return len(r.label) }
 // Table returns one job's table. It shares the rows' memory: it is to be read
 // only. The error says why the contract has no such hold-out.
 func (r *Rows) Table(h jobspec.Holdout) (*dataset.Table, error) {
-	t := &dataset.Table{Rows: len(r.label), Columns: r.columns, Label: r.label}
+	t := &dataset.Table{Rows: len(r.label), Columns: r.columns, Label: r.label, User: r.users}
 	switch {
 	case h.None():
 		return t, nil

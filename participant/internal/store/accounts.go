@@ -60,7 +60,7 @@ type Opening struct {
 // divergence at Order [FZ21].
 type Account struct {
 	Source   string
-	Unit     uint8 // wire.UnitRecord
+	Unit     uint8 // wire.UnitRecord, UnitUser or UnitSilo
 	Order    accountant.Order
 	Spent    accountant.Units
 	Openings []Opening // at least one, oldest first; the first opened it, the others refilled it
@@ -194,9 +194,9 @@ func (a *Account) check(q querier) error {
 	return nil
 }
 
-// OpenAccount opens a source's account at the best order for its cap. same are the sources that read the same file, source itself
+// OpenAccount opens a source's account, for a unit (wire.UnitRecord or another), at the best order for its cap. same are the sources that read the same file, source itself
 // among them: one physical source has one account. The account's signed word is stored with it, to be sent.
-func (s *Store) OpenAccount(key *identity.Key, source string, same []string, c accountant.Cap) (*Account, error) {
+func (s *Store) OpenAccount(key *identity.Key, source string, same []string, unit uint8, c accountant.Cap) (*Account, error) {
 	order, err := accountant.BestOrder(c)
 	if err != nil {
 		return nil, err
@@ -219,10 +219,10 @@ func (s *Store) OpenAccount(key *identity.Key, source string, same []string, c a
 				return err
 			}
 		}
-		if _, err := tx.Exec(`INSERT INTO accounts (source, unit, rdp_order, spent) VALUES (?, ?, ?, 0)`, source, wire.UnitRecord, order); err != nil {
+		if _, err := tx.Exec(`INSERT INTO accounts (source, unit, rdp_order, spent) VALUES (?, ?, ?, 0)`, source, unit, order); err != nil {
 			return err
 		}
-		a = &Account{Source: source, Unit: wire.UnitRecord, Order: order}
+		a = &Account{Source: source, Unit: unit, Order: order}
 		return a.add(tx, key, c)
 	})
 	return a, err

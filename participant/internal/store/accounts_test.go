@@ -40,7 +40,7 @@ func sumOf(t *testing.T, a *Account, share float64) accountant.Sum {
 func accountWorld(t *testing.T, n int) (*Store, *identity.Key, *Account) {
 	t.Helper()
 	s, key := open(t), mustKey(t)
-	a, err := s.OpenAccount(key, "customers", nil, limit(t, "10", "1e-5"))
+	a, err := s.OpenAccount(key, "customers", nil, wire.UnitRecord, limit(t, "10", "1e-5"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,13 +85,13 @@ func TestAccountIsOpenedOnceAtTheBestOrder(t *testing.T) {
 	if err != nil || o != want {
 		t.Errorf("the signed word is %+v (%v), want %+v", o, err, want)
 	}
-	if _, err := s.OpenAccount(key, "customers", nil, limit(t, "20", "1e-5")); !errors.Is(err, ErrAccountExists) {
+	if _, err := s.OpenAccount(key, "customers", nil, wire.UnitRecord, limit(t, "20", "1e-5")); !errors.Is(err, ErrAccountExists) {
 		t.Errorf("a second one: %v", err)
 	}
-	if _, err := s.OpenAccount(key, "customers-2", []string{"customers", "customers-2"}, limit(t, "20", "1e-5")); !errors.Is(err, ErrAccountExists) {
+	if _, err := s.OpenAccount(key, "customers-2", []string{"customers", "customers-2"}, wire.UnitRecord, limit(t, "20", "1e-5")); !errors.Is(err, ErrAccountExists) {
 		t.Errorf("a second one for the same file: %v", err)
 	}
-	if _, err := s.OpenAccount(key, "orders", nil, limit(t, "0.0000001", "1e-15")); !errors.Is(err, accountant.ErrCap) {
+	if _, err := s.OpenAccount(key, "orders", nil, wire.UnitRecord, limit(t, "0.0000001", "1e-15")); !errors.Is(err, accountant.ErrCap) {
 		t.Errorf("a cap that admits nothing: %v", err)
 	}
 	if _, err := s.Account("orders"); !errors.Is(err, ErrNoAccount) {
@@ -329,7 +329,7 @@ func TestAccountAndExactJobExcludeEachOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	use := &Use{Source: "customers", Contract: "shop@1", Name: "exact", Cohort: []wire.Member{{1}}, Same: []string{"customers", "copy"}}
-	if _, err := s.OpenAccount(key, "copy", []string{"customers", "copy"}, limit(t, "1", "1e-5")); err != nil {
+	if _, err := s.OpenAccount(key, "copy", []string{"customers", "copy"}, wire.UnitRecord, limit(t, "1", "1e-5")); err != nil {
 		t.Fatal(err) // a job that waits doesn't hinder
 	}
 	if err := s.Approve(id, []byte("approval"), use); !errors.Is(err, ErrAccountExists) {
@@ -339,13 +339,13 @@ func TestAccountAndExactJobExcludeEachOther(t *testing.T) {
 	if err := s.Approve(id, []byte("approval"), use); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.OpenAccount(key, "orders", nil, limit(t, "1", "1e-5")); !errors.Is(err, ErrExactJob) {
+	if _, err := s.OpenAccount(key, "orders", nil, wire.UnitRecord, limit(t, "1", "1e-5")); !errors.Is(err, ErrExactJob) {
 		t.Errorf("%v", err)
 	}
 	if err := s.End(id, Finished, ""); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.OpenAccount(key, "orders", nil, limit(t, "1", "1e-5")); err != nil {
+	if _, err := s.OpenAccount(key, "orders", nil, wire.UnitRecord, limit(t, "1", "1e-5")); err != nil {
 		t.Errorf("after the job: %v", err)
 	}
 }

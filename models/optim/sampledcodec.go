@@ -1,0 +1,99 @@
+package optim
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"tributary/models/metrics"
+)
+
+// sampledVersion is the first field of the encoded state of a program with DP-SGD.
+const sampledVersion = 4
+
+// encode is Encode of such a state:
+//
+//	version u16, kind u8, step u32, rounds u32
+//	not FIT:  rows u64 (noised)
+//	TRAIN:    iterate []f64, velocity []f64, tail []f64
+//	later:    w []f64
+//	DONE:     held_out u64, positives u64 (noised), auc, log_loss, accuracy (known u8, f64)
+//
+// In TRAIN the coefficients follow: the iterate, or tail divided by the number of rounds in it.
+func (d sampled) encode(s *State) []byte {
+	var e encoder
+	e.buf = binary.BigEndian.AppendUint16(e.buf, sampledVersion)
+	e.buf = append(e.buf, byte(s.kind))
+	e.buf = binary.BigEndian.AppendUint32(e.buf, s.step)
+	e.buf = binary.BigEndian.AppendUint32(e.buf, s.rounds)
+	if s.kind == Fit {
+		return e.buf
+	}
+	e.integers(s.fitted.Rows)
+	if m := s.sampled; s.kind == Train {
+		e.list(m.iterate)
+		e.list(m.velocity)
+		e.list(m.tail)
+	} else {
+		e.list(s.w)
+	}
+	if s.kind == Done {
+		e.integers(s.summary.HeldOut, s.summary.Positives)
+		e.values(s.summary.AUC, s.summary.LogLoss, s.summary.Accuracy)
+	}
+	return e.buf
+}
+
+func (d sampled) decode(data []byte) (*State, error) {
+	in, n := decoder{buf: data}, d.coefficients()
+	if version := in.u16(); in.err == nil && version != sampledVersion {
+		in.fail("version %d, want %d", version, sampledVersion)
+	}
+	s := &State{kind: RoundKind(in.u8()), step: in.u32(), rounds: in.u32()}
+	switch {
+	case in.err != nil:
+	case s.kind == Fit:
+	case s.kind == Train || s.kind == Evaluate || s.kind == Done:
+		s.fitted = d.spec.Plain()
+		s.fitted.Rows = in.i64()
+		if s.kind == Train {
+			s.sampled = &sampledMemory{iterate: in.list(n), velocity: in.list(n), tail: in.list(n)}
+		} else {
+			s.w = in.list(n)
+		}
+		if s.kind == Done {
+			s.summary = metrics.Summary{Rows: s.fitted.Rows, HeldOut: in.i64(), Positives: in.i64()}
+			in.values(&s.summary.AUC, &s.summary.LogLoss, &s.summary.Accuracy)
+		}
+	default:
+		in.fail("unknown kind %d", s.kind)
+	}
+	if in.err == nil && len(in.buf) != 0 {
+		in.fail("%d bytes after the end", len(in.buf))
+	}
+	if in.err == nil {
+		in.err = d.check(s)
+	}
+	return s, in.err
+}
+
+// check holds a state to what apply can give, and gives a TRAIN state its coefficients.
+func (d sampled) check(s *State) error {
+	if s.kind != Fit && s.fitted.Rows < 1 {
+		return fmt.Errorf("%d rows", s.fitted.Rows)
+	}
+	if m := s.sampled; m != nil {
+		averaged := int(s.rounds) - d.tailFrom() + 1
+		s.w = make([]float64, len(m.iterate))
+		for i, w := range m.iterate {
+			tail := m.tail[i]
+			if s.rounds == 0 && m.velocity[i] != 0 || averaged <= 0 && tail != 0 || !(math.Abs(w) <= maxCoefficient) {
+				return fmt.Errorf("coefficient %d: iterate %g, velocity %g, tail %g", i, w, m.velocity[i], tail)
+			}
+			if s.w[i] = w; averaged > 0 {
+				s.w[i] = tail / float64(averaged)
+			}
+		}
+	}
+	return d.checkPrivateState(s)
+}

@@ -1,0 +1,113 @@
+package jobspec
+
+import (
+	"fmt"
+	"math/big"
+
+	"tributary/crypto/dp"
+)
+
+// Bounds and defaults of dp_sgd.
+const (
+	sampledRounds       = 100
+	defaultSampledRate  = 4.0
+	maxSampledRate      = 1000.0
+	defaultMomentum     = 0.9
+	defaultSamplingDen  = 20      // one unit in so many
+	maxSamplingFraction = 1 << 40 // of numerator and denominator
+
+	// Shares of dp_sgd in percent: its fit only counts rows.
+	sampledFitShare, sampledTrainShare = 2, 93
+)
+
+// Sampling says how dp_sgd steps; nil for other solvers.
+type Sampling struct {
+	Rate         dp.Rational // each unit takes part in a training round with this probability
+	LearningRate float64
+	Momentum     float64
+}
+
+// sampling reads what is written, and sets the defaults.
+func (d *document) sampling(v value) *Sampling {
+	s := newSampling()
+	_, keys, ok := d.fields(v, "rate", "learning_rate", "momentum")
+	if !ok {
+		return s
+	}
+	if v, ok := keys["rate"]; ok {
+		if _, r := d.decimal(v); r != nil {
+			if s.Rate, ok = samplingRate(r); !ok {
+				d.at(v.path, v.at, "rate is not above 0 and at most 1, with 12 digits at most", `write it like rate: "0.05"`)
+			}
+		}
+	}
+	if v, ok := keys["learning_rate"]; ok {
+		if s.LearningRate, ok = d.number(v); ok && !(s.LearningRate > 0 && s.LearningRate <= maxSampledRate) {
+			d.at(v.path, v.at, fmt.Sprintf("learning_rate %v is not above 0 and at most %v", s.LearningRate, maxSampledRate), "")
+		}
+	}
+	if v, ok := keys["momentum"]; ok {
+		if s.Momentum, ok = d.number(v); ok && !(s.Momentum >= 0 && s.Momentum < 1) {
+			d.at(v.path, v.at, fmt.Sprintf("momentum %v is not within 0 to 1", s.Momentum), "")
+		}
+	}
+	return s
+}
+
+func newSampling() *Sampling {
+	rate, err := dp.NewRational(1, defaultSamplingDen)
+	if err != nil {
+		panic("jobspec: " + err.Error())
+	}
+	return &Sampling{Rate: rate, LearningRate: defaultSampledRate, Momentum: defaultMomentum}
+}
+
+func samplingRate(r *big.Rat) (dp.Rational, bool) {
+	most := big.NewInt(maxSamplingFraction)
+	if r.Sign() <= 0 || r.Cmp(big.NewRat(1, 1)) > 0 || r.Num().Cmp(most) > 0 || r.Denom().Cmp(most) > 0 {
+		return dp.Rational{}, false
+	}
+	q, err := dp.NewRational(r.Num().Uint64(), r.Denom().Uint64())
+	return q, err == nil
+}
+
+type samplingJSON struct {
+	RateNum      uint64  `json:"rate_num"`
+	RateDen      uint64  `json:"rate_den"`
+	LearningRate float64 `json:"learning_rate"`
+	Momentum     float64 `json:"momentum"`
+}
+
+func (s *Sampling) json() *samplingJSON {
+	if s == nil {
+		return nil
+	}
+	return &samplingJSON{s.Rate.Num(), s.Rate.Den(), s.LearningRate, s.Momentum}
+}
+
+func (j *samplingJSON) sampling() *Sampling {
+	if j == nil {
+		return nil
+	}
+	rate, _ := dp.NewRational(j.RateNum, j.RateDen) // checkSampling refuses the zero value
+	return &Sampling{rate, j.LearningRate, j.Momentum}
+}
+
+// checkSampling checks a resolved private model.
+func (r *Resolved) checkSampling(report report) {
+	m, s := r.Model, r.Model.Sampling
+	if m.Type != typeLogistic || m.Solver != solverPrivate && m.Solver != solverSGD || m.Factors != 0 || m.Averaging != nil {
+		report("the model is not logistic_regression with solver "+solverPrivate+" or "+solverSGD, "", "program.model")
+	}
+	if (m.Solver == solverSGD) != (s != nil) {
+		report("sampling goes with the solver "+solverSGD+", and only with it", "", "program.model.sampling")
+		return
+	}
+	if s == nil {
+		return
+	}
+	ok := s.Rate.Valid() && s.Rate.Num() > 0 && s.Rate.Cmp(dp.Integer(1)) <= 0 && max(s.Rate.Num(), s.Rate.Den()) <= maxSamplingFraction
+	if !ok || !(s.LearningRate > 0 && s.LearningRate <= maxSampledRate) || !(s.Momentum >= 0 && s.Momentum < 1) || negativeZero(s.Momentum) {
+		report(fmt.Sprintf("rate %s, learning_rate %v and momentum %v don't go together", s.Rate, s.LearningRate, s.Momentum), "", "program.model.sampling")
+	}
+}
