@@ -90,6 +90,10 @@ func jobKind(k wire.JobKind) string {
 	return map[wire.JobKind]string{wire.Exact: "exact", wire.Private: "private"}[k]
 }
 
+func jobMode(m wire.Mode) string {
+	return map[wire.Mode]string{wire.Sealed: "sealed", wire.Noised: "noised"}[m]
+}
+
 func (r *Reader) describe(line *Line, signer wire.Member, o wire.Object) {
 	switch o := o.(type) {
 	case *wire.Charter:
@@ -98,18 +102,22 @@ func (r *Reader) describe(line *Line, signer wire.Member, o wire.Object) {
 			members = append(members, fmt.Sprintf("%s (%s, %s)", m.Card.Name, m.Card.Organisation, m.Role))
 		}
 		line.Text = fmt.Sprintf("version %d of %q, f = %d, digest %s: %s", o.Version, o.Consortium, o.F, short(o.Digest()), strings.Join(members, ", "))
+	case *wire.Policy:
+		line.Text = fmt.Sprintf("%s states version %d of its policy: %s", r.names.of(o.Member), o.Version, strings.ReplaceAll(strings.TrimSpace(o.Text), "\n", "; "))
+	case *wire.Certificate:
+		line.Text = fmt.Sprintf("%s was issued certificate %s until %s, key %s", r.names.of(o.Member), o.Serial, when(o.NotAfterMs), short(o.Key))
 	case *wire.Enrolment:
 		line.Text = fmt.Sprintf("%s of %s enrolled as %s, key %s", o.Card.Name, o.Card.Organisation, o.Role, o.Card.Key.Short())
 	case *wire.Revocation:
 		line.Text = fmt.Sprintf("%s revoked: %s", r.names.of(o.Member), o.Reason)
 	case *wire.Manifest:
 		line.Job = short(o.Digest())
-		line.Text = fmt.Sprintf("%s job proposed: cohort of %d, committee %d of %d, spec %s", jobKind(o.Kind), len(o.Cohort), o.T, len(o.Committee), short(o.SpecDigest))
+		line.Text = fmt.Sprintf("%s job proposed: cohort of %d, %s, spec %s", jobKind(o.Kind), len(o.Cohort), committeeText(o), short(o.SpecDigest))
 	case *wire.Approval:
 		line.Job, line.Text = short(o.Job), r.names.of(o.Member)+" approved"
 	case *wire.Account:
-		line.Text = fmt.Sprintf("%s %s account %s: ε = %s, δ = %s per record, order %d, budget %s", r.names.of(o.Member),
-			map[bool]string{true: "opened", false: "refilled"}[o.Refills == 0], short(o.Account), number(o.EpsNum, o.EpsDen), number(o.DeltaNum, o.DeltaDen), o.Order, nats(o.Budget))
+		line.Text = fmt.Sprintf("%s %s account %s: ε = %s, δ = %s per %s, order %d, budget %s", r.names.of(o.Member),
+			map[bool]string{true: "opened", false: "refilled"}[o.Refills == 0], short(o.Account), number(o.EpsNum, o.EpsDen), number(o.DeltaNum, o.DeltaDen), wire.UnitName(o.Unit), o.Order, nats(o.Budget))
 	case *wire.Charge:
 		line.Job = short(o.Job)
 		line.Text = fmt.Sprintf("%s charged account %s with %s, %s spent: round of context %s", r.names.of(o.Member), short(o.Account), nats(o.Units), nats(o.Spent), short(o.Ctx))
@@ -118,8 +126,19 @@ func (r *Reader) describe(line *Line, signer wire.Member, o wire.Object) {
 	}
 }
 
+// committeeText says who opens a job's sums.
+func committeeText(m *wire.Manifest) string {
+	if m.Mode == wire.Noised {
+		return "noised, no committee"
+	}
+	return fmt.Sprintf("committee %d of %d", m.T, len(m.Committee))
+}
+
 func (r *Reader) describeRound(line *Line, signer wire.Member, o wire.Object) {
 	switch o := o.(type) {
+	case *wire.Plan:
+		line.Job = short(o.Job)
+		line.Text = fmt.Sprintf("round %d (%s, step %d) begun from state %s", o.Round, o.Kind, o.Step, short(o.StateDigest))
 	case *wire.Roster:
 		var members []string
 		for _, e := range o.Entries {

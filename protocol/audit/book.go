@@ -34,6 +34,8 @@ const (
 	RuleAccount     = "account"
 	RuleCharge      = "charge"
 	RuleBudget      = "budget"
+	RulePlan        = "plan"   // how a round was begun
+	RulePolicy      = "policy" // what a member says of its own rules
 )
 
 // At is a fact's place in the ledger; Ms is the coordinator's clock, Unix milliseconds.
@@ -58,6 +60,7 @@ type Book struct {
 
 	// Cosigned and Silent are the newest charter's members, the revoked ones left out, by whether they cosigned the checkpoint.
 	Cosigned, Silent []wire.Member
+	cosignedAt       []uint64 // Unix seconds, of Cosigned
 
 	lines    []Line
 	names    names
@@ -69,6 +72,9 @@ type Book struct {
 	rounds   map[wire.Digest]*Round // by context
 	accounts map[wire.Digest]*Account
 	listed   []*Round // with a roster, in order
+	policies map[wire.Member][]Stated
+	issued   map[wire.Member][]Issued
+	export   *ledger.Export
 	orders   map[accountant.Cap]order
 }
 
@@ -87,6 +93,9 @@ type Job struct {
 	sums  []*Round // that were opened, in order
 	round uint64   // the highest that ended
 	pays  map[wire.Member]wire.Digest
+
+	approvals map[wire.Member]*wire.Approval
+	planned   uint64 // the highest round that was begun
 }
 
 // Refusal is a member's no.
@@ -104,6 +113,8 @@ type Round struct {
 	Step    uint32         // sums opened before it
 	Kind    wire.RoundKind // 0: can't be told
 	Seen    At
+	Plan    *wire.Plan // nil: it isn't in the ledger before what belongs to the round
+	Planned At
 	Charges []*Charge
 
 	Roster  *wire.Roster
@@ -134,6 +145,18 @@ type Account struct {
 type Opened struct {
 	At
 	*wire.Account
+}
+
+// Stated is one version of a member's policy.
+type Stated struct {
+	At
+	*wire.Policy
+}
+
+// Issued is one certificate of a member.
+type Issued struct {
+	At
+	*wire.Certificate
 }
 
 // Now is the account's last opening or refill.

@@ -22,6 +22,8 @@ type Explanation struct {
 	Digest       string        `json:"digest"`
 	Job          string        `json:"job"`
 	JobKind      string        `json:"job_kind"`
+	JobMode      string        `json:"job_mode"`   // sealed or noised
+	PlanEntry    int64         `json:"plan_entry"` // -1: not in the ledger
 	JobEntry     int64         `json:"job_entry"`
 	Spec         string        `json:"spec_digest"`
 	Contract     string        `json:"contract_digest"`
@@ -69,6 +71,7 @@ type Noise struct {
 	H            uint16  `json:"h"`
 	Sigma2       string  `json:"sigma2"`
 	Rate         string  `json:"rate"`
+	Unit         string  `json:"unit"`       // record, user or silo
 	Multiplier   float64 `json:"multiplier"` // σ/Δ
 }
 
@@ -102,7 +105,7 @@ func Explain(b *Book, release string) (*Explanation, error) {
 func (b *Book) explain(r *Round) *Explanation {
 	j, o := r.Job, r.Release
 	m, digest := j.Manifest, o.Digest()
-	x := &Explanation{Entry: r.Ended.Entry, At: when(r.Ended.Ms), Digest: hexOf(digest[:]), Job: hexOf(j.ID[:]), JobKind: jobKind(m.Kind), JobEntry: j.Entry, Spec: hexOf(m.SpecDigest[:]),
+	x := &Explanation{Entry: r.Ended.Entry, At: when(r.Ended.Ms), Digest: hexOf(digest[:]), Job: hexOf(j.ID[:]), JobKind: jobKind(m.Kind), JobMode: jobMode(m.Mode), PlanEntry: -1, JobEntry: j.Entry, Spec: hexOf(m.SpecDigest[:]),
 		Contract: hexOf(m.ContractDigest[:]), Round: o.Round, Step: o.Step, Kind: o.Kind.String(), Roster: hexOf(o.Root[:]), RosterEntry: -1, Cohort: len(m.Cohort), Contributors: []Contributor{},
 		Absent: []string{}, Threshold: int(m.T), Committee: []string{}, Suspects: []string{}, F: int(m.F), NMin: int(m.NMin), NextState: hexOf(o.NextState[:])}
 	spec, ok := m.Round(o.Kind)
@@ -111,12 +114,15 @@ func (b *Book) explain(r *Round) *Explanation {
 			x.Segments, x.Numbers = append(x.Segments, Part{plain(s.Name), s.Length}), x.Numbers+int(s.Length)
 		}
 	}
+	if r.Plan != nil {
+		x.PlanEntry = r.Planned.Entry
+	}
 	if r.Roster != nil {
 		x.RosterEntry = r.Listed.Entry
 	}
 	sum, private := j.sum(o.Kind)
 	if private {
-		x.Noise = &Noise{sum.Sensitivity2, spec.DP.Sigma2Local, spec.DP.H, sum.Sigma2.String(), sum.Rate.String(), math.Sqrt(sum.Sigma2.Float() / float64(sum.Sensitivity2))}
+		x.Noise = &Noise{sum.Sensitivity2, spec.DP.Sigma2Local, spec.DP.H, sum.Sigma2.String(), sum.Rate.String(), wire.UnitName(spec.DP.Unit), math.Sqrt(sum.Sigma2.Float() / float64(sum.Sensitivity2))}
 	}
 	in := j.contributors(r)
 	for _, k := range in {

@@ -13,6 +13,9 @@ var purposes = map[string]string{
 	"evaluate": "how well the model scores rows that were held out",
 }
 
+// oneUnit says whose contribution is bounded.
+var oneUnit = map[string]string{"record": "One record", "user": "All records of one user at one member", "silo": "All of one member's records"}
+
 // WriteText says the release in plain words.
 func (x *Explanation) WriteText(out io.Writer) error {
 	w := &sticky{w: out}
@@ -23,11 +26,21 @@ func (x *Explanation) WriteText(out io.Writer) error {
 		parts = append(parts, fmt.Sprintf("%s (%d)", s.Name, s.Length))
 	}
 	say("One sum of %d numbers, %s. Round %d, step %d, kind %s: %s. On %s UTC by the coordinator's clock.", x.Numbers, strings.Join(parts, ", "), x.Round, x.Step, x.Kind, purposes[x.Kind], x.At)
-	say("It belongs to the %s job %s, proposed in entry %d, spec %s, contract %s.", x.JobKind, x.Job[:12], x.JobEntry, x.Spec[:12], x.Contract[:12])
+	say("It belongs to the %s job %s, proposed in entry %d, spec %s, contract %s. Its round was begun in entry %d.", x.JobKind, x.Job[:12], x.JobEntry, x.Spec[:12], x.Contract[:12], x.PlanEntry)
 	if x.Noise == nil {
 		say("The job is exact: the sum carries no noise, ε is infinite. Everybody who holds the job's result learns this sum; the approval said what it tells.")
 	}
-	say("No single contribution was opened: each stays encrypted under a key that was used once.")
+	noised := x.JobMode == "noised"
+	if noised {
+		say("The job is noised: nothing was encrypted. The coordinator reads each contribution, which carries all of its noise by itself; the sum tells no more than they do.")
+	} else {
+		say("No single contribution was opened: each stays encrypted under a key that was used once.")
+	}
+	for _, s := range x.Segments {
+		if s.Name == "canary" {
+			say("The %d numbers called canary are noise alone: they show that the agreed noise is there.", s.Length)
+		}
+	}
 
 	w.f("\nWho contributed\n")
 	if x.RosterEntry >= 0 {
@@ -48,7 +61,11 @@ func (x *Explanation) WriteText(out io.Writer) error {
 	}
 
 	w.f("\nWho opened\n")
-	say("At least %d of the %d seats: %s. The ledger doesn't say which of them replied.", x.Threshold, len(x.Committee), strings.Join(x.Committee, ", "))
+	if noised {
+		say("Nobody had to: there is no committee.")
+	} else {
+		say("At least %d of the %d seats: %s. The ledger doesn't say which of them replied.", x.Threshold, len(x.Committee), strings.Join(x.Committee, ", "))
+	}
 	for _, s := range x.Suspects {
 		say("The reply of %s was wrong and corrected: the seat, or a sender's share to it, is at fault.", s)
 	}
@@ -56,10 +73,14 @@ func (x *Explanation) WriteText(out io.Writer) error {
 	w.f("\nParameters\n")
 	say("f = %d: at most so many members may work with the coordinator against the others. At least %d had to contribute.", x.F, x.NMin)
 	if n := x.Noise; n != nil {
-		say("Noise: discrete Gaussian. Each contributor added its own share of variance σ_i² = %d; that of h = %d contributors is counted on, so the sum carries at least σ² = %s, whoever drops out or colludes.", n.Sigma2Local, n.H, n.Sigma2)
-		say("One record changes the sum by at most Δ in length, Δ² = %d. The noise's standard deviation is %.2f times Δ. All in the job's integer units.", n.Sensitivity2, n.Multiplier)
+		if noised {
+			say("Noise: discrete Gaussian of variance σ² = %s on each contribution.", n.Sigma2)
+		} else {
+			say("Noise: discrete Gaussian. Each contributor added its own share of variance σ_i² = %d; that of h = %d contributors is counted on, so the sum carries at least σ² = %s, whoever drops out or colludes.", n.Sigma2Local, n.H, n.Sigma2)
+		}
+		say("%s changes the sum by at most Δ in length, Δ² = %d. The noise's standard deviation is %.2f times Δ. All in the job's integer units.", oneUnit[n.Unit], n.Sensitivity2, n.Multiplier)
 		if n.Rate != "1" {
-			say("Each record took part with probability %s, by secret coins.", n.Rate)
+			say("Each %s took part with probability %s, by secret coins.", n.Unit, n.Rate)
 		}
 	}
 	say("The model's next state is %s.", x.NextState[:12])

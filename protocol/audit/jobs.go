@@ -11,7 +11,7 @@ import (
 )
 
 func (b *Book) manifest(at At, m *wire.Manifest) {
-	j := &Job{At: at, ID: m.Digest(), Manifest: m, Charter: b.charters[m.CharterDigest], Approvals: map[wire.Member]At{}, pays: map[wire.Member]wire.Digest{}}
+	j := &Job{At: at, ID: m.Digest(), Manifest: m, Charter: b.charters[m.CharterDigest], Approvals: map[wire.Member]At{}, approvals: map[wire.Member]*wire.Approval{}, pays: map[wire.Member]wire.Digest{}}
 	if old := b.jobs[j.ID]; old != nil {
 		b.find(at, RuleTwice, "job %s was proposed before, in entry %d", short(j.ID), old.Entry)
 		return
@@ -165,12 +165,13 @@ func (b *Book) approval(at At, signer wire.Member, a *wire.Approval) {
 		b.find(at, RuleApproval, "%s approved and has no part in job %s", b.Name(a.Member), short(j.ID))
 	case twice:
 		b.find(at, RuleTwice, "%s approved before, in entry %d", b.Name(a.Member), old.Entry)
-	case len(j.sums) > 0:
-		b.find(at, RuleApproval, "%s approved after the first sum was opened", b.Name(a.Member))
+	case j.planned > 0:
+		b.find(at, RuleApproval, "%s approved after the first round was begun", b.Name(a.Member))
+		return
 	case (j.seat(a.Member) != 0) != (len(a.SeatKey) != 0):
 		b.find(at, RuleApproval, "%s has a seat without a key, or a key without a seat", b.Name(a.Member))
 	}
-	j.Approvals[a.Member] = at
+	j.Approvals[a.Member], j.approvals[a.Member] = at, a
 }
 
 func (b *Book) refusal(at At, signer wire.Member, r *wire.Refusal) {

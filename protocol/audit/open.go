@@ -36,6 +36,12 @@ func objectOf(kind ledger.Kind) wire.Object {
 		return &wire.Charge{}
 	case ledger.Account:
 		return &wire.Account{}
+	case ledger.Plan:
+		return &wire.Plan{}
+	case ledger.Policy:
+		return &wire.Policy{}
+	case ledger.Certificate:
+		return &wire.Certificate{}
 	}
 	return nil
 }

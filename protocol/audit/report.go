@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -19,6 +20,8 @@ type Report struct {
 	From        string         `json:"from"`
 	To          string         `json:"to"`
 	Verified    bool           `json:"verified"`
+	Cosigned    []Cosigned     `json:"cosigned"` // the checkpoint, by members as witnesses
+	Silent      []string       `json:"silent"`   // the newest charter's other members
 	Findings    []Finding      `json:"findings"`
 	Notes       []string       `json:"notes"`
 	Members     []MemberReport `json:"members"`
@@ -34,7 +37,23 @@ type MemberReport struct {
 	Key          string          `json:"key"`
 	Revoked      string          `json:"revoked,omitempty"` // since when
 	ExactSums    int             `json:"exact_sums"`        // opened with its data and without noise
+	Policy       *PolicyReport   `json:"policy"`            // its own rules, as it stated them last; null: never
+	Certificates int             `json:"certificates"`      // issued to it
+	LastIssued   string          `json:"last_issued,omitempty"`
 	Accounts     []AccountReport `json:"accounts"`
+}
+
+// Cosigned is a member's word, at a time of its own clock, that it saw no other history than the checkpoint's.
+type Cosigned struct {
+	Name string `json:"name"`
+	At   string `json:"at"`
+}
+
+// PolicyReport is a member's policy.
+type PolicyReport struct {
+	Version uint32 `json:"version"`
+	Since   string `json:"since"`
+	Text    string `json:"text"`
 }
 
 // AccountReport is one privacy account over its lifetime.
@@ -85,7 +104,10 @@ type Epsilon float64
 // NewReport makes the report of a book.
 func NewReport(b *Book) *Report {
 	r := &Report{Origin: b.Origin, Coordinator: b.Coordinator.String(), Entries: b.Head.Size, Root: hexOf(b.Head.Root[:]), From: when(b.First.Ms), To: when(b.Last.Ms),
-		Verified: b.Verified(), Findings: slices.Clone(b.Findings), Notes: slices.Clone(b.Notes), Members: []MemberReport{}, Several: b.several(), Jobs: []JobReport{}}
+		Verified: b.Verified(), Findings: slices.Clone(b.Findings), Notes: slices.Clone(b.Notes), Members: []MemberReport{}, Several: b.several(), Jobs: []JobReport{}, Cosigned: []Cosigned{}, Silent: b.list(b.Silent)}
+	for i, m := range b.Cosigned {
+		r.Cosigned = append(r.Cosigned, Cosigned{b.Name(m), when(1000 * b.cosignedAt[i])})
+	}
 	for _, m := range b.people {
 		r.Members = append(r.Members, b.memberReport(b.enrolled[m]))
 	}
@@ -96,6 +118,34 @@ func NewReport(b *Book) *Report {
 		r.Consortium = plain(b.Charters[n-1].Consortium)
 	}
 	return r
+}
+
+// witnessed says who cosigned the checkpoint.
+func (r *Report) witnessed() string {
+	if len(r.Cosigned) == 0 {
+		return "by no member"
+	}
+	var parts []string
+	for _, c := range r.Cosigned {
+		parts = append(parts, c.Name+" ("+c.At+" UTC by its clock)")
+	}
+	text := "by " + strings.Join(parts, ", ")
+	if len(r.Silent) > 0 {
+		text += "; not by " + strings.Join(r.Silent, ", ")
+	}
+	return text
+}
+
+// rules says what a member stated of its policy and certificates; empty if nothing.
+func (m *MemberReport) rules() string {
+	text := ""
+	if p := m.Policy; p != nil {
+		text = fmt.Sprintf("Policy, version %d since %s: %s.", p.Version, p.Since, p.Text)
+	}
+	if m.Certificates > 0 {
+		text += fmt.Sprintf(" Certificates issued: %d, the last %s.", m.Certificates, m.LastIssued)
+	}
+	return strings.TrimSpace(text)
 }
 
 // Only keeps one member and the jobs in which it has a part; false if nobody is called that.
@@ -118,6 +168,13 @@ func (b *Book) memberReport(e *wire.Enrolment) MemberReport {
 		if j.Manifest.Kind == wire.Exact && slices.Contains(j.Manifest.Cohort, e.Card.Key) {
 			m.ExactSums += len(j.sums)
 		}
+	}
+	if stated := b.policies[e.Card.Key]; len(stated) > 0 {
+		last := stated[len(stated)-1]
+		m.Policy = &PolicyReport{last.Version, when(last.Ms), plain(strings.ReplaceAll(strings.TrimSpace(last.Text), "\n", "; "))}
+	}
+	if issued := b.issued[e.Card.Key]; len(issued) > 0 {
+		m.Certificates, m.LastIssued = len(issued), when(issued[len(issued)-1].Ms)
 	}
 	for _, a := range b.Accounts {
 		if a.Member == e.Card.Key {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strings"
 
 	"tributary/protocol/wire"
 )
@@ -13,6 +14,7 @@ import (
 type JobReport struct {
 	ID        string    `json:"id"`
 	Kind      string    `json:"kind"`
+	Mode      string    `json:"mode"` // sealed or noised
 	Entry     int64     `json:"entry"`
 	Proposed  string    `json:"proposed"`
 	Outcome   string    `json:"outcome"`
@@ -51,7 +53,7 @@ type EndLine struct {
 
 func (b *Book) jobReport(j *Job) JobReport {
 	m := j.Manifest
-	r := JobReport{ID: hexOf(j.ID[:]), Kind: jobKind(m.Kind), Entry: j.Entry, Proposed: when(j.Ms), Outcome: "not ended", NMin: int(m.NMin), F: int(m.F),
+	r := JobReport{ID: hexOf(j.ID[:]), Kind: jobKind(m.Kind), Mode: jobMode(m.Mode), Entry: j.Entry, Proposed: when(j.Ms), Outcome: "not ended", NMin: int(m.NMin), F: int(m.F),
 		Threshold: int(m.T), Cohort: b.list(m.Cohort), Committee: []string{}, Releases: []SumLine{}, Refusals: []EndLine{}, Aborts: []EndLine{}}
 	for _, s := range m.Committee {
 		r.Committee = append(r.Committee, b.Name(s.Member))
@@ -72,6 +74,14 @@ func (b *Book) jobReport(j *Job) JobReport {
 		}
 	}
 	return r
+}
+
+// openers says who opened a job's sums.
+func (j *JobReport) openers() string {
+	if j.Mode == "noised" {
+		return "noised: each contribution travelled in clear with its whole noise, without a committee"
+	}
+	return fmt.Sprintf("opened by %d of %s", j.Threshold, strings.Join(j.Committee, ", "))
 }
 
 // contributors are the members in a sum: its roster's, or an exact job's cohort.

@@ -23,7 +23,7 @@ func (r *Report) WritePDF(out io.Writer) error {
 	s := newSheet(f)
 	s.heading(0, "Privacy report of "+r.Consortium)
 	s.pairs([]string{"Ledger", fmt.Sprintf("%s, %d entries from %s to %s UTC by the coordinator's clock", r.Origin, r.Entries, r.From, r.To)},
-		[]string{"Root", r.Root}, []string{"Signed by the coordinator", r.Coordinator}, []string{"Verified", verified})
+		[]string{"Root", r.Root}, []string{"Signed by the coordinator", r.Coordinator}, []string{"Cosigned", r.witnessed()}, []string{"Verified", verified})
 	if !r.Verified {
 		s.alarmed(true, func() { s.paragraph("This ledger doesn't verify. What follows can't be relied on.", true) })
 		for _, f := range r.Findings {
@@ -62,6 +62,9 @@ func (s *sheet) member(m MemberReport) {
 	}
 	if len(m.Accounts) == 0 {
 		text += " No privacy account."
+	}
+	if rules := m.rules(); rules != "" {
+		text += " " + rules
 	}
 	s.paragraph(text, false)
 	for _, a := range m.Accounts {
@@ -106,7 +109,7 @@ func (s *sheet) job(j JobReport) {
 	if j.Reason != "" {
 		text += " Reason: " + j.Reason
 	}
-	s.paragraph(fmt.Sprintf("%s Cohort: %s; at least %d in a sum; f = %d. Opened by %d of %s.", text, strings.Join(j.Cohort, ", "), j.NMin, j.F, j.Threshold, strings.Join(j.Committee, ", ")), false)
+	s.paragraph(fmt.Sprintf("%s Cohort: %s; at least %d in a sum; f = %d. Its sums were %s.", text, strings.Join(j.Cohort, ", "), j.NMin, j.F, j.openers()), false)
 	var releases, refusals, aborts [][]string
 	for _, x := range j.Releases {
 		releases = append(releases, []string{fmt.Sprint(x.Entry), x.At, fmt.Sprint(x.Round), x.Kind, fmt.Sprint(x.Step), fmt.Sprint(x.Contributors), x.Digest[:12]})

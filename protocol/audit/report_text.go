@@ -14,6 +14,7 @@ func (r *Report) WriteText(out io.Writer) error {
 	w.f("Privacy report of %q\n\n", r.Consortium)
 	w.f("Ledger    %s, %d entries from %s to %s UTC by the coordinator's clock\n", plain(r.Origin), r.Entries, r.From, r.To)
 	w.f("Root      %s\nSigned by the coordinator %s\n", r.Root, r.Coordinator)
+	w.f("Cosigned  %s\n", r.witnessed())
 	if r.Verified {
 		w.f("Verified  yes: every signature, every roster and every charge was recomputed\n")
 	} else {
@@ -33,6 +34,9 @@ func (r *Report) WriteText(out io.Writer) error {
 		w.f("\nMember %s (%s, %s), key %s\n", m.Name, m.Organisation, m.Role, m.Key[:16])
 		if m.Revoked != "" {
 			w.f("  revoked %s\n", m.Revoked)
+		}
+		if rules := m.rules(); rules != "" {
+			w.f("%s\n", wrapped(rules, 2, 118))
 		}
 		if m.ExactSums > 0 {
 			w.f("  exact sums opened with its data: %d; no noise, ε infinite\n", m.ExactSums)
@@ -83,7 +87,7 @@ func (w *sticky) job(j JobReport) {
 	if j.Reason != "" {
 		w.f("  reason: %s\n", j.Reason)
 	}
-	w.f("  cohort %s; at least %d in a sum; f = %d\n  opened by %d of %s\n", strings.Join(j.Cohort, ", "), j.NMin, j.F, j.Threshold, strings.Join(j.Committee, ", "))
+	w.f("  cohort %s; at least %d in a sum; f = %d\n  its sums were %s\n", strings.Join(j.Cohort, ", "), j.NMin, j.F, j.openers())
 	for _, s := range j.Releases {
 		w.f("  entry %d, %s: round %d (%s, step %d) opened, the sum of %d members, release %s\n", s.Entry, s.At, s.Round, s.Kind, s.Step, s.Contributors, s.Digest[:12])
 	}

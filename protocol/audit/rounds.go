@@ -12,6 +12,9 @@ func (b *Book) round(at At, j *Job, ctx wire.Digest) *Round {
 	if r == nil {
 		r = &Round{Ctx: ctx, Seen: at}
 		b.rounds[ctx] = r
+		if j != nil {
+			b.find(at, RulePlan, "the round of context %s wasn't planned before: its plan is missing, or of other approvals", short(ctx))
+		}
 	}
 	if r.Job == nil && j != nil {
 		r.Job, r.Step = j, uint32(len(j.sums))
@@ -102,6 +105,7 @@ func (b *Book) release(at At, o *wire.Release) {
 	if o.Step != uint32(len(j.sums)) {
 		b.find(at, RuleOrder, "step %d, %d sums of job %s were opened before", o.Step, len(j.sums), short(j.ID))
 	}
+	b.asPlanned(at, r, "a release", o.Round, o.Step, o.Kind)
 	b.kind(at, j, o)
 	if len(j.sums) == 0 {
 		b.closed(at, j)
@@ -154,6 +158,7 @@ func (b *Book) abort(at At, o *wire.Abort) {
 	}
 	b.over(at, "an abort", j)
 	if r := b.ends(at, j, o.Ctx, o.Round); r != nil {
+		b.asPlanned(at, r, "an abort", o.Round, r.Step, r.Kind)
 		r.Abort, r.Ended, r.Number = o, at, o.Round
 	}
 }

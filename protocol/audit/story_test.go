@@ -18,6 +18,7 @@ func story(t testing.TB, changes map[string]func(wire.Object)) *world {
 	for i := range 4 {
 		w.account("account/"+people[i], i, 0, 0)
 	}
+	w.policy("policy/alpen", 0, "contracts: [crm@1]\nprivacy: [exact]\n")
 	m := w.job("exact", c, wire.Exact, 3)
 	for i := range 3 {
 		w.approve("exact", m, i)
@@ -29,8 +30,11 @@ func story(t testing.TB, changes map[string]func(wire.Object)) *world {
 	w.finish("exact", m, wire.OutcomeCompleted, wire.Digest{9, 2}, "")
 
 	w.enrol(4)
+	w.certificate("certificate/edel", 4)
 	c = w.charter("charter/2", 2, c.Digest(), 5)
 	w.account("account/edel", 4, 0, 0)
+	w.policy("policy/alpen/2", 0, "contracts: [crm@1]\nprivacy: [exact, private]\n")
+	w.certificate("certificate/alpen", 0)
 	m = w.job("private", c, wire.Private, 5)
 	for i := range 4 {
 		w.approve("private", m, i)
@@ -58,6 +62,21 @@ func story(t testing.TB, changes map[string]func(wire.Object)) *world {
 	w.add("second/refusal", ledger.Refusal, w.keys[1], &wire.Refusal{Job: m.Digest(), Phase: "plan", Rule: "expired", Hint: "none"})
 	w.charge("second/1/late", m, 1, 2)
 	return w
+}
+
+// policy states a member's next version.
+func (w *world) policy(label string, i int, text string) {
+	p := &wire.Policy{Member: w.member(i), Version: 1, Text: text}
+	for _, r := range w.rows {
+		if last, ok := r.o.(*wire.Policy); ok && last.Member == p.Member {
+			p.Version, p.Prev = last.Version+1, last.Digest()
+		}
+	}
+	w.add(label, ledger.Policy, w.keys[i], p)
+}
+
+func (w *world) certificate(label string, i int) {
+	w.add(label, ledger.Certificate, w.hub, &wire.Certificate{Member: w.member(i), Key: wire.Digest{byte(i + 1)}, Serial: "0a0b", NotAfterMs: 1_900_000_000_000})
 }
 
 // exactRoster logs a roster for the exact job's first sum.

@@ -23,7 +23,8 @@ type Options struct {
 // Verify replays the ledger in x. The book says what it shows; what is wrong is in its Findings.
 func Verify(x *ledger.Export, o Options) *Book {
 	b := &Book{Origin: x.Origin, Head: x.Head, Coordinator: o.Coordinator, names: names{}, charters: map[wire.Digest]*wire.Charter{}, enrolled: map[wire.Member]*wire.Enrolment{}, revoked: map[wire.Member]At{},
-		jobs: map[wire.Digest]*Job{}, rounds: map[wire.Digest]*Round{}, accounts: map[wire.Digest]*Account{}, orders: map[accountant.Cap]order{}}
+		jobs: map[wire.Digest]*Job{}, rounds: map[wire.Digest]*Round{}, accounts: map[wire.Digest]*Account{}, orders: map[accountant.Cap]order{},
+		policies: map[wire.Member][]Stated{}, issued: map[wire.Member][]Issued{}, export: x}
 	b.checkpoint(x, o)
 	reader := &Reader{names: b.names}
 	for i, e := range x.Entries {
@@ -85,7 +86,7 @@ func (b *Book) checkpoint(x *ledger.Export, o Options) {
 // entry applies the rules to one entry whose signature is valid.
 func (b *Book) entry(at At, signer wire.Member, object wire.Object) {
 	switch object.(type) {
-	case *wire.Approval, *wire.Refusal, *wire.Charge, *wire.Account:
+	case *wire.Approval, *wire.Refusal, *wire.Charge, *wire.Account, *wire.Policy:
 	default:
 		if !b.Coordinator.IsZero() && signer != b.Coordinator {
 			b.find(at, RuleSignature, "signed by %s, only the coordinator %s makes such entries", b.Name(signer), b.Coordinator.Short())
@@ -120,6 +121,12 @@ func (b *Book) entry(at At, signer wire.Member, object wire.Object) {
 		b.account(at, signer, o)
 	case *wire.Charge:
 		b.charge(at, signer, o)
+	case *wire.Plan:
+		b.plan(at, o)
+	case *wire.Policy:
+		b.policy(at, signer, o)
+	case *wire.Certificate:
+		b.certificate(at, o)
 	}
 }
 

@@ -111,9 +111,9 @@ func TestEveryBrokenRuleIsFoundAndNamed(t *testing.T) {
 			r := &w.rows[w.index("exact/approve/alpen")]
 			r.key, r.o.(*wire.Approval).Member = w.keys[3], w.member(3)
 		}, entry: "exact/approve/alpen", rule: RuleApproval, text: "delta approved and has no part"},
-		"approval twice":                        {edit: func(w *world) { w.again("private/approve/alpen", "twice"); w.move("twice", "private/1/charge/alpen") }, entry: "twice", rule: RuleTwice, text: "alpen approved before"},
+		"approval twice":                        {edit: func(w *world) { w.again("private/approve/alpen", "twice"); w.move("twice", "private/1/plan") }, entry: "twice", rule: RuleTwice, text: "alpen approved before"},
 		"approval without the seat's key":       {change: changes{"private/approve/alpen": as(func(o *wire.Approval) { o.SeatKey = nil })}, entry: "private/approve/alpen", rule: RuleApproval, text: "a seat without a key"},
-		"approval after the first sum":          {edit: func(w *world) { w.move("private/approve/delta", "private/2/abort") }, entry: "private/approve/delta", rule: RuleApproval, text: "after the first sum"},
+		"approval after the first sum":          {edit: func(w *world) { w.move("private/approve/delta", "private/2/abort") }, entry: "private/approve/delta", rule: RuleApproval, text: "after the first round was begun"},
 		"exact sum that not all have approved":  {edit: func(w *world) { w.drop("exact/approve/coast") }, entry: "exact/1/release", rule: RuleApproval, text: "missing: [coast]"},
 		"private sum that a seat hasn't agreed": {edit: func(w *world) { w.drop("private/approve/coast") }, entry: "private/1/release", rule: RuleApproval, text: "missing: [coast]"},
 
@@ -135,7 +135,7 @@ func TestEveryBrokenRuleIsFoundAndNamed(t *testing.T) {
 			w.rows[w.index("private/5/release")].o.(*wire.Release).Ctx = w.rows[w.index("exact/1/release")].o.(*wire.Release).Ctx
 		}, entry: "private/5/release", rule: RuleTwice, text: "is of a round of job"},
 		"suspect at another's seat":             {change: changes{"exact/1/release": as(func(o *wire.Release) { o.Suspects = []wire.Seat{{Index: 3, Member: testKeyOf(0)}} })}, entry: "exact/1/release", rule: RuleCommittee, text: "who doesn't hold it"},
-		"round that charges and is never ended": {edit: func(w *world) { w.drop("private/2/abort") }, entry: "private/2/charge/alpen", rule: RuleOrder, text: "never ended"},
+		"round that charges and is never ended": {edit: func(w *world) { w.drop("private/2/abort") }, entry: "private/3/plan", rule: RuleOrder, text: "begun while round 2 hasn't ended"},
 		"one context in two jobs": {edit: func(w *world) {
 			w.rows[w.index("second/1/charge/alpen")].o.(*wire.Charge).Ctx = w.rows[w.index("private/1/roster")].o.(*wire.Roster).Ctx
 		}, entry: "second/1/charge/alpen", rule: RuleCharge, text: "is of a round of job"},
@@ -192,7 +192,30 @@ func TestEveryBrokenRuleIsFoundAndNamed(t *testing.T) {
 		"charge taken back":                 {change: changes{"private/3/charge/alpen": as(func(o *wire.Charge) { o.Spent -= o.Units })}, entry: "private/3/charge/alpen", rule: RuleBudget, text: "was taken back"},
 		"account overspent":                 {change: changes{"account/coast": as(func(o *wire.Account) { o.Budget = 1 << 34 })}, entry: "private/3/charge/coast", rule: RuleBudget, text: "has spent"},
 		"two accounts for one job":          {edit: func(w *world) { w.otherAccount() }, entry: "private/3/charge/alpen", rule: RuleCharge, text: "its rounds before were charged to"},
-		"charge after all of a job's sums":  {edit: func(w *world) { w.chargeAfterAll() }, entry: "after/charge/coast", rule: RuleCharge, text: "after all 4 sums"},
+		"charge after all of a job's sums":  {edit: func(w *world) { w.chargeAfterAll() }, entry: "after/plan", rule: RuleFinished, text: "a plan of job"},
+		"round whose plan is missing":       {edit: func(w *world) { w.drop("private/3/plan") }, entry: "private/3/charge/alpen", rule: RulePlan, text: "wasn't planned before"},
+		"plan after what belongs to it":     {edit: func(w *world) { w.move("private/3/plan", "private/3/roster") }, entry: "private/3/plan", rule: RulePlan, text: "which belongs to it"},
+		"plan replayed":                     {edit: func(w *world) { w.again("private/3/plan", "twice"); w.move("twice", "private/4/plan") }, entry: "twice", rule: RuleTwice, text: "was planned before"},
+		"plan of an unknown job":            {change: changes{"private/3/plan": as(func(o *wire.Plan) { o.Job[0] ^= 1 })}, entry: "private/3/plan", rule: RulePlan, text: "isn't in the ledger"},
+		"plan of another step":              {change: changes{"private/3/plan": as(func(o *wire.Plan) { o.Step = 0 })}, entry: "private/3/plan", rule: RulePlan, text: "1 sums of job"},
+		"plan of another kind":              {change: changes{"private/3/plan": as(func(o *wire.Plan) { o.Kind = wire.Evaluate })}, entry: "private/3/plan", rule: RulePlan, text: "planned as step 1, evaluate"},
+		"plan from a chosen state":          {change: changes{"private/3/plan": as(func(o *wire.Plan) { o.StateDigest[0] ^= 1 })}, entry: "private/3/plan", rule: RulePlan, text: "starts from state"},
+		"first plan from a chosen state":    {change: changes{"exact/1/plan": as(func(o *wire.Plan) { o.StateDigest[0] ^= 1 })}, entry: "exact/1/plan", rule: RulePlan, text: "starts from state"},
+		"plan after another release":        {change: changes{"private/3/plan": as(func(o *wire.Plan) { o.PrevRelease[0] ^= 1 })}, entry: "private/3/plan", rule: RulePlan, text: "after release"},
+		"plan shown with a fork":            {change: changes{"private/3/plan": as(func(o *wire.Plan) { o.LedgerRoot[0] ^= 1 })}, entry: "private/3/plan", rule: RulePlan, text: "shown a fork"},
+		"plan of a ledger to come":          {change: changes{"private/3/plan": as(func(o *wire.Plan) { o.LedgerSize = 1 << 40 })}, entry: "private/3/plan", rule: RulePlan, text: "there were"},
+		"plan numbered backwards":           {change: changes{"private/1/plan": as(func(o *wire.Plan) { o.Round = 9 })}, entry: "private/2/plan", rule: RuleOrder, text: "planned after round 9"},
+		"release that isn't as planned":     {change: changes{"private/3/release": as(func(o *wire.Release) { o.Step = 2 })}, entry: "private/3/release", rule: RulePlan, text: "the plan in entry"},
+		"abort that isn't as planned":       {change: changes{"exact/2/abort": as(func(o *wire.Abort) { o.Round = 7 })}, entry: "exact/2/abort", rule: RulePlan, text: "the plan in entry"},
+		"plan after the job's end":          {edit: func(w *world) { w.move("exact/4/plan", "charter/2") }, entry: "exact/4/plan", rule: RuleFinished, text: "a plan of job"},
+		"round with one more approval":      {edit: func(w *world) { w.drop("private/approve/delta") }, entry: "private/1/charge/alpen", rule: RulePlan, text: "of other approvals"},
+		"policy signed by another":          {edit: func(w *world) { w.rows[w.index("policy/alpen")].key = w.keys[1] }, entry: "policy/alpen", rule: RulePolicy, text: "signed by baltic"},
+		"policy of a stranger":              {edit: func(w *world) { w.move("policy/alpen", "enrol/alpen") }, entry: "policy/alpen", rule: RulePolicy, text: "never enrolled"},
+		"policy version that is missing":    {edit: func(w *world) { w.drop("policy/alpen") }, entry: "policy/alpen/2", rule: RulePolicy, text: "one is missing"},
+		"policy that rewrites the last":     {change: changes{"policy/alpen/2": as(func(o *wire.Policy) { o.Prev[0] ^= 1 })}, entry: "policy/alpen/2", rule: RulePolicy, text: "one is missing"},
+		"certificate for a stranger":        {change: changes{"certificate/alpen": as(func(o *wire.Certificate) { o.Member = stranger.Public() })}, entry: "certificate/alpen", rule: RuleEnrolment, text: "who isn't enrolled"},
+		"certificate for one revoked":       {edit: func(w *world) { w.again("certificate/edel", "late") }, entry: "late", rule: RuleEnrolment, text: "who isn't enrolled"},
+		"certificate by another":            {edit: func(w *world) { w.rows[w.index("certificate/alpen")].key = w.keys[1] }, entry: "certificate/alpen", rule: RuleSignature, text: "only the coordinator"},
 		"ledger that isn't the coordinator": {edit: func(w *world) { w.hub = stranger }, entry: "", rule: RuleCheckpoint, text: "signed"},
 		"ledger without a charter":          {edit: func(w *world) { w.rows = w.rows[:4] }, entry: "", rule: RuleCheckpoint, text: "no charter"},
 	} {

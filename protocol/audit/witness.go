@@ -33,10 +33,18 @@ func (b *Book) cosignatures(x *ledger.Export, o Options) {
 	for _, c := range cosigned {
 		did[wire.Member(c.Key)] = true
 	}
+	at := map[string]uint64{} // by the witnesses' own clocks
+	_, lines := ledger.SplitCosignatures(x.Checkpoint)
+	for _, line := range lines {
+		if name, seconds, ok := ledger.CosignedAt(line); ok {
+			at[name] = seconds
+		}
+	}
 	for _, w := range witnesses {
 		m := wire.Member(w.Key)
 		if did[m] {
 			b.Cosigned = append(b.Cosigned, m)
+			b.cosignedAt = append(b.cosignedAt, min(at[w.Name], ledger.MaxAtMs/1000))
 		} else {
 			b.Silent = append(b.Silent, m)
 		}

@@ -5,7 +5,7 @@ type word struct{ Term, Text string }
 
 func words() []word {
 	return []word{
-		{"ε (epsilon)", "limits what anyone can learn about one record from everything that was opened, together. Imagine two worlds that differ in one record of a member's data. " +
+		{"ε (epsilon)", "limits what anyone can learn about one record from everything that was opened, together; where an account counts per user or per silo, about all of a user's, or a member's, records at once. Imagine two worlds that differ in one record of a member's data. " +
 			"Whatever was opened is at most e^ε times as likely in the one as in the other. At ε = 1 the odds of any guess about a record shift by at most a factor of 2.72, at ε = 0.1 by at most 1.11. Smaller is stronger. " +
 			"It holds whatever else somebody knows, and for good."},
 		{"δ (delta)", "is the chance, about, that this limit doesn't hold: 1e-05 is one in a hundred thousand. It should be well below one in the number of records."},

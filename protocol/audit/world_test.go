@@ -33,6 +33,15 @@ type world struct {
 	// witnesses are the members who cosign the export.
 	witnesses []int
 	order     accountant.Order // the best for the accounts' cap; that verify accepts the story tests it
+	head      ledger.Head      // over the first entries, as every plan names it
+	begun     map[begin]*wire.Plan
+	ended     map[*wire.Manifest][]*wire.Release
+}
+
+// begin names a round.
+type begin struct {
+	m     *wire.Manifest
+	round uint64
 }
 
 var people = []string{"alpen", "baltic", "coast", "delta", "edel"}
@@ -43,7 +52,7 @@ func testKey(b byte) *identity.Key { k, _ := identity.FromSeed(bytes.Repeat([]by
 
 // newWorld starts empty. changes are by label.
 func newWorld(t testing.TB, changes map[string]func(wire.Object)) *world {
-	w := &world{t: t, hub: testKey(100), change: changes, spent: make([]uint64, len(people)), order: 18}
+	w := &world{t: t, hub: testKey(100), change: changes, spent: make([]uint64, len(people)), order: 18, begun: map[begin]*wire.Plan{}, ended: map[*wire.Manifest][]*wire.Release{}}
 	w.keys = memberKeys()
 	return w
 }
@@ -130,9 +139,39 @@ func (w *world) approve(label string, m *wire.Manifest, i int) {
 	w.add(label+"/approve/"+people[i], ledger.Approval, w.keys[i], a)
 }
 
-func ctxOf(m *wire.Manifest, round uint64) wire.Digest {
+// plan begins a round where it isn't begun yet, and gives its context.
+func (w *world) plan(label string, m *wire.Manifest, round uint64) wire.Digest {
+	at := begin{m, round}
+	p := w.begun[at]
+	if p == nil {
+		if w.head.Size == 0 {
+			w.head = headOf(w.t, w.log(4))
+		}
+		p = &wire.Plan{Job: m.Digest(), Round: round, Step: uint32(len(w.ended[m])), Kind: []wire.RoundKind{wire.Fit, wire.Train, wire.Train, wire.Evaluate}[min(len(w.ended[m]), 3)],
+			StateDigest: m.State0, DeadlineMs: 1 << 41, LedgerSize: uint64(w.head.Size), LedgerRoot: w.head.Root}
+		if m.Kind == wire.Exact && p.Step > 1 {
+			p.Kind = wire.Evaluate
+		}
+		if n := len(w.ended[m]); n > 0 {
+			last := w.ended[m][n-1]
+			p.StateDigest, p.PrevRelease = last.NextState, last.Digest()
+		}
+		w.begun[at] = p
+		w.add(label+"/plan", ledger.Plan, w.hub, p)
+	}
 	job := m.Digest()
-	return wire.Hash("test-ctx", job[:], []byte{byte(round)})
+	parts := [][]byte{job[:]}
+	var approvals []*wire.Approval
+	for _, r := range w.rows {
+		if a, ok := r.o.(*wire.Approval); ok && a.Job == job {
+			approvals = append(approvals, a)
+		}
+	}
+	slices.SortFunc(approvals, func(a, b *wire.Approval) int { return a.Member.Compare(b.Member) })
+	for _, a := range approvals {
+		parts = append(parts, wire.Encode(a))
+	}
+	return p.Context(wire.Hash("closed-job", parts...))
 }
 
 func (w *world) charge(label string, m *wire.Manifest, round uint64, i int) {
@@ -140,13 +179,14 @@ func (w *world) charge(label string, m *wire.Manifest, round uint64, i int) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	ctx := w.plan(label, m, round)
 	w.spent[i] += uint64(units.Units())
-	w.add(label+"/charge/"+people[i], ledger.Charge, w.keys[i], &wire.Charge{Job: m.Digest(), Ctx: ctxOf(m, round), Member: w.member(i), Account: wire.AccountID(w.member(i), "crm"),
+	w.add(label+"/charge/"+people[i], ledger.Charge, w.keys[i], &wire.Charge{Job: m.Digest(), Ctx: ctx, Member: w.member(i), Account: wire.AccountID(w.member(i), "crm"),
 		Order: uint32(w.order), Units: uint64(units.Units()), Spent: w.spent[i]})
 }
 
 func (w *world) roster(label string, m *wire.Manifest, round uint64, members ...int) *wire.Roster {
-	r := &wire.Roster{Ctx: ctxOf(m, round)}
+	r := &wire.Roster{Ctx: w.plan(label, m, round)}
 	for _, i := range members {
 		r.Entries = append(r.Entries, wire.RosterEntry{Member: w.member(i), Upload: wire.Digest{byte(i + 1)}})
 	}
@@ -155,11 +195,14 @@ func (w *world) roster(label string, m *wire.Manifest, round uint64, members ...
 }
 
 func (w *world) release(label string, m *wire.Manifest, round uint64, step uint32, kind wire.RoundKind, root wire.Digest) {
-	w.add(label+"/release", ledger.Release, w.hub, &wire.Release{Job: m.Digest(), Round: round, Step: step, Kind: kind, Ctx: ctxOf(m, round), Root: root, SumDigest: wire.Digest{byte(round)}, NextState: wire.Digest{9, byte(step)}})
+	r := &wire.Release{Job: m.Digest(), Round: round, Step: step, Kind: kind, Ctx: w.plan(label, m, round), Root: root, SumDigest: wire.Digest{byte(round)}, NextState: wire.Digest{9, byte(step)}}
+	w.add(label+"/release", ledger.Release, w.hub, r)
+	w.ended[m] = append(w.ended[m], r)
 }
 
 func (w *world) abort(label string, m *wire.Manifest, round uint64, suspects ...wire.Member) {
-	w.add(label+"/abort", ledger.Abort, w.hub, &wire.Abort{Job: m.Digest(), Round: round, Ctx: ctxOf(m, round), Phase: "upload", Code: "too-few", Reason: "2 of at least 3 have uploaded by the deadline", Suspects: suspects})
+	ctx := w.plan(label, m, round)
+	w.add(label+"/abort", ledger.Abort, w.hub, &wire.Abort{Job: m.Digest(), Round: round, Ctx: ctx, Phase: "upload", Code: "too-few", Reason: "2 of at least 3 have uploaded by the deadline", Suspects: suspects})
 }
 
 func (w *world) finish(label string, m *wire.Manifest, outcome uint8, state wire.Digest, reason string) {
@@ -201,21 +244,31 @@ func (w *world) again(label, as string) {
 
 // export signs everything, as the coordinator's own export command does.
 func (w *world) export() []byte {
-	var log ledger.Memory
-	for i, r := range w.rows {
+	return exportOf(w.t, w.log(len(w.rows)), w.hub, w.witnesses...)
+}
+
+// log signs the first n rows.
+func (w *world) log(n int) *ledger.Memory {
+	log := &ledger.Memory{}
+	for i, r := range w.rows[:n] {
 		e := wire.Sign(r.key, r.o)
-		if _, err := ledger.Append(&log, ledger.Entry{Kind: r.kind, AtMs: 1_795_000_000_000 + uint64(i)*3_600_000*24, Object: e.Bytes()}); err != nil {
+		if _, err := ledger.Append(log, ledger.Entry{Kind: r.kind, AtMs: 1_795_000_000_000 + uint64(i)*3_600_000*24, Object: e.Bytes()}); err != nil {
 			w.t.Fatal(err)
 		}
 	}
-	return exportOf(w.t, &log, w.hub, w.witnesses...)
+	return log
 }
 
-func exportOf(t testing.TB, log *ledger.Memory, key *identity.Key, witnesses ...int) []byte {
+func headOf(t testing.TB, log *ledger.Memory) ledger.Head {
 	head, err := ledger.CurrentHead(log)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return head
+}
+
+func exportOf(t testing.TB, log *ledger.Memory, key *identity.Key, witnesses ...int) []byte {
+	head := headOf(t, log)
 	checkpoint, err := ledger.SignCheckpoint("shops/log", head, key.Ed25519())
 	if err != nil {
 		t.Fatal(err)

@@ -22,6 +22,10 @@ const (
 	Roster     Kind = 10 // whose contributions a sum is over; private jobs
 	Charge     Kind = 11 // what an upload cost its sender's account
 	Account    Kind = 12 // a privacy account was opened or refilled
+	Plan       Kind = 13 // a round was begun
+	Policy     Kind = 14 // a participant's own rules, as they changed
+	// Certificate: a member was issued a certificate, for a key that may be new.
+	Certificate Kind = 15
 )
 
 // String returns the kind's name in exports, or "kind(N)" for a number that isn't one.
@@ -51,11 +55,17 @@ func (k Kind) String() string {
 		return "charge"
 	case Account:
 		return "account"
+	case Plan:
+		return "plan"
+	case Policy:
+		return "policy"
+	case Certificate:
+		return "certificate"
 	}
 	return fmt.Sprintf("kind(%d)", uint16(k))
 }
 
-func (k Kind) valid() bool { return k >= Charter && k <= Account }
+func (k Kind) valid() bool { return k >= Charter && k <= Certificate }
 
 const (
 	// EntryVersion is the version of the record encoding.

@@ -63,7 +63,7 @@ func TestLargestEntryIsAccepted(t *testing.T) {
 func TestMalformedEntriesAreRefused(t *testing.T) {
 	for name, e := range map[string]Entry{
 		"kind 0":           {Kind: 0, Object: []byte{1}},
-		"kind 13":          {Kind: 13, Object: []byte{1}},
+		"kind 16":          {Kind: 16, Object: []byte{1}},
 		"year 10000":       {Kind: Job, AtMs: MaxAtMs + 1, Object: []byte{1}},
 		"no object":        {Kind: Job},
 		"object too large": {Kind: Job, Object: make([]byte, MaxObjectBytes+1)},
@@ -80,7 +80,7 @@ func TestMalformedEntriesAreRefused(t *testing.T) {
 		"version 0":            "0000000400000000000000000000000173",
 		"version 2":            "0002000400000000000000000000000173",
 		"kind 0":               "0001000000000000000000000000000173",
-		"kind 13":              "0001000d00000000000000000000000173",
+		"kind 16":              "0001001000000000000000000000000173",
 		"time beyond 9999":     "00010004ffffffffffffffff0000000173",
 		"length short":         "0001000400000000000000000000000073",
 		"length long":          "0001000400000000000000000000000273",

@@ -25,6 +25,8 @@ type Export struct {
 	Checkpoint []byte // the signed checkpoint as stored; ReadExport doesn't know the keys, Verify does
 	Head       Head   // recomputed from Entries, equal to the checkpoint's
 	Entries    []Entry
+
+	tree Memory // hashes only
 }
 
 // ReadExport reads a whole export and recomputes the root over its entries. What it returns is complete and undamaged but not
@@ -36,6 +38,18 @@ func ReadExport(r io.Reader) (*Export, error) {
 		return nil, fmt.Errorf("read ledger export: %w", err)
 	}
 	return x, nil
+}
+
+// HeadAt is the head over the first size entries, or ErrOutOfRange.
+func (x *Export) HeadAt(size int64) (Head, error) {
+	if size < 0 || size > x.Head.Size {
+		return Head{}, fmt.Errorf("head of a ledger export: %w: size %d of %d", ErrOutOfRange, size, x.Head.Size)
+	}
+	if size == 0 {
+		return EmptyHead(), nil
+	}
+	root, err := tlog.TreeHash(size, &x.tree)
+	return Head{Size: size, Root: [32]byte(root)}, err
 }
 
 // Verify reports whether the export's checkpoint is signed by exactly the log's key under that origin and the given
@@ -71,13 +85,12 @@ func readExport(in *lineReader) (*Export, error) {
 		return nil, fmt.Errorf("%w: header says %d entries of %.64q, checkpoint %d of %.64q", ErrTampered, header.Entries, header.Origin, head.Size, origin)
 	}
 	x := &Export{Origin: origin, Checkpoint: []byte(cp.Checkpoint), Head: head}
-	var tree Memory
 	for i := range head.Size {
 		e, leaf, err := in.entry(i)
 		if err != nil {
 			return nil, err
 		}
-		if err := tree.addLeaf(i, leaf); err != nil {
+		if err := x.tree.addLeaf(i, leaf); err != nil {
 			return nil, fmt.Errorf("entry %d: %w", i, err)
 		}
 		x.Entries = append(x.Entries, e)
@@ -85,7 +98,7 @@ func readExport(in *lineReader) (*Export, error) {
 	if err := in.trailer(); err != nil {
 		return nil, err
 	}
-	if root, err := tlog.TreeHash(head.Size, &tree); err != nil || root != head.Root {
+	if root, err := tlog.TreeHash(head.Size, &x.tree); err != nil || root != head.Root {
 		return nil, fmt.Errorf("%w: root over %d entries differs from the checkpoint's (hint: ask for the export again; if it stays so, records were changed)", ErrTampered, head.Size)
 	}
 	return x, nil

@@ -3,6 +3,8 @@ package ledger
 import (
 	"bytes"
 	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"strings"
 )
@@ -27,6 +29,19 @@ func SplitCosignatures(checkpoint []byte) (own []byte, lines [][]byte) {
 	}
 	own = checkpoint[: len(text)+2+len(all[0]) : len(text)+2+len(all[0])]
 	return own, all[1:]
+}
+
+// CosignedAt is who a cosignature line names and when it says that it was made, Unix seconds. Nothing is verified.
+func CosignedAt(line []byte) (name string, seconds uint64, ok bool) {
+	fields := strings.SplitN(strings.TrimSuffix(string(line), "\n"), " ", 3)
+	if len(fields) != 3 {
+		return "", 0, false
+	}
+	raw, err := base64.StdEncoding.DecodeString(fields[2])
+	if err != nil || len(raw) != 4+8+ed25519.SignatureSize {
+		return "", 0, false
+	}
+	return fields[1], binary.BigEndian.Uint64(raw[4:]), true
 }
 
 // VerifyWitnessed is VerifyCheckpoint where any of the witnesses may have cosigned: each line after the log's must be exactly one

@@ -106,7 +106,7 @@ func (c *Coordinator) startRound(now Now) {
 		PrevRelease: c.at.PrevRelease, DeadlineMs: now.Ms + uint64(c.job.Manifest.RoundMs), LedgerSize: uint64(now.Head.Size), LedgerRoot: now.Head.Root}
 	e := wire.Sign(c.key, c.plan)
 	c.at.Plan, c.ctx = &e, c.plan.Context(c.job.Closed)
-	c.emit(Store{c.at.Round, e}, c.advance(), c.note("plan", wire.Member{}, ""))
+	c.emit(Store{c.at.Round, e}, Log{ledger.Plan, e.Bytes()}, c.advance(), c.note("plan", wire.Member{}, ""))
 }
 
 func (c *Coordinator) uploadCame(e *wire.Envelope) error {

@@ -30,13 +30,15 @@ const (
 	TypeFinish
 	TypeCharge
 	TypeAccount
+	TypePolicy
+	TypeCertificate
 	typeEnd
 )
 
 var typeNames = [typeEnd]string{
 	"", "MemberCard", "Charter", "Manifest", "Approval", "Plan", "Upload", "Receipt", "Complaint", "Roster",
 	"ShareSum", "Release", "Refusal", "Abort", "Enrolment", "Revocation", "Finish",
-	"Charge", "Account",
+	"Charge", "Account", "Policy", "Certificate",
 }
 
 // String is the type's name in protocol/SPEC.md.

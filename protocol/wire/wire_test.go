@@ -47,6 +47,10 @@ func newObject(t Type) Object {
 		return &Charge{}
 	case TypeAccount:
 		return &Account{}
+	case TypePolicy:
+		return &Policy{}
+	case TypeCertificate:
+		return &Certificate{}
 	}
 	return nil
 }
@@ -75,6 +79,8 @@ func samples() []Object {
 		&Finish{Outcome: OutcomeCompleted},
 		&Charge{Job: Digest{1}, Ctx: Digest{2}, Member: a, Account: Digest{3}, Order: 40, Units: 7, Spent: 9},
 		&Account{Member: a, Account: Digest{3}, Unit: UnitRecord, EpsNum: 1, EpsDen: 1, DeltaNum: 1, DeltaDen: 100000, Order: 40, Budget: 9, PrevBudgets: 3, Refills: 1},
+		&Policy{Member: a, Version: 2, Prev: Digest{4}, Text: "contracts: [shop-customers@1]"},
+		&Certificate{Member: a, Key: Digest{5}, Serial: "0af3", NotAfterMs: 9},
 	}
 }
 

@@ -12,8 +12,11 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/goccy/go-yaml"
+
+	"tributary/coordinator/internal/engine"
 )
 
 // config is DIR/tributary.yaml: what init was told, and serve needs.
@@ -24,6 +27,8 @@ type config struct {
 	LogOrigin    string   `yaml:"log_origin"`   // the ledger's name for ever
 	Addresses    []string `yaml:"addresses"`    // host:port; the first is in invitations, all are in the server's certificate
 	Listen       string   `yaml:"listen"`
+	// RetainYears: how long events, envelopes and old states of ended jobs are kept, at least 3; 0: for ever. The ledger always is.
+	RetainYears int `yaml:"retain_years,omitempty"`
 }
 
 const configFile = "tributary.yaml"
@@ -44,8 +49,18 @@ func readConfig(dir string) (config, error) {
 	if c.Version != 1 || c.Consortium == "" || c.Organisation == "" || c.LogOrigin == "" || len(c.Addresses) == 0 {
 		return c, invalid("Restore it from a backup.", "%s: version 1 with consortium, organisation, log_origin and addresses is expected", name)
 	}
+	if c.RetainYears != 0 && (c.RetainYears < minRetainYears || c.RetainYears > 1000) {
+		return c, invalid("Write 3 or more, or leave it out to keep all for ever.", "%s: retain_years is %d, at least %d", name, c.RetainYears, minRetainYears)
+	}
 	return c, nil
 }
+
+// retention is RetainYears as a duration; 0: for ever.
+func (c config) retention() time.Duration {
+	return time.Duration(c.RetainYears) * engine.MinRetention / minRetainYears
+}
+
+const minRetainYears = 3
 
 // write makes the file, whole or not at all.
 func (c config) write(dir string) error {

@@ -58,7 +58,7 @@ func (c *coordinator) start(ctx context.Context, log *zap.Logger) (*engine.Engin
 		return nil, dirError(c.dir, err)
 	}
 	return engine.New(ctx, engine.Config{Consortium: c.config.Consortium, Organisation: c.config.Organisation, LogOrigin: c.config.LogOrigin,
-		Address: c.config.Addresses[0], Key: key, CA: c.ca, Store: c.store, Spool: spool, Log: log, Now: time.Now})
+		Address: c.config.Addresses[0], Key: key, CA: c.ca, Store: c.store, Spool: spool, Log: log, Now: time.Now, Retention: c.config.retention()})
 }
 
 func (a *app) initCommand() *cobra.Command {
@@ -70,6 +70,7 @@ func (a *app) initCommand() *cobra.Command {
 	cmd.Flags().StringVar(&c.Organisation, "organisation", "", "the organisation that runs the coordinator (required)")
 	cmd.Flags().StringArrayVar(&c.Addresses, "address", []string{"localhost:8443"}, "host:port at which others reach it; the first is in invitations")
 	cmd.Flags().StringVar(&c.Listen, "listen", "", "address to listen on (default: the first address's port, on all interfaces)")
+	cmd.Flags().IntVar(&c.RetainYears, "retain-years", 0, "how long events, envelopes and old states of ended jobs are kept, 3 or more; 0: for ever; the ledger always is")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		for _, f := range []struct{ name, value string }{{"dir", dir}, {"consortium", c.Consortium}, {"organisation", c.Organisation}} {
 			if f.value == "" {
@@ -85,6 +86,9 @@ func (a *app) initCommand() *cobra.Command {
 func (a *app) init(ctx context.Context, dir string, c config) error {
 	if _, err := c.hosts(); err != nil {
 		return err
+	}
+	if c.RetainYears != 0 && c.RetainYears < minRetainYears {
+		return invalid("Write 3 or more, or leave it out to keep all for ever.", "--retain-years %d", c.RetainYears)
 	}
 	for flag, value := range map[string]string{"consortium": c.Consortium, "organisation": c.Organisation} {
 		if len(value) > 64 || strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) }) {

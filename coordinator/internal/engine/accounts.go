@@ -120,7 +120,7 @@ func checkOwner(t *store.Tx, m wire.Member) error {
 			return nil
 		}
 	}
-	return fail(Denied, "not-enrolled", "Enrol the participant first.", "an account of %s, who isn't enrolled", m.Short())
+	return fail(Denied, "not-enrolled", "Enrol the participant first.", "%s isn't enrolled", m.Short())
 }
 
 // checkSuccession lets an account be opened once, and refilled in order.

@@ -18,6 +18,7 @@ func (e *Engine) Run(ctx context.Context) {
 	defer e.work.Wait()
 	defer e.halt()
 	for {
+		e.prune(ctx)
 		sleep := longestSleep
 		for _, j := range e.openJobs() {
 			sleep = min(sleep, e.tick(ctx, j))

@@ -27,6 +27,7 @@ type Config struct {
 	Spool        *store.Spool
 	Log          *zap.Logger
 	Now          func() time.Time
+	Retention    time.Duration // of ended jobs' working records; 0: for ever; never below MinRetention
 }
 
 // Engine runs a coordinator's jobs. It is safe for concurrent use.
@@ -45,6 +46,8 @@ type Engine struct {
 	stop    context.Context           // ends when Run does
 	halt    context.CancelFunc
 	work    sync.WaitGroup // openings under way
+
+	nextPrune time.Time // of Run alone
 }
 
 // New restores all jobs that aren't over. Run must be called for anything to happen in them.

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"regexp"
@@ -150,6 +152,16 @@ func (e *Engine) issue(t *store.Tx, csr []byte, s ca.Subject, now time.Time) (ca
 	issued, err := e.CA.Issue(csr, s, ttl, now)
 	if err != nil {
 		return ca.Issued{}, err
+	}
+	if s.Kind == ca.Participant { // people's certificates carry nothing into a sum
+		leaf, err := x509.ParseCertificate(issued.Chain[0])
+		if err != nil {
+			return ca.Issued{}, err
+		}
+		entry := wire.Sign(e.Key, &wire.Certificate{Member: s.IdentityPK, Key: sha256.Sum256(leaf.RawSubjectPublicKeyInfo), Serial: issued.Serial, NotAfterMs: uint64(issued.NotAfter.UnixMilli())})
+		if _, err := e.logEntry(t, ledger.Certificate, entry.Bytes()); err != nil {
+			return ca.Issued{}, err
+		}
 	}
 	return issued, t.PutCertificate(store.Certificate{Serial: issued.Serial, Kind: string(s.Kind), Name: s.Name, Key: s.IdentityPK, NotAfterMs: issued.NotAfter.UnixMilli()})
 }

@@ -143,7 +143,7 @@ func (e *Engine) Payload(ctx context.Context, id, payload wire.Digest, m wire.Me
 	return e.Spool.Open(id, upload, 0)
 }
 
-// Put takes a member's approval, complaint, share sum, refusal, account or charge.
+// Put takes a member's approval, complaint, share sum, refusal, account, charge or policy.
 func (e *Engine) Put(ctx context.Context, env wire.Envelope) error {
 	var in round.CoordinatorInput
 	var id wire.Digest
@@ -152,6 +152,8 @@ func (e *Engine) Put(ctx context.Context, env wire.Envelope) error {
 		return e.putAccount(ctx, env)
 	case wire.TypeCharge:
 		return e.putCharge(ctx, env)
+	case wire.TypePolicy:
+		return e.putPolicy(ctx, env)
 	case wire.TypeApproval:
 		var a wire.Approval
 		if err := env.Open(&a); err != nil {

@@ -154,7 +154,7 @@ func TestFailedEnrolmentLeavesTheTokenUsable(t *testing.T) {
 	if err != nil || reply.GetRole() != "data" || reply.GetConsortium() != "shops" {
 		t.Fatalf("%v, %v", reply, err)
 	}
-	if head, err := w.engine.Head(t.Context()); err != nil || head.Size != 1 {
+	if head, err := w.engine.Head(t.Context()); err != nil || head.Size != 2 {
 		t.Errorf("an enrolment left %d ledger entries, %v", head.Size, err)
 	}
 }

@@ -243,3 +243,33 @@ func TestNoChargeOrAccountIsTakenThatWasNotStored(t *testing.T) {
 		t.Errorf("%v", count)
 	}
 }
+
+// A member's policy is logged once a version, in order; what isn't the next version of its own policy is refused.
+func TestPoliciesAreLoggedInTheirOrder(t *testing.T) {
+	s := newShops(t, "2m", 2)
+	n, other := s.data[0], s.data[1]
+	one := &wire.Policy{Member: n.key.Public(), Version: 1, Text: "approve: manual"}
+	two := &wire.Policy{Member: n.key.Public(), Version: 2, Prev: one.Digest(), Text: "approve: automatic"}
+	refused(t, n.tell(two), codes.Unavailable, "policy-order")
+	for range 2 {
+		if err := n.tell(one); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused(t, n.tell(&wire.Policy{Member: n.key.Public(), Version: 1, Text: "another first"}), codes.InvalidArgument, "policy")
+	refused(t, n.tell(&wire.Policy{Member: n.key.Public(), Version: 2, Prev: wire.Digest{1}, Text: "of another first"}), codes.InvalidArgument, "policy")
+	refused(t, n.tell(&wire.Policy{Member: other.key.Public(), Version: 1, Text: "another's"}), codes.PermissionDenied, "signer")
+	if err := n.tell(two); err != nil {
+		t.Fatal(err)
+	}
+	s.restart()
+	if err := n.tell(two); err != nil {
+		t.Fatal(err)
+	}
+	if count := s.entries(); count[ledger.Policy] != 2 {
+		t.Errorf("%d policies", count[ledger.Policy])
+	}
+	if count := s.entries(); count[ledger.Certificate] != count[ledger.Enrolment] || count[ledger.Certificate] == 0 {
+		t.Errorf("%d certificates for %d enrolments", count[ledger.Certificate], count[ledger.Enrolment])
+	}
+}

@@ -136,7 +136,7 @@ func TestCosignatureOfAStrangerIsRefused(t *testing.T) {
 	}
 	_, err = w.export(true)
 	refused(t, err, codes.FailedPrecondition, "not-cosigned")
-	w.exported(false, 5, 0)
+	w.exported(false, 9, 0)
 }
 
 func TestExportHasTheCosignaturesOfItsHead(t *testing.T) {
@@ -148,23 +148,23 @@ func TestExportHasTheCosignaturesOfItsHead(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.exported(false, 5, 2)
+	w.exported(false, 9, 2)
 	w.member("late", wire.RoleBoth) // an entry
-	w.exported(false, 6, 0)
-	w.exported(true, 5, 2)
+	w.exported(false, 11, 0)
+	w.exported(true, 9, 2)
 	later := w.checkpoint()
 	if err := w.put("baltic", w.cosigned(later, name("baltic"), "baltic", 9)); err != nil {
 		t.Fatal(err)
 	}
-	w.exported(false, 6, 1)
-	w.exported(true, 5, 2)
+	w.exported(false, 11, 1)
+	w.exported(true, 9, 2)
 	if err := w.put("alpen", w.cosigned(later, name("alpen"), "alpen", 9)); err != nil {
 		t.Fatal(err)
 	}
-	w.exported(true, 6, 2)
+	w.exported(true, 11, 2)
 	w.restart()
 	w.reconnect()
-	w.exported(true, 6, 2)
+	w.exported(true, 11, 2)
 	if _, err := w.operator.ProposeCharter(t.Context(), &pb.ProposeRequest{F: 1, Members: []string{"alpen", "baltic", "stranger"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -172,14 +172,14 @@ func TestExportHasTheCosignaturesOfItsHead(t *testing.T) {
 	if err := w.put("stranger", w.cosigned(c, name("stranger"), "stranger", 1)); err != nil { // it is a member now, it wasn't at that size
 		t.Fatal(err)
 	}
-	w.exported(true, 5, 2)
+	w.exported(true, 9, 2)
 	newest := w.checkpoint()
 	for _, by := range []string{"alpen", "baltic", "stranger"} {
 		if err := w.put(by, w.cosigned(newest, name(by), by, 3)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	w.exported(true, 7, 3)
+	w.exported(true, 12, 3)
 }
 
 // reconnect waits until the restarted coordinator answers.
@@ -200,7 +200,7 @@ func TestCheckpointComesWithTheProofFromTheHeadSeen(t *testing.T) {
 	w := newWitnesses(t)
 	key := w.key.Public()
 	seen, err := ledger.VerifyCheckpoint(testOrigin, key[:], w.checkpoint())
-	if err != nil || seen.Size != 5 {
+	if err != nil || seen.Size != 9 {
 		t.Fatal(seen, err)
 	}
 	w.member("late", wire.RoleBoth)
@@ -216,11 +216,11 @@ func TestCheckpointComesWithTheProofFromTheHeadSeen(t *testing.T) {
 		}
 		return head, hashes(reply.GetConsistencyProof())
 	}
-	head, proof := ask(5)
-	if err := ledger.VerifyConsistency(seen, head, proof); err != nil || head.Size != 6 {
+	head, proof := ask(9)
+	if err := ledger.VerifyConsistency(seen, head, proof); err != nil || head.Size != 11 {
 		t.Error(head, err)
 	}
-	if head, proof = ask(7); len(proof) != 0 || head.Size != 6 { // whoever saw more sees that it shrank
+	if head, proof = ask(12); len(proof) != 0 || head.Size != 11 { // whoever saw more sees that it shrank
 		t.Error(head, proof)
 	}
 }

@@ -6,7 +6,7 @@ import (
 )
 
 // schemaVersion is the schema that this build reads and writes.
-const schemaVersion = 3
+const schemaVersion = 4
 
 // migrations bring the schema from version i to i+1.
 var migrations = [schemaVersion]string{`
@@ -62,6 +62,9 @@ CREATE INDEX charges_job ON charges(job, member);
 `, `
 CREATE TABLE cosignatures (
 	size INTEGER NOT NULL, member BLOB NOT NULL, line BLOB NOT NULL, PRIMARY KEY (size, member)) STRICT, WITHOUT ROWID;
+`, `
+CREATE TABLE policies (
+	member BLOB NOT NULL, version INTEGER NOT NULL, envelope BLOB NOT NULL, PRIMARY KEY (member, version)) STRICT, WITHOUT ROWID;
 `}
 
 // migrate makes the schema or brings an older one up to date, in one transaction.

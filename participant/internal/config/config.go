@@ -1,13 +1,15 @@
-// Package config reads the participant's YAML file. Nothing of it ever leaves the machine.
+// Package config reads the participant's YAML file. Of it the policy alone leaves the machine: the node signs it and the ledger keeps it.
 //
 // Reading is strict: unknown keys, repeated keys and values of another type are problems, and all of them are told at once with
 // line, column and remedy. Paths are relative to the file's own folder.
 package config
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"tributary/participant/internal/source"
 	"tributary/protocol/jobspec"
@@ -33,6 +35,23 @@ type Policy struct {
 	MinCountFloor int64    // rows; an exact job may fold rare categories at this count or above; default 0, no floor
 	Automatic     bool     // default: every job waits for `approve`
 }
+
+// Text is the policy in canonical form, which the node signs and the ledger keeps.
+func (p *Policy) Text() string {
+	approve := "manual"
+	if p.Automatic {
+		approve = "automatic"
+	}
+	contracts := "[" + strings.Join(p.Contracts, ", ") + "]"
+	rest := fmt.Sprintf("\nprivacy: [%s]\nmodes: [%s]\nmin_cohort: %d\nmin_count_floor: %d\napprove: %s\n", strings.Join(p.Privacy, ", "), strings.Join(p.Modes, ", "), p.MinCohort, p.MinCountFloor, approve)
+	if len(contracts)+len(rest) > maxPolicyText {
+		contracts = fmt.Sprintf("%d, whose list has SHA-256 %x", len(p.Contracts), sha256.Sum256([]byte(contracts)))
+	}
+	return "contracts: " + contracts + rest
+}
+
+// maxPolicyText is what a wire.Policy holds, less what stands before the list.
+const maxPolicyText = 4000
 
 // Binding says where one contract's rows come from.
 type Binding struct {

@@ -191,10 +191,10 @@ func (n *Node) offer(ctx context.Context) error {
 }
 
 // gaps are the coordinator's answers to a word that follows others which it doesn't have (any more).
-var gaps = [...]string{"account-unknown", "account-order", "charge-order"}
+var gaps = [...]string{"account-unknown", "account-order", "charge-order", "policy-order"}
 
 // say hands in one word and records its acknowledgement; false if it wasn't taken. Where it doesn't follow from what the coordinator
-// has, all of the account's words are offered again from the first: they are idempotent.
+// has, all of the account's words (or all policies) are offered again from the first: they are idempotent.
 func (n *Node) say(ctx context.Context, w store.Word) (bool, error) {
 	e, err := wire.ParseEnvelope(w.Envelope)
 	if err != nil {
@@ -209,7 +209,7 @@ func (n *Node) say(ctx context.Context, w store.Word) (bool, error) {
 	}
 	var remote *client.Error
 	if errors.As(err, &remote) && slices.Contains(gaps[:], remote.Code) {
-		n.Log.Warn("the coordinator lacks earlier words of an account; they are sent again", zap.String("source", w.Source), zap.Error(err))
+		n.Log.Warn("the coordinator lacks earlier words; they are sent again", zap.String("source", w.Source), zap.Error(err))
 		return false, n.Store.Unacknowledge(w.Source)
 	}
 	if errors.Is(err, client.ErrUnreachable) || errors.Is(err, client.ErrUnauthorised) || ctx.Err() != nil {

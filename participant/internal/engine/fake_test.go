@@ -43,6 +43,7 @@ type fake struct {
 	forget    func(in *pb.FetchReleaseRequest) bool // whether to show another entry for a release, if set
 	said      []said                                // every object that was put and every upload's header, in order
 	accounts  []wire.Account
+	policies  []wire.Policy
 	charges   []wire.Charge // distinct
 	charged   map[wire.Digest]bool
 	deaf      bool                // refuses accounts
@@ -303,6 +304,14 @@ func (f *fake) Put(ctx context.Context, in *pb.PutRequest) (*pb.PutReply, error)
 			return nil, status.Error(codes.FailedPrecondition, "not a member's account")
 		}
 		f.accounts = append(f.accounts, a)
+		return &pb.PutReply{}, nil
+	}
+	if e.Kind == wire.TypePolicy {
+		var p wire.Policy
+		if e.Open(&p) != nil || p.Member != e.Signer {
+			return nil, status.Error(codes.InvalidArgument, "not a member's policy")
+		}
+		f.policies = append(f.policies, p)
 		return &pb.PutReply{}, nil
 	}
 	for _, j := range f.jobs {

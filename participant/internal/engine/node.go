@@ -90,6 +90,9 @@ func New(o Options) (*Node, error) {
 	var random [8]byte
 	rand.Read(random[:])
 	n.epoch = binary.BigEndian.Uint64(random[:])
+	if err := o.Store.StatePolicy(o.Identity, o.Config.Policy.Text()); err != nil {
+		return nil, err
+	}
 	stored, err := o.Store.Jobs(true)
 	if err != nil {
 		return nil, err

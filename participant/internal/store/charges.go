@@ -95,41 +95,52 @@ func (s *Store) Charges(source string) ([]Charge, error) {
 	return out, wrap("read charges", rows.Err())
 }
 
-// Word is a signed opening or charge that the coordinator hasn't acknowledged.
+// Word is a signed policy, opening or charge that the coordinator hasn't acknowledged.
 type Word struct {
 	Envelope []byte
-	Opening  bool        // of an account; else a charge
+	Opening  bool        // of an account
 	Job      wire.Digest // of a charge
-	Source   string
+	Source   string      // empty for a policy
+
+	Acknowledged bool
 }
 
-// Words lists what the coordinator hasn't acknowledged: all openings and refills, then all charges, oldest first within an
-// account.
+// Words lists what the coordinator hasn't acknowledged: all policies, then all openings and refills, then all charges, oldest first
+// within an account.
 func (s *Store) Words() ([]Word, error) {
-	rows, err := s.db.Query(`SELECT envelope, 1, zeroblob(0), source, n FROM openings WHERE acknowledged = 0
-		UNION ALL SELECT envelope, 0, job, source, n FROM charges WHERE acknowledged = 0 ORDER BY 2 DESC, 4, 5`)
+	return s.words(0)
+}
+
+// AllWords is Words with those that the coordinator acknowledged.
+func (s *Store) AllWords() ([]Word, error) { return s.words(1) }
+
+// words lists the signed words whose acknowledged is at most that.
+func (s *Store) words(most int) ([]Word, error) {
+	rows, err := s.db.Query(`SELECT envelope, 0, zeroblob(0), '', n, 0, acknowledged FROM policies WHERE acknowledged <= ?1
+		UNION ALL SELECT envelope, 1, zeroblob(0), source, n, 1, acknowledged FROM openings WHERE acknowledged <= ?1
+		UNION ALL SELECT envelope, 0, job, source, n, 2, acknowledged FROM charges WHERE acknowledged <= ?1 ORDER BY 6, 4, 5`, most)
 	if err != nil {
-		return nil, fmt.Errorf("read unacknowledged words: %w", err)
+		return nil, fmt.Errorf("read signed words: %w", err)
 	}
 	defer rows.Close()
 	var out []Word
 	for rows.Next() {
 		var w Word
 		var job []byte
-		var n int64
-		if err := rows.Scan(&w.Envelope, &w.Opening, &job, &w.Source, &n); err != nil {
-			return nil, fmt.Errorf("read unacknowledged words: %w", err)
+		var n, rank int64
+		if err := rows.Scan(&w.Envelope, &w.Opening, &job, &w.Source, &n, &rank, &w.Acknowledged); err != nil {
+			return nil, fmt.Errorf("read signed words: %w", err)
 		}
 		copy(w.Job[:], job)
 		out = append(out, w)
 	}
-	return out, wrap("read unacknowledged words", rows.Err())
+	return out, wrap("read signed words", rows.Err())
 }
 
-// Acknowledge records that the coordinator has an opening or a charge, by its envelope.
+// Acknowledge records that the coordinator has a policy, an opening or a charge, by its envelope.
 func (s *Store) Acknowledge(envelope []byte) error {
 	return s.change("acknowledged", func(tx *sql.Tx) error {
-		for _, table := range []string{"openings", "charges"} {
+		for _, table := range []string{"policies", "openings", "charges"} {
 			if _, err := tx.Exec(`UPDATE `+table+` SET acknowledged = 1 WHERE envelope = ?`, envelope); err != nil {
 				return err
 			}
@@ -138,9 +149,13 @@ func (s *Store) Acknowledge(envelope []byte) error {
 	})
 }
 
-// Unacknowledge lets all of a source's words be sent again: the coordinator doesn't have them (any more).
+// Unacknowledge lets all of a source's words be sent again, or all policies if it is empty: the coordinator doesn't have them (any more).
 func (s *Store) Unacknowledge(source string) error {
 	return s.change("unacknowledged", func(tx *sql.Tx) error {
+		if source == "" {
+			_, err := tx.Exec(`UPDATE policies SET acknowledged = 0`)
+			return err
+		}
 		for _, table := range []string{"openings", "charges"} {
 			if _, err := tx.Exec(`UPDATE `+table+` SET acknowledged = 0 WHERE source = ?`, source); err != nil {
 				return err

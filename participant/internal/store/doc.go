@@ -57,6 +57,7 @@ CREATE TABLE IF NOT EXISTS uses (
 CREATE TABLE IF NOT EXISTS outbox (
   n INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, times INTEGER NOT NULL, job BLOB NOT NULL, kind TEXT NOT NULL, bytes INTEGER NOT NULL,
   digest BLOB NOT NULL, UNIQUE (kind, digest)) STRICT;
+CREATE TABLE IF NOT EXISTS policies (n INTEGER PRIMARY KEY, envelope BLOB NOT NULL, acknowledged INTEGER NOT NULL DEFAULT 0) STRICT;
 `
 
 // Store is the node's database. It is safe for concurrent use, also by several processes.

@@ -18,18 +18,17 @@ func verify(c *call) int {
 		return c.misused(err)
 	}
 	c.options.Witnesses = int(min(*witnesses, wire.MaxMembers+1))
-	_, b, code := c.load(args[0])
+	b, code, found := c.read(args[0])
 	if code != ok {
 		return code
 	}
 	if *output == "json" {
-		code := ok
 		if !b.Verified() {
-			code = unverified
+			found = unverified
 		}
-		return c.write(c.json(b.Summary()), code)
+		return c.write(c.json(b.Summary()), found)
 	}
-	if code := c.judge(args[0], b); code != ok {
+	if code := max(c.judge(args[0], b), found); code != ok {
 		return code
 	}
 	for _, n := range b.Notes {
@@ -68,7 +67,7 @@ func report(c *call) int {
 	if err != nil {
 		return c.misused(err)
 	}
-	_, b, code := c.load(args[0])
+	b, code, found := c.read(args[0])
 	if code != ok {
 		return code
 	}
@@ -76,7 +75,7 @@ func report(c *call) int {
 	if *member != "" && !r.Only(*member) {
 		return c.fail(wrongUsage, "tributary-audit report FILE lists the members", fmt.Errorf("nobody is called %q in this ledger", *member))
 	}
-	code = c.judge(args[0], b)
+	code = max(c.judge(args[0], b), found)
 	if *file == "" {
 		return c.write(writeReport(c.out, r, *format), code)
 	}

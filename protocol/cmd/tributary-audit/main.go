@@ -16,19 +16,23 @@ const (
 )
 
 const usage = `Usage:
-  tributary-audit verify  FILE [--witnesses N] [--coordinator KEY] [--output text|json]
-  tributary-audit report  FILE [--format text|json|csv|html|pdf] [--member NAME] [--out FILE]
+  tributary-audit verify  FILE|FOLDER [--witnesses N] [--coordinator KEY] [--output text|json]
+  tributary-audit report  FILE|FOLDER [--format text|json|csv|html|pdf] [--member NAME] [--out FILE]
   tributary-audit explain FILE RELEASE [--output text|json]
   tributary-audit diff    FILE1 FILE2 [--output text|json]
   tributary-audit show    FILE
 
-FILE is an exported ledger (tributary ledger export FILE). RELEASE is the number of an entry or the first digits,
-at least 6, of a release's digest. Every command first verifies what it reads and says so if it doesn't hold.
+FILE is an exported ledger (tributary ledger export FILE). verify and report also take a folder: of all exports in
+it (*.jsonl) each must be the start of the longest, and members' own records (*.own, tributary-participant ledger
+export FILE) must be in it: what a member saw and signed can't be dropped or forked. RELEASE is the number of an entry
+or the first digits, at least 6, of a release's digest. Every command first verifies what it reads and says so if it
+doesn't hold.
 
 verify   checks the root, the checkpoint's signature, every entry's signature, and the rules: charters follow each
-         other, jobs are proposed and approved as the charter allows, each sum is opened once, in order, over the
-         roster that it should be, every charge is what the job's noise costs, and no account is overspent;
-         says which members cosigned the checkpoint: with --witnesses N at least N must have
+         other, jobs are proposed and approved as the charter allows, rounds are planned from the state that the last
+         sum gave and under this ledger, each sum is opened once, in order, over the roster that it should be, every
+         charge is what the job's noise costs, and no account is overspent; says which members cosigned the
+         checkpoint: with --witnesses N at least N must have
 report   says per member and account what was allowed, spent and opened; html is one page that prints well,
          pdf the same on A4 pages (with --out FILE)
 explain  says in plain words what one release opened, who was in it, who opened it, and with which noise

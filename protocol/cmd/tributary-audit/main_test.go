@@ -42,13 +42,23 @@ func export(t *testing.T, name string, edit func(*ledger.Memory, func(ledger.Kin
 	for _, k := range members {
 		add(ledger.Approval, k, &wire.Approval{Job: m.Digest(), Member: k.Public(), SeatKey: []byte{1}})
 	}
-	r := &wire.Release{Job: m.Digest(), Round: 1, Kind: wire.Fit, Ctx: wire.Digest{1}, Root: wire.Digest{2}, NextState: wire.Digest{3}}
+	head, err := ledger.CurrentHead(&log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	job := m.Digest()
+	parts := [][]byte{job[:]}
+	for _, k := range members {
+		parts = append(parts, wire.Encode(&wire.Approval{Job: job, Member: k.Public(), SeatKey: []byte{1}}))
+	}
+	plan := &wire.Plan{Job: job, Round: 1, Kind: wire.Fit, StateDigest: wire.Digest{4}, LedgerSize: uint64(head.Size), LedgerRoot: head.Root}
+	add(ledger.Plan, hub, plan)
+	r := &wire.Release{Job: job, Round: 1, Kind: wire.Fit, Ctx: plan.Context(wire.Hash("closed-job", parts...)), Root: wire.Digest{2}, NextState: wire.Digest{3}}
 	add(ledger.Release, hub, r)
 	if edit != nil {
 		edit(&log, add)
 	}
-	head, err := ledger.CurrentHead(&log)
-	if err != nil {
+	if head, err = ledger.CurrentHead(&log); err != nil {
 		t.Fatal(err)
 	}
 	checkpoint, err := ledger.SignCheckpoint("shops/log", head, hub.Ed25519())
@@ -103,12 +113,12 @@ func TestCommandsSayWhatTheyFoundByExitCodeAndText(t *testing.T) {
 		code  int
 		words string // in either output
 	}{
-		{"verify " + good, ok, "verified: 9 entries"},
+		{"verify " + good, ok, "verified: 10 entries"},
 		{"verify --coordinator " + hub + " " + good, ok, "signed by the coordinator"},
 		{"verify " + good + " --coordinator " + other, unverified, "not the one that was asked for"},
 		{"verify " + good + " --output json", ok, `"verified": true`},
-		{"verify " + broken + " --output json", unverified, `"entry": 9`},
-		{"verify " + broken, unverified, "entry 9: signed by"},
+		{"verify " + broken + " --output json", unverified, `"entry": 10`},
+		{"verify " + broken, unverified, "entry 10: signed by"},
 		{"verify " + damaged, unverified, "entry "},
 		{"verify " + good + ".missing", wrongUsage, "tributary ledger export FILE"},
 		{"verify", wrongUsage, "--help"},
@@ -126,16 +136,16 @@ func TestCommandsSayWhatTheyFoundByExitCodeAndText(t *testing.T) {
 		{"report " + broken + " --format pdf", unverified, "(NOT VERIFIED: this can't be relied on)Tj"},
 		{"report " + good + " --member nobody", wrongUsage, `nobody is called "nobody"`},
 		{"report " + broken, unverified, "Verified  NO"},
-		{"explain " + good + " 8", ok, "The job is exact"},
-		{"explain 8 " + good, wrongUsage, "no such file"},
+		{"explain " + good + " 9", ok, "The job is exact"},
+		{"explain 9 " + good, wrongUsage, "no such file"},
 		{"explain " + good + " 7", wrongUsage, "entry 7 is of kind approval"},
-		{"explain --output json " + good + " 8", ok, `"contributors"`},
+		{"explain --output json " + good + " 9", ok, `"contributors"`},
 		{"diff " + good + " " + grown, ok, "baltic revoked: left"},
 		{"diff " + grown + " " + good, ok, "goes on from"},
 		{"diff " + good + " " + good, ok, "the same ledger"},
-		{"diff " + grown + " " + forked, unverified, "FORK at entry 9"},
+		{"diff " + grown + " " + forked, unverified, "FORK at entry 10"},
 		{"diff " + grown + " " + forked + " --output json", unverified, `"relation": "fork"`},
-		{"diff " + good + " " + broken, unverified, "entry 9: signed by"},
+		{"diff " + good + " " + broken, unverified, "entry 10: signed by"},
 	} {
 		code, out, problems := called(strings.Fields(c.args)...)
 		if code != c.code || !strings.Contains(out+problems, c.words) {
@@ -173,14 +183,14 @@ func TestPDFReportOfABadLedgerIsWrittenSaysSoAndExits3(t *testing.T) {
 	})
 	file := filepath.Join(t.TempDir(), "report.pdf")
 	code, out, problems := called("report", broken, "--format", "pdf", "--out", file)
-	if code != unverified || out != "" || !strings.Contains(problems, "entry 9: ") {
+	if code != unverified || out != "" || !strings.Contains(problems, "entry 10: ") {
 		t.Errorf("exit code %d, want %d:\n%s%s", code, unverified, out, problems)
 	}
 	content, err := os.ReadFile(file)
 	if err != nil || !bytes.HasPrefix(content, []byte("%PDF-1.")) || !bytes.HasSuffix(bytes.TrimSpace(content), []byte("%%EOF")) {
 		t.Fatalf("%v %.200s", err, content)
 	}
-	for _, want := range []string{"NOT VERIFIED", "This ledger doesn't verify.", "entry 9: signed by"} {
+	for _, want := range []string{"NOT VERIFIED", "This ledger doesn't verify.", "entry 10: signed by"} {
 		if !bytes.Contains(content, []byte(want)) {
 			t.Errorf("the file lacks %q", want)
 		}

@@ -46,7 +46,7 @@ func TestVerifyDemandsAsManyWitnessesAsAsked(t *testing.T) {
 		words string
 	}{
 		{[]string{"verify", one}, ok, "cosigned by " + name + "; not by "},
-		{[]string{"verify", one, "--witnesses", "1"}, ok, "verified: 9 entries"},
+		{[]string{"verify", one, "--witnesses", "1"}, ok, "verified: 10 entries"},
 		{[]string{"verify", one, "--witnesses", "2"}, unverified, "1 members cosigned, want at least 2"},
 		{[]string{"verify", one, "--witnesses", "-1"}, wrongUsage, "invalid value"},
 		{[]string{"verify", one, "--output", "json"}, ok, `"cosigned": [`},
