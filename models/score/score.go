@@ -5,6 +5,8 @@ import (
 	"math"
 )
 
+const absentHint = "give every column of the model; null, or nothing in CSV, is a missing value"
+
 // Row picks a record's values in the order of Columns. Every column must be there, a missing value as the zero Value; others are
 // ignored. The error is a *RecordError.
 func (m *Model) Row(record map[string]Value) ([]Value, error) {
@@ -12,9 +14,30 @@ func (m *Model) Row(record map[string]Value) ([]Value, error) {
 	for i := range m.columns {
 		v, ok := record[m.columns[i].Name]
 		if !ok {
-			return nil, &RecordError{m.columns[i].Name, "the record doesn't have it", "give every column of the model; null, or nothing in CSV, is a missing value"}
+			return nil, &RecordError{m.columns[i].Name, "the record doesn't have it", absentHint}
 		}
 		row[i] = v
+	}
+	return row, nil
+}
+
+// RowJSON is Row of a record as a JSON object, which has no key twice.
+func (m *Model) RowJSON(record []byte) ([]Value, error) {
+	var wrong error
+	o := object{path: "record", err: &wrong}
+	if o.read(record); wrong != nil {
+		return nil, &RecordError{Message: wrong.Error()}
+	}
+	row := make([]Value, len(m.columns))
+	for i := range m.columns {
+		name := m.columns[i].Name
+		raw, ok := o.keys[name]
+		if !ok {
+			return nil, &RecordError{name, "the record doesn't have it", absentHint}
+		}
+		if err := row[i].UnmarshalJSON(raw); err != nil {
+			return nil, &RecordError{name, err.Error(), ""}
+		}
 	}
 	return row, nil
 }

@@ -1,7 +1,6 @@
 package score_test
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -250,30 +249,35 @@ func TestBadRecordsNameTheColumn(t *testing.T) {
 		`{"age":"inf","land":"DE"}`:    `column "age": want a number`,
 		`{"age":"1e999","land":"DE"}`:  `column "age": want a number`,
 		`{"age":"1,5","land":"DE"}`:    `column "age": want a number`,
-		`{"age":true,"land":"DE"}`:     "want a number, a string or null",
-		`{"age":[1],"land":"DE"}`:      "want a number, a string or null",
-		`{"age":{"a":1},"land":"DE"}`:  "want a number, a string or null",
-		`{"age":1e999,"land":"DE"}`:    "want a number, a string or null",
-		`{"AGE":1,"land":"DE","x":[]}`: "want a number, a string or null",
+		`{"age":true,"land":"DE"}`:     `column "age": want a number, a string or null`,
+		`{"age":[1],"land":"DE"}`:      `column "age": want a number, a string or null`,
+		`{"age":{"a":1},"land":"DE"}`:  `column "age": want a number, a string or null`,
+		`{"age":1e999,"land":"DE"}`:    `column "age": want a number, a string or null`,
+		`{"AGE":1,"land":"DE","x":[]}`: `column "age": the record doesn't have it`,
+		`{"age":1,"age":2,"land":"D"}`: "record.age: twice",
+		`[1]`:                          "record: want an object",
+		`{"age":1,"land":"DE"`:         "record: not JSON",
 	} {
-		var r map[string]score.Value
-		err := json.Unmarshal([]byte(text), &r)
+		row, err := m.RowJSON([]byte(text))
 		if err == nil {
-			var row []score.Value
-			if row, err = m.Row(r); err == nil {
-				_, err = m.Score(row)
-			}
-			var told *score.RecordError
-			if err == nil || !errors.As(err, &told) {
-				t.Errorf("%s: %v", text, err)
-				continue
-			}
+			_, err = m.Score(row)
+		}
+		var told *score.RecordError
+		if !errors.As(err, &told) {
+			t.Errorf("%s: %v", text, err)
+			continue
 		}
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", text, err, want)
 		}
 	}
 	if _, err := m.Score([]score.Value{score.Number(math.Inf(1)), score.Text("DE")}); err == nil || !strings.Contains(err.Error(), "finite") {
+		t.Error(err)
+	}
+	if row, err := m.RowJSON([]byte(` {"land":"FR","age":null,"other":[1,{}]} `)); err != nil || row[0] != (score.Value{}) || row[1] != score.Text("FR") {
+		t.Error(row, err)
+	}
+	if _, err := m.Row(map[string]score.Value{"age": {}}); err == nil || !strings.Contains(err.Error(), `column "land": the record doesn't have it`) {
 		t.Error(err)
 	}
 	if _, err := m.Score(nil); err == nil {

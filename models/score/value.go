@@ -63,14 +63,17 @@ func (v *Value) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// RecordError says what is wrong with one value of a record.
+// RecordError says what is wrong with one value of a record, or with the whole record.
 type RecordError struct {
-	Column        string
+	Column        string // empty: the record
 	Message, Hint string
 }
 
 func (e *RecordError) Error() string {
-	text := fmt.Sprintf("column %q: %s", e.Column, e.Message)
+	text := e.Message
+	if e.Column != "" {
+		text = fmt.Sprintf("column %q: %s", e.Column, e.Message)
+	}
 	if e.Hint != "" {
 		text += "\nhint: " + e.Hint
 	}
