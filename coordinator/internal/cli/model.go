@@ -21,7 +21,7 @@ func (a *app) modelCommand() *cobra.Command {
 	r := &pb.ExportRequest{}
 	var file string
 	export := &cobra.Command{Use: "export JOB", Short: "Write a job's model", Args: takes("JOB")}
-	export.Flags().StringVar(&r.Format, "format", "json", "json")
+	export.Flags().StringVar(&r.Format, "format", "json", "json, onnx, or onnx-float32")
 	export.Flags().StringVar(&file, "file", "-", "file to write; - is standard output")
 	export.RunE = func(cmd *cobra.Command, args []string) error {
 		r.Job = args[0]

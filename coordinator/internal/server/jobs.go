@@ -2,10 +2,12 @@ package server
 
 import (
 	"context"
+	"errors"
 
 	"google.golang.org/grpc"
 
 	"tributary/coordinator/internal/engine"
+	"tributary/coordinator/internal/onnx"
 	"tributary/coordinator/internal/store"
 	"tributary/protocol/pb"
 	"tributary/protocol/round"
@@ -170,8 +172,13 @@ func (o *operator) ListModels(ctx context.Context, r *pb.ListRequest) (*pb.ListM
 
 // ExportModel implements pb.OperatorServer.
 func (o *operator) ExportModel(ctx context.Context, r *pb.ExportRequest) (*pb.ExportReply, error) {
-	if f := r.GetFormat(); f != "" && f != "json" {
-		return nil, refuse(engine.Invalid, "format", "format", "Use json.", "models aren't exported as "+f)
+	format := r.GetFormat()
+	if format == "" {
+		format = "json"
+	}
+	precision, isGraph := map[string]onnx.Precision{"onnx": onnx.Double, "onnx-float32": onnx.Float32}[format]
+	if !isGraph && format != "json" {
+		return nil, refuse(engine.Invalid, "format", "format", "Use json, onnx or onnx-float32.", "models aren't exported as "+format)
 	}
 	id, err := o.s.engine.FindJob(ctx, r.GetJob())
 	if err != nil {
@@ -181,5 +188,12 @@ func (o *operator) ExportModel(ctx context.Context, r *pb.ExportRequest) (*pb.Ex
 	if err != nil {
 		return nil, err
 	}
-	return &pb.ExportReply{Data: data, Format: "json"}, nil
+	if isGraph {
+		if data, err = onnx.Encode(data, precision); errors.Is(err, onnx.ErrUnsupported) {
+			return nil, refuse(engine.Precondition, "format", "format", "Use json.", err.Error())
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	return &pb.ExportReply{Data: data, Format: format}, nil
 }
