@@ -238,6 +238,20 @@ func TestLogitsByHand(t *testing.T) {
 	}
 }
 
+func TestBeyondIsWhatIsScoredAsAnother(t *testing.T) {
+	m := small1(t)
+	for _, c := range []struct {
+		column int
+		value  score.Value
+		want   bool
+	}{{0, score.Number(0), false}, {0, score.Number(100), false}, {0, score.Number(-1e-9), true}, {0, score.Text("101"), true}, {0, score.Text("x"), false}, {0, score.Value{}, false},
+		{1, score.Text("DE"), false}, {1, score.Text("FR"), false}, {1, score.Text("de"), true}, {1, score.Value{}, false}} {
+		if got := m.Beyond(c.column, c.value); got != c.want {
+			t.Errorf("column %d, %v: %t", c.column, c.value, got)
+		}
+	}
+}
+
 func TestBadRecordsNameTheColumn(t *testing.T) {
 	m := small1(t)
 	for text, want := range map[string]string{

@@ -118,6 +118,23 @@ func (c *column) encode(v Value) (at int, x float64, err error) {
 	return c.number, x, nil
 }
 
+// Beyond reports whether a value of the column of that index is scored as another: a category that the model doesn't list as
+// "other", a number outside its range as the bound.
+func (m *Model) Beyond(column int, v Value) bool {
+	c := &m.columns[column]
+	switch {
+	case v.kind == missingValue:
+		return false
+	case c.Kind == pipeline.Category:
+		_, known := c.codes[v.text]
+		return !known
+	case v.kind == textValue:
+		x, err := strconv.ParseFloat(v.text, 64)
+		return err == nil && (x < c.Min || x > c.Max)
+	}
+	return v.number < c.Min || v.number > c.Max
+}
+
 // numeral reports whether a text has only what decimal numbers are written with: ParseFloat alone would read inf, nan and
 // hexadecimal.
 func numeral(s string) bool { return strings.Trim(s, "0123456789.-+eE") == "" }

@@ -35,10 +35,36 @@ func TestScoreNeedsNoConfig(t *testing.T) {
 	run(t, config, "score", "--model", rows, "--in", rows, "--out", out).expect(t, exitUsage, "not a model that can be scored", "hint: ")
 	run(t, config, "score", "--model", path("absent", ""), "--in", rows, "--out", out).expect(t, exitUsage, "no such file", "hint: ")
 	run(t, config, "score", "--in", rows, "--out", out).expect(t, exitUsage, "--model is missing")
-	run(t, config, "score", "--model", model, "--in", rows).expect(t, exitUsage, "--in and --out")
+	run(t, config, "score", "--model", model, "--in", rows).expect(t, exitUsage, "give --in or --data")
 	run(t, config, "score", "--model", model, "--in", rows, "--listen", "127.0.0.1:0").expect(t, exitUsage, "--listen excludes")
 	run(t, config, "score", "--model", model, "--in", rows, "--out", out, "--separator", ";;").expect(t, exitUsage, "can't separate")
+	run(t, config, "score", "--model", model, "--in", rows, "--data", "x", "--out", out).expect(t, exitUsage, "give --in or --data")
+	run(t, config, "score", "--model", model, "--data", "x", "--missing", "NA", "--out", out).expect(t, exitUsage, "--data excludes")
+	run(t, config, "score", "--model", model, "--data", "x", "--out", out).expect(t, exitUsage, "none.yaml", "hint: ")
 	run(t, config, "score", "--model", model, "--listen", "0.0.0.0:0").expect(t, exitUsage, "other machines", "hint: ")
+}
+
+func TestScoreReadsASourceOfTheConfig(t *testing.T) {
+	config := folder(t, "alpen")
+	dir := filepath.Dir(config)
+	model, out := filepath.Join(dir, "model.json"), filepath.Join(dir, "scores.csv")
+	for _, c := range []struct {
+		nullable string
+		code     int
+		words    []string
+	}{
+		{"", exitUsage, []string{"row 3, column age: the value is missing"}},
+		{`"nullable":true,`, exitOK, []string{"Scored 3 rows", "age: 1 values"}},
+	} {
+		if err := os.WriteFile(model, []byte(strings.Replace(scoredModel, `"folded"`, c.nullable+`"folded"`, 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		run(t, config, "score", "--model", model, "--data", "customers", "--out", out, "--keep", "id").expect(t, c.code, c.words...)
+	}
+	if data, err := os.ReadFile(out); err != nil || !strings.HasPrefix(string(data), "id,probability\n1,0.99") || strings.Count(string(data), "\n") != 4 {
+		t.Errorf("%s, %v", data, err)
+	}
+	run(t, config, "score", "--model", model, "--data", "shops", "--out", out).expect(t, exitUsage, `there is no source "shops"`, "hint: ")
 }
 
 // lines gives what is written to it line by line.

@@ -72,10 +72,10 @@ func TestFileIsScoredWithItsColumnsCopied(t *testing.T) {
 		{File{}, "land age id note probability"}, {File{Keep: []string{"id"}}, "id probability"}, {File{Keep: []string{}}, "probability"},
 		{File{Keep: []string{"id"}, Explain: true}, "id probability logit logit:(intercept) logit:age logit:land"},
 	} {
-		c.file.In, c.file.Out, c.file.Separator, c.file.Missing = in, out, ';', []string{"NA"}
-		n, err := c.file.Score(t.Context(), parse(t, linear))
-		if err != nil || n != 2 {
-			t.Fatal(n, err)
+		c.file.Rows, c.file.Out = source.Binding{CSV: in, Separator: ';', Missing: []string{"NA"}}, out
+		result, err := c.file.Score(t.Context(), parse(t, linear))
+		if err != nil || result.Rows != 2 || len(result.Beyond) != 1 || result.Beyond["land"] != 1 {
+			t.Fatal(result, err)
 		}
 		rows := read(t, out, ';')
 		if strings.Join(rows[0], " ") != c.header || len(rows) != 3 {
@@ -106,7 +106,7 @@ func TestFileIsScoredWithItsColumnsCopied(t *testing.T) {
 // A pair adds nothing where one of its columns is encoded as zeros; its cell is 0 then, and the others keep their places.
 func TestPairsAreExplained(t *testing.T) {
 	in, out := write(t, "age,land\n50,DE\n,FR\n40,FR\n"), filepath.Join(t.TempDir(), "scores.csv")
-	if _, err := (File{In: in, Out: out, Explain: true, Keep: []string{}}).Score(t.Context(), parse(t, machine)); err != nil {
+	if _, err := (File{Rows: source.Binding{CSV: in}, Out: out, Explain: true, Keep: []string{}}).Score(t.Context(), parse(t, machine)); err != nil {
 		t.Fatal(err)
 	}
 	rows := read(t, out, ',')
@@ -116,7 +116,7 @@ func TestPairsAreExplained(t *testing.T) {
 		}
 	}
 	folded := parse(t, strings.Replace(machine, `"role":"missing","folded":false`, `"role":"missing","folded":true`, 1))
-	if _, err := (File{In: in, Out: out, Explain: true, Keep: []string{}}).Score(t.Context(), folded); err != nil {
+	if _, err := (File{Rows: source.Binding{CSV: in}, Out: out, Explain: true, Keep: []string{}}).Score(t.Context(), folded); err != nil {
 		t.Fatal(err)
 	}
 	if got := strings.Join(read(t, out, ',')[2][1:], " "); got != "1.25 0.5 0 0.75 0" {
@@ -135,8 +135,35 @@ func TestGzippedRowsAreRead(t *testing.T) {
 	if err := errors.Join(z.Close(), f.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := (File{In: path, Out: path + ".csv"}).Score(t.Context(), parse(t, linear)); n != 1 || err != nil {
-		t.Error(n, err)
+	if result, err := (File{Rows: source.Binding{CSV: path}, Out: path + ".csv"}).Score(t.Context(), parse(t, linear)); result.Rows != 1 || err != nil {
+		t.Error(result, err)
+	}
+}
+
+// A source of the config is scored as it is trained on: by its own names, values and filters.
+func TestBoundRowsAreMapped(t *testing.T) {
+	in := write(t, "nr;Alter;Staat;ok\n1;50;Deutschland;ja\n2;n/a;Schweiz;ja\n3;old;DE;nein\n4;1e3;XX; ja\n")
+	out := in + ".scores"
+	f := File{Out: out, Keep: []string{"nr"}, Explain: true, Rows: source.Binding{CSV: in, Separator: ';', Missing: []string{"", "n/a"}, Columns: map[string]string{"age": "Alter", "land": "Staat"},
+		Values: map[string]map[string]string{"land": {"Deutschland": "DE", "Schweiz": "other"}}, Where: []source.Filter{{Column: "ok", In: []string{"ja"}}, {Column: "age", In: []string{"50", "n/a", "1e3"}}}}}
+	result, err := f.Score(t.Context(), parse(t, linear))
+	if err != nil || result.Rows != 3 || result.Beyond["age"] != 1 || result.Beyond["land"] != 1 {
+		t.Fatal(result, err)
+	}
+	var got []string
+	for _, row := range read(t, out, ';') {
+		got = append(got, row[0]+" "+row[2])
+	}
+	if text := strings.Join(got, ", "); text != "nr logit, 1 2.75, 2 0.25, 4 7.25" {
+		t.Error(text)
+	}
+	f.Rows.Where = nil
+	if _, err := f.Score(t.Context(), parse(t, linear)); err == nil || !strings.Contains(err.Error(), `row 4, column Alter: want a number, got "old"`) {
+		t.Error(err)
+	}
+	f.Rows.Where = []source.Filter{{Column: "none", In: []string{"1"}}}
+	if _, err := f.Score(t.Context(), parse(t, linear)); !errors.Is(err, source.ErrHeader) {
+		t.Error(err)
 	}
 }
 
@@ -145,7 +172,7 @@ func TestBadRowsWriteNothing(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                   "the file is empty",
 		"age\n1\n":                           `row 1: there is no column "land"`,
-		"age;land\n1;DE\n":                   "check --separator",
+		"age;land\n1;DE\n":                   "check the separator",
 		"age,land,probability\n1,DE,2\n":     `there is a column "probability" already`,
 		"age,age,land\n1,1,DE\n":             "appears twice",
 		"age,land\n1,DE\n1,\nold,DE\n1e9,\n": "row 3, column land: the value is missing\nhint: ",
@@ -159,7 +186,7 @@ func TestBadRowsWriteNothing(t *testing.T) {
 		if err := os.WriteFile(out, []byte("earlier"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := File{In: in, Out: out}.Score(t.Context(), parse(t, linear))
+		_, err := File{Rows: source.Binding{CSV: in}, Out: out}.Score(t.Context(), parse(t, linear))
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), in) {
 			t.Errorf("%q: %v, want %s", text, err, want)
 		}
@@ -172,18 +199,18 @@ func TestBadRowsWriteNothing(t *testing.T) {
 		}
 	}
 	in := write(t, "age,land\n1,DE\n")
-	if _, err := (File{In: in, Out: in}).Score(t.Context(), parse(t, linear)); !errors.Is(err, ErrUse) {
+	if _, err := (File{Rows: source.Binding{CSV: in}, Out: in}).Score(t.Context(), parse(t, linear)); !errors.Is(err, ErrUse) {
 		t.Error(err)
 	}
-	if _, err := (File{In: in, Out: in + ".out", Keep: []string{"id"}}).Score(t.Context(), parse(t, linear)); !errors.Is(err, source.ErrHeader) {
+	if _, err := (File{Rows: source.Binding{CSV: in}, Out: in + ".out", Keep: []string{"id"}}).Score(t.Context(), parse(t, linear)); !errors.Is(err, source.ErrHeader) {
 		t.Error(err)
 	}
-	if _, err := (File{In: in, Out: filepath.Join(in+".none", "out")}).Score(t.Context(), parse(t, linear)); err == nil || !strings.Contains(err.Error(), "hint: --out") {
+	if _, err := (File{Rows: source.Binding{CSV: in}, Out: filepath.Join(in+".none", "out")}).Score(t.Context(), parse(t, linear)); err == nil || !strings.Contains(err.Error(), "hint: --out") {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := (File{In: in, Out: in + ".out"}).Score(ctx, parse(t, linear)); !errors.Is(err, context.Canceled) {
+	if _, err := (File{Rows: source.Binding{CSV: in}, Out: in + ".out"}).Score(ctx, parse(t, linear)); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }

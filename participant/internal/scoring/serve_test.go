@@ -194,12 +194,29 @@ func TestStopIsGraceful(t *testing.T) {
 	}
 }
 
+// wide is a factorization machine of 100 numbers with 16 factors, and a row of them.
+func wide() (document, row string) {
+	var columns, cells []string
+	for i := range 100 {
+		columns = append(columns, fmt.Sprintf(`{"name":"x%d","feature":"x%d","role":"number","number":{"min":0,"max":100,"log1p":true,"standardize":true,"mean":2,"sd":1,"clip":64},"folded":false,"coefficient":0.01,"factor":[0.01%s]}`,
+			i, i, strings.Repeat(",0.01", 15)))
+		cells = append(cells, fmt.Sprintf(`"x%d":%d.5`, i, i))
+	}
+	return `{"format":"tributary-model","version":1,"type":"factorization_machine","factors":16,"l2":1,"intercept":0,"columns":[` + strings.Join(columns, ",") + `],"training_rows":9,"train_rounds":1}`,
+		"{" + strings.Join(cells, ",") + "}"
+}
+
 // BenchmarkRequest is one row a request over loopback, as a client sees it.
 func BenchmarkRequest(b *testing.B) {
-	for name, body := range map[string]string{"score": `{"row":{"age":50,"land":"DE"}}`, "explain": `{"row":{"age":50,"land":"DE"},"explain":true}`} {
-		b.Run(name, func(b *testing.B) {
-			server := httptest.NewServer(Handler(parse(b, machine), []byte(machine)))
+	wideDocument, wideRow := wide()
+	for _, c := range []struct{ name, document, row, more string }{
+		{"two columns", machine, `{"age":50,"land":"DE"}`, ""}, {"two columns, explained", machine, `{"age":50,"land":"DE"}`, `,"explain":true`},
+		{"100 columns", wideDocument, wideRow, ""}, {"100 columns, 4950 pairs explained", wideDocument, wideRow, `,"explain":true`},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			server := httptest.NewServer(Handler(parse(b, c.document), []byte(c.document)))
 			defer server.Close()
+			body := `{"row":` + c.row + c.more + `}`
 			var took []time.Duration
 			for b.Loop() {
 				start := time.Now()
