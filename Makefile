@@ -5,7 +5,7 @@ PROTOS = enrolment.proto participant.proto operator.proto
 FUZZTIME ?= 1000000x
 BUILD = $(GO) build -trimpath -buildvcs=false -ldflags=-s
 
-.PHONY: all build test demo fuzz bench curve generate clean
+.PHONY: all build test demo fuzz bench curve onnx-check generate clean
 
 all: build
 
@@ -33,6 +33,9 @@ bench: ## the secure aggregation alone, then whole rounds with 4, 16 and 64 part
 
 curve: ## quality against ε on Adult (needs TRIBUTARY_DATA): a table, curve.png and curve.svg in bin/
 	$(GO) run ./deploy/bench/curve -out bin
+
+onnx-check: ## exported ONNX models against onnxruntime, which it installs from PyPI into bin/onnx (needs Python 3)
+	deploy/onnx/check.sh
 
 generate: ## protobuf code; needs protoc (Debian: protobuf-compiler)
 	mkdir -p bin/tools

@@ -128,7 +128,7 @@ func TestServerStepIsBitIdentical(t *testing.T) {
 			h.Write(doc)
 		}
 	}
-	const want = "dbafc55b9530e227d0283e99be60f7d3750cbe94759c4650b5c6ec9db2d66f99"
+	const want = "c200e8f8a89d956325c66e3c37f39fc288c191cb3a61e9f3a970b1a40958047e"
 	if got := hex.EncodeToString(h.Sum(nil)); got != want {
 		t.Errorf("states and models hash to %s, want %s", got, want)
 	}

@@ -15,11 +15,12 @@ var ErrNotFitted = errors.New("no model before FIT")
 //
 //	1/(1+exp(-(intercept + Σ coefficient·value)/norm))
 //
-// over the columns. A number's value is (t-mean)/sd clamped to ±clip when it is standardised or scaled and t otherwise, t being
-// log(1+x) or x; 0 when it is missing or the column is folded. An indicator's value is 1 or 0; values of folded columns,
-// unlisted values, and missing ones without a column of their own count as the feature's "other". The norm is √(1+Σ value²)
-// where unit_norm is set, as in private models, and 1 elsewhere. A factorization machine adds Σ_{i<j} ⟨factor_i, factor_j⟩·
-// value_i·value_j over its columns to the sum. Counts and metrics of a private model are noised.
+// over the columns. A number is first clamped to [min, max]; its value is (t-mean)/sd clamped to ±clip when it is standardised or
+// scaled and t otherwise, t being log(1+x) or x; 0 when it is missing or the column is folded. An indicator's value is 1 or 0;
+// values of folded columns, unlisted values, and missing ones without a column of their own count as the feature's "other". The
+// norm is √(1+Σ value²) where unit_norm is set, as in private models, and 1 elsewhere. A factorization machine adds
+// Σ_{i<j} ⟨factor_i, factor_j⟩·value_i·value_j over its columns to the sum. Counts and metrics of a private model are noised.
+// Package score reads it.
 type exportModel struct {
 	Format       string         `json:"format"`
 	Version      int            `json:"version"`
@@ -42,6 +43,7 @@ type exportColumn struct {
 	Role        string        `json:"role"` // number, missing, value, other
 	Value       *string       `json:"value,omitempty"`
 	Number      *exportNumber `json:"number,omitempty"`
+	Nullable    bool          `json:"nullable,omitempty"` // the feature may be missing; on its number or other
 	Folded      bool          `json:"folded"`
 	Coefficient float64       `json:"coefficient"`
 	Factor      []float64     `json:"factor,omitempty"` // of a factorization machine, length factors
@@ -117,7 +119,7 @@ func (p *Program) exportColumn(s *State, c pipeline.Column, i int) exportColumn 
 	switch c.Role {
 	case pipeline.ValueRole:
 		mean, sd := p.spec.Natural(s.fitted, c.Feature)
-		out.Role = "number"
+		out.Role, out.Nullable = "number", f.Nullable
 		out.Number = &exportNumber{Min: f.Min, Max: f.Max, Log1p: f.Log1p, Standardize: f.Standardize, Scale: f.Scale, Mean: mean, SD: sd, Clip: f.Clip}
 		if f.Scale {
 			out.Number.Clip = 1
@@ -127,7 +129,7 @@ func (p *Program) exportColumn(s *State, c pipeline.Column, i int) exportColumn 
 	case pipeline.CategoryRole:
 		out.Role, out.Value = "value", &f.Values[c.Code]
 	case pipeline.OtherRole:
-		out.Role = "other"
+		out.Role, out.Nullable = "other", f.Nullable
 	}
 	return out
 }

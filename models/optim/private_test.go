@@ -186,7 +186,7 @@ func TestPrivateServerStepIsBitIdentical(t *testing.T) {
 	for _, r := range reports {
 		fmt.Fprintln(h, r.Note)
 	}
-	const want = "84ddf6c6c6bad5fed5b8eae0c521a78dd3838186930ddf56d58fe5c17842f7ad"
+	const want = "f0a65e18a9563237d86732ce586af18ab97858cc4e1a50ba8138fa9316c23ce8"
 	if got := hex.EncodeToString(h.Sum(nil)); got != want {
 		t.Errorf("states, models and notes hash to %s, want %s", got, want)
 	}

@@ -1059,6 +1059,7 @@ type ModelInfo struct {
 	Objective     float64                `protobuf:"fixed64,5,opt,name=objective,proto3" json:"objective,omitempty"` // nats; 0: unknown
 	MetricsJson   string                 `protobuf:"bytes,6,opt,name=metrics_json,json=metricsJson,proto3" json:"metrics_json,omitempty"`
 	AtMs          int64                  `protobuf:"varint,7,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	Aliases       []string               `protobuf:"bytes,8,rep,name=aliases,proto3" json:"aliases,omitempty"` // that stand for it now
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1142,6 +1143,13 @@ func (x *ModelInfo) GetAtMs() int64 {
 	return 0
 }
 
+func (x *ModelInfo) GetAliases() []string {
+	if x != nil {
+		return x.Aliases
+	}
+	return nil
+}
+
 type ListModelsReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Models        []*ModelInfo           `protobuf:"bytes,1,rep,name=models,proto3" json:"models,omitempty"`
@@ -1196,8 +1204,8 @@ func (x *ListModelsReply) GetNextPageToken() string {
 
 type ExportRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
-	Format        string                 `protobuf:"bytes,2,opt,name=format,proto3" json:"format,omitempty"` // json
+	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`       // or an alias
+	Format        string                 `protobuf:"bytes,2,opt,name=format,proto3" json:"format,omitempty"` // json, onnx, onnx-float32
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1298,6 +1306,355 @@ func (x *ExportReply) GetFormat() string {
 	return ""
 }
 
+type PromoteRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Alias         string                 `protobuf:"bytes,2,opt,name=alias,proto3" json:"alias,omitempty"`
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PromoteRequest) Reset() {
+	*x = PromoteRequest{}
+	mi := &file_operator_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PromoteRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PromoteRequest) ProtoMessage() {}
+
+func (x *PromoteRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_operator_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PromoteRequest.ProtoReflect.Descriptor instead.
+func (*PromoteRequest) Descriptor() ([]byte, []int) {
+	return file_operator_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *PromoteRequest) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *PromoteRequest) GetAlias() string {
+	if x != nil {
+		return x.Alias
+	}
+	return ""
+}
+
+func (x *PromoteRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type RollbackRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Alias         string                 `protobuf:"bytes,1,opt,name=alias,proto3" json:"alias,omitempty"`
+	Promotion     uint64                 `protobuf:"varint,2,opt,name=promotion,proto3" json:"promotion,omitempty"` // that is taken back: the one that counts
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollbackRequest) Reset() {
+	*x = RollbackRequest{}
+	mi := &file_operator_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackRequest) ProtoMessage() {}
+
+func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_operator_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackRequest.ProtoReflect.Descriptor instead.
+func (*RollbackRequest) Descriptor() ([]byte, []int) {
+	return file_operator_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *RollbackRequest) GetAlias() string {
+	if x != nil {
+		return x.Alias
+	}
+	return ""
+}
+
+func (x *RollbackRequest) GetPromotion() uint64 {
+	if x != nil {
+		return x.Promotion
+	}
+	return 0
+}
+
+func (x *RollbackRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type GetAliasRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Alias         string                 `protobuf:"bytes,1,opt,name=alias,proto3" json:"alias,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAliasRequest) Reset() {
+	*x = GetAliasRequest{}
+	mi := &file_operator_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAliasRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAliasRequest) ProtoMessage() {}
+
+func (x *GetAliasRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_operator_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAliasRequest.ProtoReflect.Descriptor instead.
+func (*GetAliasRequest) Descriptor() ([]byte, []int) {
+	return file_operator_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *GetAliasRequest) GetAlias() string {
+	if x != nil {
+		return x.Alias
+	}
+	return ""
+}
+
+type Promotion struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Promotion       uint64                 `protobuf:"varint,1,opt,name=promotion,proto3" json:"promotion,omitempty"`
+	Job             []byte                 `protobuf:"bytes,2,opt,name=job,proto3" json:"job,omitempty"`
+	Name            string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"` // the job's
+	By              string                 `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`
+	AtMs            int64                  `protobuf:"varint,5,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	Reason          string                 `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	WithdrawnBy     string                 `protobuf:"bytes,7,opt,name=withdrawn_by,json=withdrawnBy,proto3" json:"withdrawn_by,omitempty"`  // by a rollback
+	WithdrawnMs     int64                  `protobuf:"varint,8,opt,name=withdrawn_ms,json=withdrawnMs,proto3" json:"withdrawn_ms,omitempty"` // 0: it wasn't
+	WithdrawnReason string                 `protobuf:"bytes,9,opt,name=withdrawn_reason,json=withdrawnReason,proto3" json:"withdrawn_reason,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *Promotion) Reset() {
+	*x = Promotion{}
+	mi := &file_operator_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Promotion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Promotion) ProtoMessage() {}
+
+func (x *Promotion) ProtoReflect() protoreflect.Message {
+	mi := &file_operator_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Promotion.ProtoReflect.Descriptor instead.
+func (*Promotion) Descriptor() ([]byte, []int) {
+	return file_operator_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Promotion) GetPromotion() uint64 {
+	if x != nil {
+		return x.Promotion
+	}
+	return 0
+}
+
+func (x *Promotion) GetJob() []byte {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+func (x *Promotion) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Promotion) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Promotion) GetAtMs() int64 {
+	if x != nil {
+		return x.AtMs
+	}
+	return 0
+}
+
+func (x *Promotion) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Promotion) GetWithdrawnBy() string {
+	if x != nil {
+		return x.WithdrawnBy
+	}
+	return ""
+}
+
+func (x *Promotion) GetWithdrawnMs() int64 {
+	if x != nil {
+		return x.WithdrawnMs
+	}
+	return 0
+}
+
+func (x *Promotion) GetWithdrawnReason() string {
+	if x != nil {
+		return x.WithdrawnReason
+	}
+	return ""
+}
+
+// ModelAlias stands for the model of one completed job at a time.
+type ModelAlias struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Alias         string                 `protobuf:"bytes,1,opt,name=alias,proto3" json:"alias,omitempty"`
+	Job           []byte                 `protobuf:"bytes,2,opt,name=job,proto3" json:"job,omitempty"` // that it stands for
+	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	Promotion     uint64                 `protobuf:"varint,4,opt,name=promotion,proto3" json:"promotion,omitempty"` // that counts
+	History       []*Promotion           `protobuf:"bytes,5,rep,name=history,proto3" json:"history,omitempty"`      // newest first, at most 200
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ModelAlias) Reset() {
+	*x = ModelAlias{}
+	mi := &file_operator_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ModelAlias) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ModelAlias) ProtoMessage() {}
+
+func (x *ModelAlias) ProtoReflect() protoreflect.Message {
+	mi := &file_operator_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ModelAlias.ProtoReflect.Descriptor instead.
+func (*ModelAlias) Descriptor() ([]byte, []int) {
+	return file_operator_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ModelAlias) GetAlias() string {
+	if x != nil {
+		return x.Alias
+	}
+	return ""
+}
+
+func (x *ModelAlias) GetJob() []byte {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+func (x *ModelAlias) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ModelAlias) GetPromotion() uint64 {
+	if x != nil {
+		return x.Promotion
+	}
+	return 0
+}
+
+func (x *ModelAlias) GetHistory() []*Promotion {
+	if x != nil {
+		return x.History
+	}
+	return nil
+}
+
 type InviteRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"` // participant, operator
@@ -1311,7 +1668,7 @@ type InviteRequest struct {
 
 func (x *InviteRequest) Reset() {
 	*x = InviteRequest{}
-	mi := &file_operator_proto_msgTypes[17]
+	mi := &file_operator_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1323,7 +1680,7 @@ func (x *InviteRequest) String() string {
 func (*InviteRequest) ProtoMessage() {}
 
 func (x *InviteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[17]
+	mi := &file_operator_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1336,7 +1693,7 @@ func (x *InviteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteRequest.ProtoReflect.Descriptor instead.
 func (*InviteRequest) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{17}
+	return file_operator_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *InviteRequest) GetKind() string {
@@ -1384,7 +1741,7 @@ type InviteReply struct {
 
 func (x *InviteReply) Reset() {
 	*x = InviteReply{}
-	mi := &file_operator_proto_msgTypes[18]
+	mi := &file_operator_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1396,7 +1753,7 @@ func (x *InviteReply) String() string {
 func (*InviteReply) ProtoMessage() {}
 
 func (x *InviteReply) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[18]
+	mi := &file_operator_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1409,7 +1766,7 @@ func (x *InviteReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteReply.ProtoReflect.Descriptor instead.
 func (*InviteReply) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{18}
+	return file_operator_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *InviteReply) GetToken() string {
@@ -1441,7 +1798,7 @@ type MemberInfo struct {
 
 func (x *MemberInfo) Reset() {
 	*x = MemberInfo{}
-	mi := &file_operator_proto_msgTypes[19]
+	mi := &file_operator_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1453,7 +1810,7 @@ func (x *MemberInfo) String() string {
 func (*MemberInfo) ProtoMessage() {}
 
 func (x *MemberInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[19]
+	mi := &file_operator_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1466,7 +1823,7 @@ func (x *MemberInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberInfo.ProtoReflect.Descriptor instead.
 func (*MemberInfo) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{19}
+	return file_operator_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *MemberInfo) GetKind() string {
@@ -1527,7 +1884,7 @@ type ListMembersReply struct {
 
 func (x *ListMembersReply) Reset() {
 	*x = ListMembersReply{}
-	mi := &file_operator_proto_msgTypes[20]
+	mi := &file_operator_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1539,7 +1896,7 @@ func (x *ListMembersReply) String() string {
 func (*ListMembersReply) ProtoMessage() {}
 
 func (x *ListMembersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[20]
+	mi := &file_operator_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1552,7 +1909,7 @@ func (x *ListMembersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMembersReply.ProtoReflect.Descriptor instead.
 func (*ListMembersReply) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{20}
+	return file_operator_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListMembersReply) GetMembers() []*MemberInfo {
@@ -1573,7 +1930,7 @@ type RevokeRequest struct {
 
 func (x *RevokeRequest) Reset() {
 	*x = RevokeRequest{}
-	mi := &file_operator_proto_msgTypes[21]
+	mi := &file_operator_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1585,7 +1942,7 @@ func (x *RevokeRequest) String() string {
 func (*RevokeRequest) ProtoMessage() {}
 
 func (x *RevokeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[21]
+	mi := &file_operator_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1598,7 +1955,7 @@ func (x *RevokeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeRequest.ProtoReflect.Descriptor instead.
 func (*RevokeRequest) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{21}
+	return file_operator_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RevokeRequest) GetName() string {
@@ -1630,7 +1987,7 @@ type RevokeReply struct {
 
 func (x *RevokeReply) Reset() {
 	*x = RevokeReply{}
-	mi := &file_operator_proto_msgTypes[22]
+	mi := &file_operator_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1642,7 +1999,7 @@ func (x *RevokeReply) String() string {
 func (*RevokeReply) ProtoMessage() {}
 
 func (x *RevokeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[22]
+	mi := &file_operator_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1655,7 +2012,7 @@ func (x *RevokeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeReply.ProtoReflect.Descriptor instead.
 func (*RevokeReply) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{22}
+	return file_operator_proto_rawDescGZIP(), []int{27}
 }
 
 type ProposeRequest struct {
@@ -1668,7 +2025,7 @@ type ProposeRequest struct {
 
 func (x *ProposeRequest) Reset() {
 	*x = ProposeRequest{}
-	mi := &file_operator_proto_msgTypes[23]
+	mi := &file_operator_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1680,7 +2037,7 @@ func (x *ProposeRequest) String() string {
 func (*ProposeRequest) ProtoMessage() {}
 
 func (x *ProposeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[23]
+	mi := &file_operator_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1693,7 +2050,7 @@ func (x *ProposeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeRequest.ProtoReflect.Descriptor instead.
 func (*ProposeRequest) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{23}
+	return file_operator_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ProposeRequest) GetF() uint32 {
@@ -1718,7 +2075,7 @@ type ShowCharterRequest struct {
 
 func (x *ShowCharterRequest) Reset() {
 	*x = ShowCharterRequest{}
-	mi := &file_operator_proto_msgTypes[24]
+	mi := &file_operator_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1730,7 +2087,7 @@ func (x *ShowCharterRequest) String() string {
 func (*ShowCharterRequest) ProtoMessage() {}
 
 func (x *ShowCharterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[24]
+	mi := &file_operator_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1743,7 +2100,7 @@ func (x *ShowCharterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowCharterRequest.ProtoReflect.Descriptor instead.
 func (*ShowCharterRequest) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{24}
+	return file_operator_proto_rawDescGZIP(), []int{29}
 }
 
 type CharterReply struct {
@@ -1755,7 +2112,7 @@ type CharterReply struct {
 
 func (x *CharterReply) Reset() {
 	*x = CharterReply{}
-	mi := &file_operator_proto_msgTypes[25]
+	mi := &file_operator_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1767,7 +2124,7 @@ func (x *CharterReply) String() string {
 func (*CharterReply) ProtoMessage() {}
 
 func (x *CharterReply) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[25]
+	mi := &file_operator_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1780,7 +2137,7 @@ func (x *CharterReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CharterReply.ProtoReflect.Descriptor instead.
 func (*CharterReply) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{25}
+	return file_operator_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CharterReply) GetCharter() []byte {
@@ -1799,7 +2156,7 @@ type ExportLedgerRequest struct {
 
 func (x *ExportLedgerRequest) Reset() {
 	*x = ExportLedgerRequest{}
-	mi := &file_operator_proto_msgTypes[26]
+	mi := &file_operator_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1811,7 +2168,7 @@ func (x *ExportLedgerRequest) String() string {
 func (*ExportLedgerRequest) ProtoMessage() {}
 
 func (x *ExportLedgerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[26]
+	mi := &file_operator_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1824,7 +2181,7 @@ func (x *ExportLedgerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportLedgerRequest.ProtoReflect.Descriptor instead.
 func (*ExportLedgerRequest) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{26}
+	return file_operator_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ExportLedgerRequest) GetCosigned() bool {
@@ -1843,7 +2200,7 @@ type LedgerChunk struct {
 
 func (x *LedgerChunk) Reset() {
 	*x = LedgerChunk{}
-	mi := &file_operator_proto_msgTypes[27]
+	mi := &file_operator_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1855,7 +2212,7 @@ func (x *LedgerChunk) String() string {
 func (*LedgerChunk) ProtoMessage() {}
 
 func (x *LedgerChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_operator_proto_msgTypes[27]
+	mi := &file_operator_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1868,7 +2225,7 @@ func (x *LedgerChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LedgerChunk.ProtoReflect.Descriptor instead.
 func (*LedgerChunk) Descriptor() ([]byte, []int) {
-	return file_operator_proto_rawDescGZIP(), []int{27}
+	return file_operator_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *LedgerChunk) GetData() []byte {
@@ -1972,7 +2329,7 @@ const file_operator_proto_rawDesc = "" +
 	"\x06status\x18\v \x01(\tR\x06status\x12\x1d\n" +
 	"\n" +
 	"max_rounds\x18\f \x01(\rR\tmaxRounds\x12!\n" +
-	"\fmetrics_json\x18\r \x01(\tR\vmetricsJson\"\xbb\x01\n" +
+	"\fmetrics_json\x18\r \x01(\tR\vmetricsJson\"\xd5\x01\n" +
 	"\tModelInfo\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
@@ -1980,7 +2337,8 @@ const file_operator_proto_rawDesc = "" +
 	"\tconverged\x18\x04 \x01(\bR\tconverged\x12\x1c\n" +
 	"\tobjective\x18\x05 \x01(\x01R\tobjective\x12!\n" +
 	"\fmetrics_json\x18\x06 \x01(\tR\vmetricsJson\x12\x13\n" +
-	"\x05at_ms\x18\a \x01(\x03R\x04atMs\"j\n" +
+	"\x05at_ms\x18\a \x01(\x03R\x04atMs\x12\x18\n" +
+	"\aaliases\x18\b \x03(\tR\aaliases\"j\n" +
 	"\x0fListModelsReply\x12/\n" +
 	"\x06models\x18\x01 \x03(\v2\x17.tributary.v1.ModelInfoR\x06models\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"9\n" +
@@ -1989,7 +2347,34 @@ const file_operator_proto_rawDesc = "" +
 	"\x06format\x18\x02 \x01(\tR\x06format\"9\n" +
 	"\vExportReply\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12\x16\n" +
-	"\x06format\x18\x02 \x01(\tR\x06format\"\x86\x01\n" +
+	"\x06format\x18\x02 \x01(\tR\x06format\"P\n" +
+	"\x0ePromoteRequest\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\x12\x14\n" +
+	"\x05alias\x18\x02 \x01(\tR\x05alias\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"]\n" +
+	"\x0fRollbackRequest\x12\x14\n" +
+	"\x05alias\x18\x01 \x01(\tR\x05alias\x12\x1c\n" +
+	"\tpromotion\x18\x02 \x01(\x04R\tpromotion\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"'\n" +
+	"\x0fGetAliasRequest\x12\x14\n" +
+	"\x05alias\x18\x01 \x01(\tR\x05alias\"\xfd\x01\n" +
+	"\tPromotion\x12\x1c\n" +
+	"\tpromotion\x18\x01 \x01(\x04R\tpromotion\x12\x10\n" +
+	"\x03job\x18\x02 \x01(\fR\x03job\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x0e\n" +
+	"\x02by\x18\x04 \x01(\tR\x02by\x12\x13\n" +
+	"\x05at_ms\x18\x05 \x01(\x03R\x04atMs\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\x12!\n" +
+	"\fwithdrawn_by\x18\a \x01(\tR\vwithdrawnBy\x12!\n" +
+	"\fwithdrawn_ms\x18\b \x01(\x03R\vwithdrawnMs\x12)\n" +
+	"\x10withdrawn_reason\x18\t \x01(\tR\x0fwithdrawnReason\"\x99\x01\n" +
+	"\n" +
+	"ModelAlias\x12\x14\n" +
+	"\x05alias\x18\x01 \x01(\tR\x05alias\x12\x10\n" +
+	"\x03job\x18\x02 \x01(\fR\x03job\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x1c\n" +
+	"\tpromotion\x18\x04 \x01(\x04R\tpromotion\x121\n" +
+	"\ahistory\x18\x05 \x03(\v2\x17.tributary.v1.PromotionR\ahistory\"\x86\x01\n" +
 	"\rInviteRequest\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -2026,7 +2411,7 @@ const file_operator_proto_rawDesc = "" +
 	"\x13ExportLedgerRequest\x12\x1a\n" +
 	"\bcosigned\x18\x01 \x01(\bR\bcosigned\"!\n" +
 	"\vLedgerChunk\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data2\xa3\b\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data2\xfa\t\n" +
 	"\bOperator\x12D\n" +
 	"\vValidateJob\x12\x18.tributary.v1.JobRequest\x1a\x1b.tributary.v1.ValidateReply\x12D\n" +
 	"\vForecastJob\x12\x18.tributary.v1.JobRequest\x1a\x1b.tributary.v1.ForecastReply\x12@\n" +
@@ -2037,7 +2422,10 @@ const file_operator_proto_rawDesc = "" +
 	"\bWatchJob\x12\x1a.tributary.v1.WatchRequest\x1a\x13.tributary.v1.Event0\x01\x12F\n" +
 	"\n" +
 	"ListModels\x12\x19.tributary.v1.ListRequest\x1a\x1d.tributary.v1.ListModelsReply\x12E\n" +
-	"\vExportModel\x12\x1b.tributary.v1.ExportRequest\x1a\x19.tributary.v1.ExportReply\x12@\n" +
+	"\vExportModel\x12\x1b.tributary.v1.ExportRequest\x1a\x19.tributary.v1.ExportReply\x12F\n" +
+	"\fPromoteModel\x12\x1c.tributary.v1.PromoteRequest\x1a\x18.tributary.v1.ModelAlias\x12H\n" +
+	"\rRollbackModel\x12\x1d.tributary.v1.RollbackRequest\x1a\x18.tributary.v1.ModelAlias\x12C\n" +
+	"\bGetAlias\x12\x1d.tributary.v1.GetAliasRequest\x1a\x18.tributary.v1.ModelAlias\x12@\n" +
 	"\x06Invite\x12\x1b.tributary.v1.InviteRequest\x1a\x19.tributary.v1.InviteReply\x12H\n" +
 	"\vListMembers\x12\x19.tributary.v1.ListRequest\x1a\x1e.tributary.v1.ListMembersReply\x12@\n" +
 	"\x06Revoke\x12\x1b.tributary.v1.RevokeRequest\x1a\x19.tributary.v1.RevokeReply\x12J\n" +
@@ -2057,7 +2445,7 @@ func file_operator_proto_rawDescGZIP() []byte {
 	return file_operator_proto_rawDescData
 }
 
-var file_operator_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_operator_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_operator_proto_goTypes = []any{
 	(*Problem)(nil),             // 0: tributary.v1.Problem
 	(*JobRequest)(nil),          // 1: tributary.v1.JobRequest
@@ -2076,17 +2464,22 @@ var file_operator_proto_goTypes = []any{
 	(*ListModelsReply)(nil),     // 14: tributary.v1.ListModelsReply
 	(*ExportRequest)(nil),       // 15: tributary.v1.ExportRequest
 	(*ExportReply)(nil),         // 16: tributary.v1.ExportReply
-	(*InviteRequest)(nil),       // 17: tributary.v1.InviteRequest
-	(*InviteReply)(nil),         // 18: tributary.v1.InviteReply
-	(*MemberInfo)(nil),          // 19: tributary.v1.MemberInfo
-	(*ListMembersReply)(nil),    // 20: tributary.v1.ListMembersReply
-	(*RevokeRequest)(nil),       // 21: tributary.v1.RevokeRequest
-	(*RevokeReply)(nil),         // 22: tributary.v1.RevokeReply
-	(*ProposeRequest)(nil),      // 23: tributary.v1.ProposeRequest
-	(*ShowCharterRequest)(nil),  // 24: tributary.v1.ShowCharterRequest
-	(*CharterReply)(nil),        // 25: tributary.v1.CharterReply
-	(*ExportLedgerRequest)(nil), // 26: tributary.v1.ExportLedgerRequest
-	(*LedgerChunk)(nil),         // 27: tributary.v1.LedgerChunk
+	(*PromoteRequest)(nil),      // 17: tributary.v1.PromoteRequest
+	(*RollbackRequest)(nil),     // 18: tributary.v1.RollbackRequest
+	(*GetAliasRequest)(nil),     // 19: tributary.v1.GetAliasRequest
+	(*Promotion)(nil),           // 20: tributary.v1.Promotion
+	(*ModelAlias)(nil),          // 21: tributary.v1.ModelAlias
+	(*InviteRequest)(nil),       // 22: tributary.v1.InviteRequest
+	(*InviteReply)(nil),         // 23: tributary.v1.InviteReply
+	(*MemberInfo)(nil),          // 24: tributary.v1.MemberInfo
+	(*ListMembersReply)(nil),    // 25: tributary.v1.ListMembersReply
+	(*RevokeRequest)(nil),       // 26: tributary.v1.RevokeRequest
+	(*RevokeReply)(nil),         // 27: tributary.v1.RevokeReply
+	(*ProposeRequest)(nil),      // 28: tributary.v1.ProposeRequest
+	(*ShowCharterRequest)(nil),  // 29: tributary.v1.ShowCharterRequest
+	(*CharterReply)(nil),        // 30: tributary.v1.CharterReply
+	(*ExportLedgerRequest)(nil), // 31: tributary.v1.ExportLedgerRequest
+	(*LedgerChunk)(nil),         // 32: tributary.v1.LedgerChunk
 }
 var file_operator_proto_depIdxs = []int32{
 	0,  // 0: tributary.v1.ValidateReply.problems:type_name -> tributary.v1.Problem
@@ -2095,42 +2488,49 @@ var file_operator_proto_depIdxs = []int32{
 	6,  // 3: tributary.v1.JobInfo.members:type_name -> tributary.v1.MemberProgress
 	7,  // 4: tributary.v1.ListJobsReply.jobs:type_name -> tributary.v1.JobInfo
 	13, // 5: tributary.v1.ListModelsReply.models:type_name -> tributary.v1.ModelInfo
-	19, // 6: tributary.v1.ListMembersReply.members:type_name -> tributary.v1.MemberInfo
-	1,  // 7: tributary.v1.Operator.ValidateJob:input_type -> tributary.v1.JobRequest
-	1,  // 8: tributary.v1.Operator.ForecastJob:input_type -> tributary.v1.JobRequest
-	1,  // 9: tributary.v1.Operator.SubmitJob:input_type -> tributary.v1.JobRequest
-	5,  // 10: tributary.v1.Operator.GetJob:input_type -> tributary.v1.GetJobRequest
-	8,  // 11: tributary.v1.Operator.ListJobs:input_type -> tributary.v1.ListRequest
-	10, // 12: tributary.v1.Operator.CancelJob:input_type -> tributary.v1.CancelJobRequest
-	11, // 13: tributary.v1.Operator.WatchJob:input_type -> tributary.v1.WatchRequest
-	8,  // 14: tributary.v1.Operator.ListModels:input_type -> tributary.v1.ListRequest
-	15, // 15: tributary.v1.Operator.ExportModel:input_type -> tributary.v1.ExportRequest
-	17, // 16: tributary.v1.Operator.Invite:input_type -> tributary.v1.InviteRequest
-	8,  // 17: tributary.v1.Operator.ListMembers:input_type -> tributary.v1.ListRequest
-	21, // 18: tributary.v1.Operator.Revoke:input_type -> tributary.v1.RevokeRequest
-	23, // 19: tributary.v1.Operator.ProposeCharter:input_type -> tributary.v1.ProposeRequest
-	24, // 20: tributary.v1.Operator.ShowCharter:input_type -> tributary.v1.ShowCharterRequest
-	26, // 21: tributary.v1.Operator.ExportLedger:input_type -> tributary.v1.ExportLedgerRequest
-	2,  // 22: tributary.v1.Operator.ValidateJob:output_type -> tributary.v1.ValidateReply
-	3,  // 23: tributary.v1.Operator.ForecastJob:output_type -> tributary.v1.ForecastReply
-	4,  // 24: tributary.v1.Operator.SubmitJob:output_type -> tributary.v1.SubmitReply
-	7,  // 25: tributary.v1.Operator.GetJob:output_type -> tributary.v1.JobInfo
-	9,  // 26: tributary.v1.Operator.ListJobs:output_type -> tributary.v1.ListJobsReply
-	7,  // 27: tributary.v1.Operator.CancelJob:output_type -> tributary.v1.JobInfo
-	12, // 28: tributary.v1.Operator.WatchJob:output_type -> tributary.v1.Event
-	14, // 29: tributary.v1.Operator.ListModels:output_type -> tributary.v1.ListModelsReply
-	16, // 30: tributary.v1.Operator.ExportModel:output_type -> tributary.v1.ExportReply
-	18, // 31: tributary.v1.Operator.Invite:output_type -> tributary.v1.InviteReply
-	20, // 32: tributary.v1.Operator.ListMembers:output_type -> tributary.v1.ListMembersReply
-	22, // 33: tributary.v1.Operator.Revoke:output_type -> tributary.v1.RevokeReply
-	25, // 34: tributary.v1.Operator.ProposeCharter:output_type -> tributary.v1.CharterReply
-	25, // 35: tributary.v1.Operator.ShowCharter:output_type -> tributary.v1.CharterReply
-	27, // 36: tributary.v1.Operator.ExportLedger:output_type -> tributary.v1.LedgerChunk
-	22, // [22:37] is the sub-list for method output_type
-	7,  // [7:22] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	20, // 6: tributary.v1.ModelAlias.history:type_name -> tributary.v1.Promotion
+	24, // 7: tributary.v1.ListMembersReply.members:type_name -> tributary.v1.MemberInfo
+	1,  // 8: tributary.v1.Operator.ValidateJob:input_type -> tributary.v1.JobRequest
+	1,  // 9: tributary.v1.Operator.ForecastJob:input_type -> tributary.v1.JobRequest
+	1,  // 10: tributary.v1.Operator.SubmitJob:input_type -> tributary.v1.JobRequest
+	5,  // 11: tributary.v1.Operator.GetJob:input_type -> tributary.v1.GetJobRequest
+	8,  // 12: tributary.v1.Operator.ListJobs:input_type -> tributary.v1.ListRequest
+	10, // 13: tributary.v1.Operator.CancelJob:input_type -> tributary.v1.CancelJobRequest
+	11, // 14: tributary.v1.Operator.WatchJob:input_type -> tributary.v1.WatchRequest
+	8,  // 15: tributary.v1.Operator.ListModels:input_type -> tributary.v1.ListRequest
+	15, // 16: tributary.v1.Operator.ExportModel:input_type -> tributary.v1.ExportRequest
+	17, // 17: tributary.v1.Operator.PromoteModel:input_type -> tributary.v1.PromoteRequest
+	18, // 18: tributary.v1.Operator.RollbackModel:input_type -> tributary.v1.RollbackRequest
+	19, // 19: tributary.v1.Operator.GetAlias:input_type -> tributary.v1.GetAliasRequest
+	22, // 20: tributary.v1.Operator.Invite:input_type -> tributary.v1.InviteRequest
+	8,  // 21: tributary.v1.Operator.ListMembers:input_type -> tributary.v1.ListRequest
+	26, // 22: tributary.v1.Operator.Revoke:input_type -> tributary.v1.RevokeRequest
+	28, // 23: tributary.v1.Operator.ProposeCharter:input_type -> tributary.v1.ProposeRequest
+	29, // 24: tributary.v1.Operator.ShowCharter:input_type -> tributary.v1.ShowCharterRequest
+	31, // 25: tributary.v1.Operator.ExportLedger:input_type -> tributary.v1.ExportLedgerRequest
+	2,  // 26: tributary.v1.Operator.ValidateJob:output_type -> tributary.v1.ValidateReply
+	3,  // 27: tributary.v1.Operator.ForecastJob:output_type -> tributary.v1.ForecastReply
+	4,  // 28: tributary.v1.Operator.SubmitJob:output_type -> tributary.v1.SubmitReply
+	7,  // 29: tributary.v1.Operator.GetJob:output_type -> tributary.v1.JobInfo
+	9,  // 30: tributary.v1.Operator.ListJobs:output_type -> tributary.v1.ListJobsReply
+	7,  // 31: tributary.v1.Operator.CancelJob:output_type -> tributary.v1.JobInfo
+	12, // 32: tributary.v1.Operator.WatchJob:output_type -> tributary.v1.Event
+	14, // 33: tributary.v1.Operator.ListModels:output_type -> tributary.v1.ListModelsReply
+	16, // 34: tributary.v1.Operator.ExportModel:output_type -> tributary.v1.ExportReply
+	21, // 35: tributary.v1.Operator.PromoteModel:output_type -> tributary.v1.ModelAlias
+	21, // 36: tributary.v1.Operator.RollbackModel:output_type -> tributary.v1.ModelAlias
+	21, // 37: tributary.v1.Operator.GetAlias:output_type -> tributary.v1.ModelAlias
+	23, // 38: tributary.v1.Operator.Invite:output_type -> tributary.v1.InviteReply
+	25, // 39: tributary.v1.Operator.ListMembers:output_type -> tributary.v1.ListMembersReply
+	27, // 40: tributary.v1.Operator.Revoke:output_type -> tributary.v1.RevokeReply
+	30, // 41: tributary.v1.Operator.ProposeCharter:output_type -> tributary.v1.CharterReply
+	30, // 42: tributary.v1.Operator.ShowCharter:output_type -> tributary.v1.CharterReply
+	32, // 43: tributary.v1.Operator.ExportLedger:output_type -> tributary.v1.LedgerChunk
+	26, // [26:44] is the sub-list for method output_type
+	8,  // [8:26] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_operator_proto_init() }
@@ -2144,7 +2544,7 @@ func file_operator_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_operator_proto_rawDesc), len(file_operator_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   28,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

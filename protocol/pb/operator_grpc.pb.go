@@ -28,6 +28,9 @@ const (
 	Operator_WatchJob_FullMethodName       = "/tributary.v1.Operator/WatchJob"
 	Operator_ListModels_FullMethodName     = "/tributary.v1.Operator/ListModels"
 	Operator_ExportModel_FullMethodName    = "/tributary.v1.Operator/ExportModel"
+	Operator_PromoteModel_FullMethodName   = "/tributary.v1.Operator/PromoteModel"
+	Operator_RollbackModel_FullMethodName  = "/tributary.v1.Operator/RollbackModel"
+	Operator_GetAlias_FullMethodName       = "/tributary.v1.Operator/GetAlias"
 	Operator_Invite_FullMethodName         = "/tributary.v1.Operator/Invite"
 	Operator_ListMembers_FullMethodName    = "/tributary.v1.Operator/ListMembers"
 	Operator_Revoke_FullMethodName         = "/tributary.v1.Operator/Revoke"
@@ -51,6 +54,9 @@ type OperatorClient interface {
 	WatchJob(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Event], error)
 	ListModels(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*ListModelsReply, error)
 	ExportModel(ctx context.Context, in *ExportRequest, opts ...grpc.CallOption) (*ExportReply, error)
+	PromoteModel(ctx context.Context, in *PromoteRequest, opts ...grpc.CallOption) (*ModelAlias, error)
+	RollbackModel(ctx context.Context, in *RollbackRequest, opts ...grpc.CallOption) (*ModelAlias, error)
+	GetAlias(ctx context.Context, in *GetAliasRequest, opts ...grpc.CallOption) (*ModelAlias, error)
 	Invite(ctx context.Context, in *InviteRequest, opts ...grpc.CallOption) (*InviteReply, error)
 	ListMembers(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*ListMembersReply, error)
 	Revoke(ctx context.Context, in *RevokeRequest, opts ...grpc.CallOption) (*RevokeReply, error)
@@ -166,6 +172,36 @@ func (c *operatorClient) ExportModel(ctx context.Context, in *ExportRequest, opt
 	return out, nil
 }
 
+func (c *operatorClient) PromoteModel(ctx context.Context, in *PromoteRequest, opts ...grpc.CallOption) (*ModelAlias, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ModelAlias)
+	err := c.cc.Invoke(ctx, Operator_PromoteModel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *operatorClient) RollbackModel(ctx context.Context, in *RollbackRequest, opts ...grpc.CallOption) (*ModelAlias, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ModelAlias)
+	err := c.cc.Invoke(ctx, Operator_RollbackModel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *operatorClient) GetAlias(ctx context.Context, in *GetAliasRequest, opts ...grpc.CallOption) (*ModelAlias, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ModelAlias)
+	err := c.cc.Invoke(ctx, Operator_GetAlias_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *operatorClient) Invite(ctx context.Context, in *InviteRequest, opts ...grpc.CallOption) (*InviteReply, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(InviteReply)
@@ -250,6 +286,9 @@ type OperatorServer interface {
 	WatchJob(*WatchRequest, grpc.ServerStreamingServer[Event]) error
 	ListModels(context.Context, *ListRequest) (*ListModelsReply, error)
 	ExportModel(context.Context, *ExportRequest) (*ExportReply, error)
+	PromoteModel(context.Context, *PromoteRequest) (*ModelAlias, error)
+	RollbackModel(context.Context, *RollbackRequest) (*ModelAlias, error)
+	GetAlias(context.Context, *GetAliasRequest) (*ModelAlias, error)
 	Invite(context.Context, *InviteRequest) (*InviteReply, error)
 	ListMembers(context.Context, *ListRequest) (*ListMembersReply, error)
 	Revoke(context.Context, *RevokeRequest) (*RevokeReply, error)
@@ -292,6 +331,15 @@ func (UnimplementedOperatorServer) ListModels(context.Context, *ListRequest) (*L
 }
 func (UnimplementedOperatorServer) ExportModel(context.Context, *ExportRequest) (*ExportReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method ExportModel not implemented")
+}
+func (UnimplementedOperatorServer) PromoteModel(context.Context, *PromoteRequest) (*ModelAlias, error) {
+	return nil, status.Error(codes.Unimplemented, "method PromoteModel not implemented")
+}
+func (UnimplementedOperatorServer) RollbackModel(context.Context, *RollbackRequest) (*ModelAlias, error) {
+	return nil, status.Error(codes.Unimplemented, "method RollbackModel not implemented")
+}
+func (UnimplementedOperatorServer) GetAlias(context.Context, *GetAliasRequest) (*ModelAlias, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetAlias not implemented")
 }
 func (UnimplementedOperatorServer) Invite(context.Context, *InviteRequest) (*InviteReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Invite not implemented")
@@ -487,6 +535,60 @@ func _Operator_ExportModel_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Operator_PromoteModel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PromoteRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OperatorServer).PromoteModel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Operator_PromoteModel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OperatorServer).PromoteModel(ctx, req.(*PromoteRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Operator_RollbackModel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RollbackRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OperatorServer).RollbackModel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Operator_RollbackModel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OperatorServer).RollbackModel(ctx, req.(*RollbackRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Operator_GetAlias_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetAliasRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OperatorServer).GetAlias(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Operator_GetAlias_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OperatorServer).GetAlias(ctx, req.(*GetAliasRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Operator_Invite_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(InviteRequest)
 	if err := dec(in); err != nil {
@@ -626,6 +728,18 @@ var Operator_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ExportModel",
 			Handler:    _Operator_ExportModel_Handler,
+		},
+		{
+			MethodName: "PromoteModel",
+			Handler:    _Operator_PromoteModel_Handler,
+		},
+		{
+			MethodName: "RollbackModel",
+			Handler:    _Operator_RollbackModel_Handler,
+		},
+		{
+			MethodName: "GetAlias",
+			Handler:    _Operator_GetAlias_Handler,
 		},
 		{
 			MethodName: "Invite",

@@ -83,6 +83,8 @@ func TestWrongUseExitsWithTwoAndSaysHowItIsUsed(t *testing.T) {
 		"job validate --contract x y.yaml": "no such file",
 		"job forecast":                     "SPEC is missing",
 		"job forecast missing.yaml":        "no such file",
+		"model promote abcdef":             "--as is missing",
+		"model rollback":                   "ALIAS is missing",
 		"budget show x":                    `unexpected argument "x"`,
 	} {
 		r := run(t, append(strings.Fields(line), "--home", home)...)
@@ -202,7 +204,11 @@ func TestServedCommands(t *testing.T) {
 		{"job list", 0, "STATUS"},
 		{"job show abcdef", exitUsage, "not found"},
 		{"job watch abcdef", exitUsage, "not found"},
-		{"model list", 0, "CONVERGED"},
+		{"model list", 0, "PROMOTED AS"},
+		{"model promote abcdef --as live", exitUsage, "not found"},
+		{"model rollback live", exitUsage, `no model is promoted as "live"`},
+		{"model show live", exitUsage, "not found"},
+		{"model export live --format pmml", exitUsage, "Use json, onnx or onnx-float32."},
 		{"budget show", 0, "USED"},
 		{"budget show --output json", 0, `"accounts": []`},
 		{"ledger show", 0, "0 entries of tributary/shops/"},

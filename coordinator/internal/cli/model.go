@@ -7,27 +7,30 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"tributary/protocol/pb"
 )
 
 func (a *app) modelCommand() *cobra.Command {
 	list := &cobra.Command{Use: "list", Short: "List the models of completed jobs", Args: takes(), RunE: func(cmd *cobra.Command, _ []string) error { return a.listModels(cmd.Context()) }}
-	show := &cobra.Command{Use: "show JOB", Short: "Show a job's model: quality and coefficients", Args: takes("JOB"), RunE: func(cmd *cobra.Command, args []string) error {
+	show := &cobra.Command{Use: "show JOB|ALIAS", Short: "Show a model: quality and coefficients; of an alias, also what it stood for before", Args: takes("JOB|ALIAS"), RunE: func(cmd *cobra.Command, args []string) error {
 		return a.showModel(cmd.Context(), args[0])
 	}}
 	r := &pb.ExportRequest{}
 	var file string
-	export := &cobra.Command{Use: "export JOB", Short: "Write a job's model", Args: takes("JOB")}
-	export.Flags().StringVar(&r.Format, "format", "json", "json")
+	export := &cobra.Command{Use: "export JOB|ALIAS", Short: "Write a model", Args: takes("JOB|ALIAS")}
+	export.Flags().StringVar(&r.Format, "format", "json", "json, onnx, or onnx-float32")
 	export.Flags().StringVar(&file, "file", "-", "file to write; - is standard output")
 	export.RunE = func(cmd *cobra.Command, args []string) error {
 		r.Job = args[0]
 		return a.exportModel(cmd.Context(), r, file)
 	}
-	return commands("model", "Models: list, show, export", list, show, export)
+	return commands("model", "Models: list, show, promote, rollback, export", list, show, a.promoteCommand(), a.rollbackCommand(), export)
 }
 
 // quality is what the coordinator says of a model.
@@ -86,6 +89,7 @@ type modelInfo struct {
 	Converged bool            `json:"converged"`
 	Objective *float64        `json:"objective,omitempty"` // nats; unknown in private jobs
 	Metrics   json.RawMessage `json:"metrics,omitempty"`
+	Aliases   []string        `json:"aliases,omitempty"`
 	At        string          `json:"at"`
 }
 
@@ -99,15 +103,15 @@ func (a *app) listModels(ctx context.Context) error {
 			}
 			for _, m := range reply.GetModels() {
 				q := readQuality(m.GetMetricsJson())
-				list = append(list, modelInfo{hex.EncodeToString(m.GetJob()), m.GetName(), hex.EncodeToString(m.GetState()), m.GetConverged(), known(m.GetObjective()), raw(m.GetMetricsJson()), stamp(m.GetAtMs())})
-				rows = append(rows, []string{short(m.GetJob()), m.GetName(), metric(known(m.GetObjective())), metric(q.AUC), metric(q.LogLoss), yes(m.GetConverged()), when(m.GetAtMs())})
+				list = append(list, modelInfo{hex.EncodeToString(m.GetJob()), m.GetName(), hex.EncodeToString(m.GetState()), m.GetConverged(), known(m.GetObjective()), raw(m.GetMetricsJson()), m.GetAliases(), stamp(m.GetAtMs())})
+				rows = append(rows, []string{short(m.GetJob()), m.GetName(), metric(known(m.GetObjective())), metric(q.AUC), metric(q.LogLoss), yes(m.GetConverged()), orDash(strings.Join(m.GetAliases(), ", ")), when(m.GetAtMs())})
 			}
 			if page = reply.GetNextPageToken(); page == "" {
 				break
 			}
 		}
 		return a.print(map[string]any{"models": list}, func(w io.Writer) {
-			table(w, "JOB | NAME | OBJECTIVE | AUC | LOG LOSS | CONVERGED | AT", rows)
+			table(w, "JOB | NAME | OBJECTIVE | AUC | LOG LOSS | CONVERGED | PROMOTED AS | AT", rows)
 		})
 	})
 }
@@ -130,6 +134,13 @@ type exported struct {
 
 func (a *app) showModel(ctx context.Context, job string) error {
 	return a.call(ctx, func(ctx context.Context, o pb.OperatorClient) error {
+		alias, err := o.GetAlias(ctx, &pb.GetAliasRequest{Alias: job})
+		switch {
+		case err == nil:
+			job = hex.EncodeToString(alias.GetJob())
+		case status.Code(err) != codes.NotFound:
+			return err
+		}
 		j, err := o.GetJob(ctx, &pb.GetJobRequest{Job: job})
 		if err != nil {
 			return err
@@ -147,7 +158,16 @@ func (a *app) showModel(ctx context.Context, job string) error {
 		if objective := known(j.GetObjective()); objective != nil {
 			document["objective"] = *objective
 		}
-		return a.print(document, func(w io.Writer) { m.show(w, j) })
+		if alias != nil {
+			document["alias"] = viewAlias(alias)
+		}
+		return a.print(document, func(w io.Writer) {
+			m.show(w, j)
+			if alias != nil {
+				fmt.Fprintln(w)
+				viewAlias(alias).show(w)
+			}
+		})
 	})
 }
 

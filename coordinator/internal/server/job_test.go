@@ -129,6 +129,13 @@ func TestJobRunsToItsEndOverRestarts(t *testing.T) {
 	if x, err := operator.ExportModel(t.Context(), &pb.ExportRequest{Job: "churn"}); err != nil || !strings.Contains(string(x.GetData()), `"age"`) {
 		t.Errorf("%s, %v", x.GetData(), err)
 	}
+	for _, format := range []string{"onnx", "onnx-float32"} {
+		if x, err := operator.ExportModel(t.Context(), &pb.ExportRequest{Job: "churn", Format: format}); err != nil || x.GetFormat() != format || !strings.Contains(string(x.GetData()), "Sigmoid") {
+			t.Errorf("%s: %d bytes, %v", format, len(x.GetData()), err)
+		}
+	}
+	_, err = operator.ExportModel(t.Context(), &pb.ExportRequest{Job: "churn", Format: "pmml"})
+	refused(t, err, codes.InvalidArgument, "format")
 	watchToTheEnd(t, operator, info)
 	verifyLedger(t, w, operator, info)
 }

@@ -8,7 +8,6 @@ import (
 	"tributary/coordinator/internal/engine"
 	"tributary/coordinator/internal/store"
 	"tributary/protocol/pb"
-	"tributary/protocol/round"
 	"tributary/protocol/wire"
 )
 
@@ -150,36 +149,4 @@ func (o *operator) WatchJob(r *pb.WatchRequest, stream grpc.ServerStreamingServe
 			return refuse(engine.Busy, "stopping", "", "Watch again when it is back.", "the coordinator is stopping")
 		}
 	}
-}
-
-// ListModels implements pb.OperatorServer: the models of completed jobs.
-func (o *operator) ListModels(ctx context.Context, r *pb.ListRequest) (*pb.ListModelsReply, error) {
-	rows, next, err := o.s.engine.Rows(ctx, r.GetPageToken(), int(r.GetPageSize()))
-	if err != nil {
-		return nil, err
-	}
-	reply := &pb.ListModelsReply{NextPageToken: next}
-	for _, j := range rows {
-		if j.Status != string(round.Completed) {
-			continue
-		}
-		reply.Models = append(reply.Models, &pb.ModelInfo{Job: j.ID[:], Name: j.Name, State: j.State[:], Converged: j.Converged, Objective: j.Objective, MetricsJson: j.Metrics, AtMs: j.EndedMs})
-	}
-	return reply, nil
-}
-
-// ExportModel implements pb.OperatorServer.
-func (o *operator) ExportModel(ctx context.Context, r *pb.ExportRequest) (*pb.ExportReply, error) {
-	if f := r.GetFormat(); f != "" && f != "json" {
-		return nil, refuse(engine.Invalid, "format", "format", "Use json.", "models aren't exported as "+f)
-	}
-	id, err := o.s.engine.FindJob(ctx, r.GetJob())
-	if err != nil {
-		return nil, err
-	}
-	data, err := o.s.engine.Export(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	return &pb.ExportReply{Data: data, Format: "json"}, nil
 }

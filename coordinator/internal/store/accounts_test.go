@@ -93,7 +93,7 @@ func TestDatabasesOfTheFirstSchemaAreBroughtUpToDate(t *testing.T) {
 		if err := tx.PutUser("anna", 1); err != nil {
 			return err
 		}
-		for _, undo := range []string{`DROP TABLE policies`, `DROP TABLE cosignatures`, `DROP TABLE charges`, `DROP TABLE accounts`, `PRAGMA user_version = 1`} {
+		for _, undo := range []string{`DROP TABLE promotions`, `DROP TABLE policies`, `DROP TABLE cosignatures`, `DROP TABLE charges`, `DROP TABLE accounts`, `PRAGMA user_version = 1`} {
 			if err := tx.exec(undo); err != nil {
 				return err
 			}

@@ -6,7 +6,7 @@ import (
 )
 
 // schemaVersion is the schema that this build reads and writes.
-const schemaVersion = 4
+const schemaVersion = 5
 
 // migrations bring the schema from version i to i+1.
 var migrations = [schemaVersion]string{`
@@ -65,6 +65,13 @@ CREATE TABLE cosignatures (
 `, `
 CREATE TABLE policies (
 	member BLOB NOT NULL, version INTEGER NOT NULL, envelope BLOB NOT NULL, PRIMARY KEY (member, version)) STRICT, WITHOUT ROWID;
+`, `
+CREATE TABLE promotions (
+	seq INTEGER PRIMARY KEY AUTOINCREMENT, alias TEXT NOT NULL, job BLOB NOT NULL REFERENCES jobs(id),
+	promoted_by TEXT NOT NULL, promoted_ms INTEGER NOT NULL, reason TEXT NOT NULL,
+	withdrawn_by TEXT NOT NULL DEFAULT '', withdrawn_ms INTEGER NOT NULL DEFAULT 0, withdrawn_reason TEXT NOT NULL DEFAULT '') STRICT;
+CREATE INDEX promotions_alias ON promotions(alias, seq);
+CREATE INDEX promotions_job ON promotions(job);
 `}
 
 // migrate makes the schema or brings an older one up to date, in one transaction.

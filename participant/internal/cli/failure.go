@@ -9,8 +9,10 @@ import (
 	"strings"
 
 	"tributary/crypto/dp/accountant"
+	"tributary/models/score"
 	"tributary/participant/internal/client"
 	"tributary/participant/internal/config"
+	"tributary/participant/internal/scoring"
 	"tributary/participant/internal/source"
 	"tributary/participant/internal/store"
 	"tributary/protocol/charter"
@@ -115,6 +117,10 @@ func explain(err error) *failure {
 	case is(source.ErrBinding, source.ErrHeader, source.ErrEmpty, source.ErrInvalid):
 		f.Message, f.Hint = err.Error(), ""
 		return as(exitUsage, "data", "")
+	case is(score.ErrModel):
+		return as(exitUsage, "model", "export it again with `tributary model export`")
+	case is(scoring.ErrUse):
+		return as(exitUsage, "usage", "")
 	case is(fs.ErrNotExist):
 		return as(exitUsage, "not-found", "give the right path, as --config FILE or in the config")
 	case is(fs.ErrPermission):

@@ -66,7 +66,8 @@ func (e *DataError) Error() string {
 // Unwrap returns ErrInvalid.
 func (e *DataError) Unwrap() error { return ErrInvalid }
 
-func (e *DataError) add(f Finding) {
+// Add adds a finding, or counts it.
+func (e *DataError) Add(f Finding) {
 	if len(e.Findings) == maxFindings {
 		e.More++
 		return

@@ -94,7 +94,7 @@ func (r *reader) all(ctx context.Context) error {
 		}
 		var syntax *csv.ParseError
 		if errors.As(err, &syntax) {
-			r.data.add(Finding{Row: syntax.StartLine, Message: "this is not CSV: " + syntax.Err.Error() + fmt.Sprintf(" (line %d, byte %d)", syntax.Line, syntax.Column),
+			r.data.Add(Finding{Row: syntax.StartLine, Message: "this is not CSV: " + syntax.Err.Error() + fmt.Sprintf(" (line %d, byte %d)", syntax.Line, syntax.Column),
 				Hint: `put the cell in double quotes and write a quote in it as ""`})
 			return r.data
 		}
@@ -105,7 +105,7 @@ func (r *reader) all(ctx context.Context) error {
 			continue
 		}
 		if r.count++; r.count > r.contract.MaxRows {
-			r.data.add(Finding{Row: r.line(), Message: fmt.Sprintf("there are more than %d rows, the contract's max_rows", r.contract.MaxRows),
+			r.data.Add(Finding{Row: r.line(), Message: fmt.Sprintf("there are more than %d rows, the contract's max_rows", r.contract.MaxRows),
 				Hint: "leave rows out with where, or agree on a larger max_rows"})
 			return r.data
 		}
@@ -169,7 +169,7 @@ func (r *reader) row(record []string) {
 
 // wrong adds what is wrong in the row that was read last.
 func (r *reader) wrong(f field, w *wrong) {
-	r.data.add(Finding{Row: r.line(), Column: f.source, Message: w.message, Hint: w.hint})
+	r.data.Add(Finding{Row: r.line(), Column: f.source, Message: w.message, Hint: w.hint})
 }
 
 // line is the line of the file on which the last record starts.

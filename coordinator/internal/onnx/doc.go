@@ -1,0 +1,7 @@
+// Package onnx writes an exported model as an ONNX graph, with its pipeline: raw columns in, logit and probability out.
+//
+// The graph has an input of shape [N, 1] for each column of a record, by its name: a number (NaN: missing) in the chosen
+// precision, or a string ("": missing). Its outputs are probability and logit, [N, 1]. It uses operators of ai.onnx 17 and
+// ai.onnx.ml 2 (LabelEncoder) only. A graph can't refuse a record: a missing value of a column that may not be missing counts as 0
+// (the mean, where the number is standardised), or as the category "other".
+package onnx

@@ -1,0 +1,188 @@
+package onnx
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"tributary/models/score"
+)
+
+const checkedRows = 10_000
+
+// drawn is a model of a type with every kind of column, and fitted numbers of usual sizes.
+func drawn(r *rand.Rand, factors int, unitNorm bool) []byte {
+	var columns []map[string]any
+	add := func(feature, role, suffix string, folded bool, more map[string]any) {
+		c := map[string]any{"name": feature + suffix, "feature": feature, "role": role, "folded": folded, "coefficient": 0.7 * r.NormFloat64()}
+		if role == "number" || role == "other" {
+			c["nullable"] = true
+		}
+		if factors > 0 {
+			factor := make([]float64, factors)
+			for i := range factor {
+				factor[i] = 0.3 * r.NormFloat64()
+			}
+			c["factor"] = factor
+		}
+		for k, v := range more {
+			c[k] = v
+		}
+		columns = append(columns, c)
+	}
+	number := func(name string, low, high, mean, sd, clip float64, log1p, standardize, scale, folded bool) {
+		add(name, "number", "", folded, map[string]any{"number": map[string]any{"min": low, "max": high, "mean": mean, "sd": sd, "clip": clip, "log1p": log1p, "standardize": standardize, "scale": scale}})
+	}
+	number("age", 16, 110, 47.3, 17.9, 64, false, true, false, false)
+	number("basket", 0, 10000, 4.1, 1.3, 2, true, true, false, false)
+	add("basket", "missing", ":missing", false, nil)
+	number("share", -1, 1, 0, 1, 64, false, false, false, false)
+	add("share", "missing", ":missing", true, nil)
+	number("visits", 0, 300, 2.85, 2.85, 1, true, false, true, false)
+	number("constant", 0, 1, 0.5, 1, 64, false, true, false, true)
+	for _, c := range []struct {
+		name    string
+		values  int
+		missing string
+	}{{"country", 40, ""}, {"v1", 3, "own"}, {"device", 3, "folded"}, {"straße", 1, ""}} {
+		for i := range c.values {
+			v := fmt.Sprintf("%s %d", c.name, i)
+			add(c.name, "value", "="+v, i%7 == 2 || c.values == 1, map[string]any{"value": v})
+		}
+		add(c.name, "other", "=other", false, nil)
+		if c.missing != "" {
+			add(c.name, "missing", ":missing", c.missing == "folded", nil)
+		}
+	}
+	m := map[string]any{"format": "tributary-model", "version": 1, "type": "logistic_regression", "l2": 1, "intercept": -0.4, "columns": columns, "training_rows": 9, "train_rounds": 1}
+	if factors > 0 {
+		m["type"], m["factors"] = "factorization_machine", factors
+	}
+	if unitNorm {
+		m["private"], m["unit_norm"] = true, true
+	}
+	document, err := json.Marshal(m)
+	if err != nil {
+		panic(err)
+	}
+	return document
+}
+
+// drawnRows are records with missing values, unlisted ones and numbers beyond the range.
+func drawnRows(r *rand.Rand, m *score.Model) (columns map[string][]any, rows [][]score.Value) {
+	columns = map[string][]any{}
+	for range checkedRows {
+		var row []score.Value
+		for _, c := range m.Columns() {
+			var v score.Value
+			var cell any
+			switch n := len(c.Values); {
+			case n > 0 && r.IntN(10) == 0:
+				cell = ""
+			case n > 0:
+				text := "unlisted"
+				if i := r.IntN(n + 1); i < n {
+					text = c.Values[i]
+				}
+				v, cell = score.Text(text), text
+			case r.IntN(10) > 0:
+				x := c.Min + (1.1*r.Float64()-0.05)*(c.Max-c.Min)
+				if r.IntN(2) == 0 {
+					x = c.Min + (c.Max-c.Min)*math.Exp(-8*r.Float64())
+				}
+				v, cell = score.Number(x), x
+			}
+			row, columns[c.Name] = append(row, v), append(columns[c.Name], cell)
+		}
+		rows = append(rows, row)
+	}
+	return columns, rows
+}
+
+// python finds an interpreter that has onnxruntime: `make onnx-check` installs one.
+func python(t *testing.T) string {
+	t.Helper()
+	path := os.Getenv("TRIBUTARY_ONNX_PYTHON")
+	if path == "" {
+		path = filepath.Join("..", "..", "..", "bin", "onnx", "bin", "python")
+	}
+	if out, err := exec.Command(path, "-c", "import numpy, onnxruntime").CombinedOutput(); err != nil {
+		t.Skipf("no Python with onnxruntime at %s: run make onnx-check (%v %s)", path, err, out)
+	}
+	return path
+}
+
+// TestRuntimeGivesTheSameScores: onnxruntime gives the probabilities of package score over 10,000 rows.
+func TestRuntimeGivesTheSameScores(t *testing.T) {
+	interpreter := python(t)
+	for name, document := range map[string][]byte{
+		"linear": drawn(rand.New(rand.NewPCG(1, 1)), 0, false), "unit norm": drawn(rand.New(rand.NewPCG(2, 1)), 0, true), "machine": drawn(rand.New(rand.NewPCG(3, 1)), 8, false),
+	} {
+		for precision, within := range map[Precision]float64{Double: 1e-6, Float32: 1e-5} {
+			t.Run(fmt.Sprintf("%s %s", name, map[Precision]string{Double: "double", Float32: "float32"}[precision]), func(t *testing.T) {
+				m, err := score.Parse(document)
+				if err != nil {
+					t.Fatal(err)
+				}
+				columns, rows := drawnRows(rand.New(rand.NewPCG(4, 1)), m)
+				data := struct {
+					Columns     map[string][]any `json:"columns"`
+					Probability []float64        `json:"probability"`
+					Logit       []float64        `json:"logit"`
+				}{Columns: columns}
+				low, high := 1.0, 0.0
+				for _, row := range rows {
+					e, err := m.Explain(row)
+					if err != nil {
+						t.Fatal(err)
+					}
+					data.Probability, data.Logit = append(data.Probability, e.Probability), append(data.Logit, e.Logit)
+					low, high = min(low, e.Probability), max(high, e.Probability)
+				}
+				if high-low < 0.5 {
+					t.Errorf("probabilities from %g to %g: the rows say little", low, high)
+				}
+				graph, err := Encode(document, precision)
+				if err != nil {
+					t.Fatal(err)
+				}
+				text, err := json.Marshal(data)
+				if err != nil {
+					t.Fatal(err)
+				}
+				dir := t.TempDir()
+				model, expected := filepath.Join(dir, "model.onnx"), filepath.Join(dir, "rows.json")
+				for path, content := range map[string][]byte{model: graph, expected: text} {
+					if err := os.WriteFile(path, content, 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				out, err := exec.Command(interpreter, filepath.Join("testdata", "compare.py"), model, expected).CombinedOutput()
+				if err != nil {
+					t.Fatalf("%v\n%s", err, out)
+				}
+				var found struct {
+					Runtime, Type      string
+					Checked            bool
+					Rows               int
+					Probability, Logit float64
+				}
+				if err := json.Unmarshal(out, &found); err != nil {
+					t.Fatalf("%v\n%s", err, out)
+				}
+				t.Logf("onnxruntime %s, %d rows, %d bytes: probabilities differ by %.2g at most, logits by %.2g", found.Runtime, found.Rows, len(graph), found.Probability, found.Logit)
+				if want := map[Precision]string{Double: "tensor(double)", Float32: "tensor(float)"}[precision]; found.Type != want || found.Rows != checkedRows {
+					t.Errorf("%+v", found)
+				}
+				if !(found.Probability <= within) {
+					t.Errorf("probabilities differ by %g, at most %g", found.Probability, within)
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,261 @@
+package score
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"tributary/models/pipeline"
+)
+
+// ErrModel is wrapped by every error of Parse; the message names the field.
+var ErrModel = errors.New("not a model that can be scored")
+
+// Limits of a document. Within them no score overflows: 2,000 products of a value and a coefficient are below 1e122.
+const (
+	MaxDocument    = 32 << 20 // bytes: 2,000 columns with 256 factors each
+	maxFactors     = 256
+	maxCoefficient = 1e100
+	maxFactor      = 1e50
+)
+
+// The types of models.
+const (
+	LogisticRegression   = "logistic_regression"
+	FactorizationMachine = "factorization_machine"
+)
+
+// Kind tells numbers from categories.
+type Kind = pipeline.Kind
+
+// Column is one column of a raw record.
+type Column struct {
+	Name     string
+	Kind     Kind
+	Nullable bool     // it may be missing
+	Min, Max float64  // of a number: what is beyond counts as the bound
+	Values   []string // of a category: what isn't listed counts as "other"
+}
+
+// Model is a fitted model with its pipeline.
+type Model struct {
+	Type    string
+	Private bool // coefficients are noised
+	Factors int  // of a factorization machine: the length k of each encoded column's factor; 0 otherwise
+
+	columns  []column
+	index    map[string]int // of a column by its name
+	unitNorm bool           // encoded rows, with a 1 for the intercept, are scaled to norm 1
+
+	// Of the encoded columns, in the document's order.
+	intercept   float64
+	coefficient []float64
+	factor      []float64 // × Factors
+}
+
+// column is a record's column with what was fitted for it.
+type column struct {
+	Column
+	log1p, centred bool           // centred: (t-mean)/sd, clamped to ±clip
+	mean, sd, clip float64        // after log1p
+	number         int            // encoded column of a number's value, or none
+	missing        int            // encoded column of a missing value, or none
+	indicates      bool           // the document has a missing indicator, folded or not
+	codes          map[string]int // encoded column of each of a category's values, or none: other
+	other          int            // encoded column of a category's values without one of their own
+}
+
+// none: no encoded column, the value adds nothing.
+const none = -1
+
+// Columns are what a record needs, in the order of a row; the caller must not change Values.
+func (m *Model) Columns() []Column {
+	out := make([]Column, len(m.columns))
+	for i := range m.columns {
+		out[i] = m.columns[i].Column
+	}
+	return out
+}
+
+// Parse reads an exported model strictly: every key that a score depends on must be there once, and no unknown one.
+func Parse(document []byte) (*Model, error) {
+	m, err := parse(document)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrModel, err)
+	}
+	return m, nil
+}
+
+func parse(document []byte) (*Model, error) {
+	o, err := documentOf(document)
+	if err != nil {
+		return nil, err
+	}
+	if f := o.text("format"); f != "tributary-model" {
+		o.fail("format", "want tributary-model\nhint: `tributary model export` writes one")
+	}
+	o.integer("version", 1, 1)
+	m := &Model{Type: o.text("type"), index: map[string]int{}}
+	switch m.Type {
+	case LogisticRegression:
+	case FactorizationMachine:
+		m.Factors = o.integer("factors", 1, maxFactors)
+	default:
+		o.fail("type", "want %s or %s", LogisticRegression, FactorizationMachine)
+	}
+	o.only("format", "version", "type", "private", "unit_norm", "l2", "factors", "intercept", "columns", "training_rows", "train_rounds", "converged", "metrics")
+	m.Private, m.unitNorm = o.flag("private"), o.flag("unit_norm")
+	if m.Factors == 0 && o.has("factors") || m.Factors > 0 && m.unitNorm {
+		o.fail("factors", "not of this type of model")
+	}
+	m.intercept = o.number("intercept", maxCoefficient)
+	list := o.list("columns")
+	if *o.err == nil && (len(list) == 0 || len(list) >= pipeline.MaxColumns) {
+		o.fail("columns", "%d columns, want 1 to %d", len(list), pipeline.MaxColumns-1)
+	}
+	if *o.err != nil {
+		return nil, *o.err
+	}
+	for i, raw := range list {
+		c := o.nested(fmt.Sprintf("columns[%d]", i), raw)
+		m.encoded(&c, i)
+		if *o.err != nil {
+			return nil, *o.err
+		}
+	}
+	for i := range m.columns {
+		if c := &m.columns[i]; c.Kind == pipeline.Category && c.other == none {
+			o.fail("columns", "category %q has no column of role other", c.Name)
+		}
+	}
+	return m, *o.err
+}
+
+// encoded adds encoded column i. Those of one record's column follow each other: a number's value and maybe its missing indicator;
+// a category's values, then other, then maybe missing.
+func (m *Model) encoded(o *object, i int) {
+	name, feature, role := o.text("name"), o.text("feature"), o.text("role")
+	at := i // what the column's values are encoded as
+	if o.boolean("folded") {
+		at = none
+	}
+	m.coefficient = append(m.coefficient, o.number("coefficient", maxCoefficient))
+	keys := []string{"name", "feature", "role", "folded", "coefficient"}
+	if m.Factors > 0 {
+		keys = append(keys, "factor")
+		m.factor = append(m.factor, o.numbers("factor", m.Factors, maxFactor)...)
+	}
+	if *o.err == nil && !printable(feature) {
+		o.fail("feature", "want 1 to %d bytes without control characters", pipeline.MaxNameBytes)
+	}
+	if *o.err != nil {
+		return
+	}
+	c := m.begun(feature)
+	switch role {
+	case "number":
+		keys = append(keys, "number", "nullable")
+		c = m.begin(o, feature, pipeline.Number)
+		n := o.object("number")
+		c.readNumber(&n)
+		c.number, c.Nullable = at, o.flag("nullable")
+	case "value":
+		keys = append(keys, "value")
+		if c == nil {
+			c = m.begin(o, feature, pipeline.Category)
+		}
+		v := o.text("value")
+		_, twice := c.codes[v]
+		switch {
+		case c.Kind != pipeline.Category || c.other != none:
+			o.fail("role", "a value after the other columns of %q", feature)
+		case twice || !printable(v):
+			o.fail("value", "want 1 to %d bytes without control characters, and no value twice", pipeline.MaxNameBytes)
+		default:
+			c.Values, c.codes[v] = append(c.Values, v), at
+		}
+		role = "=" + v
+	case "other":
+		keys = append(keys, "nullable")
+		if c == nil || c.Kind != pipeline.Category || c.other != none || at == none {
+			o.fail("role", "%q has no values before, other twice, or folds", feature)
+			return
+		}
+		c.other, c.Nullable = i, o.flag("nullable")
+		role = "=other"
+	case "missing":
+		if c == nil || c.indicates || c.Kind == pipeline.Category && c.other == none {
+			o.fail("role", "%q has no other columns before, or missing twice", feature)
+			return
+		}
+		c.missing, c.indicates = at, true
+		role = ":missing"
+	default:
+		o.fail("role", "want number, value, other or missing")
+	}
+	if want := feature + strings.TrimPrefix(role, "number"); name != want {
+		o.fail("name", "want %q", want)
+	}
+	o.only(keys...)
+}
+
+// begun is the record's column that the encoded column before belongs to, if it has this name.
+func (m *Model) begun(name string) *column {
+	if n := len(m.columns); n > 0 && m.columns[n-1].Name == name {
+		return &m.columns[n-1]
+	}
+	return nil
+}
+
+// begin starts a record's column.
+func (m *Model) begin(o *object, name string, kind Kind) *column {
+	if _, twice := m.index[name]; twice {
+		o.fail("feature", "the columns of %q don't follow each other", name)
+	}
+	m.index[name] = len(m.columns)
+	m.columns = append(m.columns, column{Column: Column{Name: name, Kind: kind}, number: none, missing: none, other: none, codes: map[string]int{}})
+	return &m.columns[len(m.columns)-1]
+}
+
+func (c *column) readNumber(o *object) {
+	o.only("min", "max", "log1p", "standardize", "scale", "mean", "sd", "clip")
+	c.Min, c.Max = o.number("min", pipeline.MaxMagnitude), o.number("max", pipeline.MaxMagnitude)
+	c.log1p, c.centred = o.boolean("log1p"), o.boolean("standardize")
+	c.centred = o.flag("scale") || c.centred
+	c.mean, c.sd, c.clip = o.number("mean", pipeline.MaxMagnitude), o.number("sd", pipeline.MaxMagnitude), o.number("clip", pipeline.MaxClip)
+	switch {
+	case *o.err != nil:
+	case !(c.Min < c.Max):
+		o.fail("min", "%g is not below max %g", c.Min, c.Max)
+	case c.log1p && !(c.Min > -1):
+		o.fail("min", "log1p needs more than -1")
+	case !(c.sd > 0):
+		o.fail("sd", "%g is not above 0", c.sd)
+	case !(c.clip > 0):
+		o.fail("clip", "%g is not above 0", c.clip)
+	}
+}
+
+func printable(s string) bool {
+	if s == "" || len(s) > pipeline.MaxNameBytes || !utf8.ValidString(s) {
+		return false
+	}
+	for _, r := range s {
+		if unicode.IsControl(r) {
+			return false
+		}
+	}
+	return true
+}
+
+// sigmoid is 1/(1+exp(-x)).
+func sigmoid(x float64) float64 {
+	if x >= 0 {
+		return 1 / (1 + math.Exp(-x))
+	}
+	e := math.Exp(x)
+	return e / (1 + e)
+}

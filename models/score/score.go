@@ -1,0 +1,178 @@
+package score
+
+import (
+	"fmt"
+	"math"
+)
+
+const absentHint = "give every column of the model; null, or nothing in CSV, is a missing value"
+
+// Row picks a record's values in the order of Columns. Every column must be there, a missing value as the zero Value; others are
+// ignored. The error is a *RecordError.
+func (m *Model) Row(record map[string]Value) ([]Value, error) {
+	row := make([]Value, len(m.columns))
+	for i := range m.columns {
+		v, ok := record[m.columns[i].Name]
+		if !ok {
+			return nil, &RecordError{m.columns[i].Name, "the record doesn't have it", absentHint}
+		}
+		row[i] = v
+	}
+	return row, nil
+}
+
+// RowJSON is Row of a record as a JSON object, which has no key twice.
+func (m *Model) RowJSON(record []byte) ([]Value, error) {
+	var wrong error
+	o := object{path: "record", err: &wrong}
+	if o.read(record); wrong != nil {
+		return nil, &RecordError{Message: wrong.Error()}
+	}
+	row := make([]Value, len(m.columns))
+	for i := range m.columns {
+		name := m.columns[i].Name
+		raw, ok := o.keys[name]
+		if !ok {
+			return nil, &RecordError{name, "the record doesn't have it", absentHint}
+		}
+		if err := row[i].UnmarshalJSON(raw); err != nil {
+			return nil, &RecordError{name, err.Error(), ""}
+		}
+	}
+	return row, nil
+}
+
+// Score is the probability of the positive label for a row: values in the order of Columns. The error is a *RecordError.
+func (m *Model) Score(row []Value) (float64, error) {
+	e, err := m.encode(row)
+	if err != nil {
+		return 0, err
+	}
+	return sigmoid(m.logit(e)), nil
+}
+
+// Batch scores rows; the error names the first bad one, counted from 1.
+func (m *Model) Batch(rows [][]Value) ([]float64, error) {
+	out := make([]float64, len(rows))
+	for i, row := range rows {
+		p, err := m.Score(row)
+		if err != nil {
+			return nil, fmt.Errorf("row %d: %w", i+1, err)
+		}
+		out[i] = p
+	}
+	return out, nil
+}
+
+// encoded is a row as the model sees it.
+type encoded struct {
+	active    []active
+	intercept float64 // of this row: scaled like the rest where rows have norm 1
+}
+
+// active is what one of a row's columns is encoded as: all its other encoded columns are 0.
+type active struct {
+	column int // of the record
+	at     int // encoded
+	x      float64
+}
+
+func (m *Model) encode(row []Value) (encoded, error) {
+	if len(row) != len(m.columns) {
+		return encoded{}, fmt.Errorf("%d values, the model has %d columns", len(row), len(m.columns))
+	}
+	out, square := encoded{make([]active, 0, len(row)), m.intercept}, 1.0
+	for i := range row {
+		at, x, err := m.columns[i].encode(row[i])
+		if err != nil {
+			return encoded{}, err
+		}
+		if at != none {
+			out.active, square = append(out.active, active{i, at, x}), square+x*x
+		}
+	}
+	if m.unitNorm {
+		norm := math.Sqrt(square)
+		out.intercept /= norm
+		for i := range out.active {
+			out.active[i].x /= norm
+		}
+	}
+	return out, nil
+}
+
+// logit is w₀ + Σ w·x + ½ Σ_f ((Σ v_f·x)² - Σ (v_f·x)²), in time linear in the row's columns [R10, eq. 5].
+func (m *Model) logit(e encoded) float64 {
+	out := e.intercept
+	for _, a := range e.active {
+		out += m.coefficient[a.at] * a.x
+	}
+	if m.Factors == 0 {
+		return out
+	}
+	pairs := 0.0
+	for f := range m.Factors {
+		sum, squares := 0.0, 0.0
+		for _, a := range e.active {
+			t := m.factor[a.at*m.Factors+f] * a.x
+			sum, squares = sum+t, squares+t*t
+		}
+		pairs += sum*sum - squares
+	}
+	return out + pairs/2
+}
+
+// Explanation says exactly how a row came to its probability: 1/(1+exp(-Logit)), and Logit is Intercept and the sum of all
+// contributions, up to rounding.
+type Explanation struct {
+	Probability float64        `json:"probability"`
+	Logit       float64        `json:"logit"`
+	Intercept   float64        `json:"intercept"`
+	Columns     []Contribution `json:"columns"`         // one for each of Columns, in their order
+	Pairs       []Pair         `json:"pairs,omitempty"` // of a factorization machine: each pair of columns once, the earlier first
+}
+
+// Contribution is what a column adds to the logit by itself: coefficient · value, of whichever of its encoded columns isn't zero.
+type Contribution struct {
+	Column string  `json:"column"`
+	Logit  float64 `json:"logit"`
+}
+
+// Pair is what two columns add together: ⟨factor, factor⟩ · value · value.
+type Pair struct {
+	First  string  `json:"first"`
+	Second string  `json:"second"`
+	Logit  float64 `json:"logit"`
+}
+
+// Explain scores a row and tells what each column, and each pair of columns, added. Pairs that add nothing because one of them is
+// encoded as zeros are left out. The error is a *RecordError.
+func (m *Model) Explain(row []Value) (*Explanation, error) {
+	e, err := m.encode(row)
+	if err != nil {
+		return nil, err
+	}
+	out := &Explanation{Logit: m.logit(e), Intercept: e.intercept, Columns: make([]Contribution, len(m.columns))}
+	out.Probability = sigmoid(out.Logit)
+	for i := range m.columns {
+		out.Columns[i].Column = m.columns[i].Name
+	}
+	for i, a := range e.active {
+		out.Columns[a.column].Logit = m.coefficient[a.at] * a.x
+		for _, b := range e.active[i+1:] {
+			if m.Factors > 0 {
+				out.Pairs = append(out.Pairs, Pair{m.columns[a.column].Name, m.columns[b.column].Name, m.inner(a, b)})
+			}
+		}
+	}
+	return out, nil
+}
+
+// inner is ⟨factor, factor⟩ · value · value of two encoded columns.
+func (m *Model) inner(a, b active) float64 {
+	dot := 0.0
+	for f := range m.Factors {
+		dot += m.factor[a.at*m.Factors+f] * m.factor[b.at*m.Factors+f]
+	}
+	return dot * a.x * b.x
+}

@@ -1,0 +1,148 @@
+package score
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"tributary/models/pipeline"
+)
+
+// Value is a raw value: a number, a text, or missing (the zero Value).
+type Value struct {
+	text   string
+	number float64
+	kind   valueKind
+}
+
+type valueKind uint8
+
+const (
+	missingValue valueKind = iota
+	textValue
+	numberValue
+)
+
+// Text is a category's value, or a number as it is written with a decimal point; "" is missing.
+func Text(s string) Value {
+	if s == "" {
+		return Value{}
+	}
+	return Value{text: s, kind: textValue}
+}
+
+// Number is a number; NaN is missing.
+func Number(x float64) Value {
+	if math.IsNaN(x) {
+		return Value{}
+	}
+	return Value{number: x, kind: numberValue}
+}
+
+// UnmarshalJSON reads a number, a string or null.
+func (v *Value) UnmarshalJSON(data []byte) error {
+	switch {
+	case string(data) == "null":
+		*v = Value{}
+		return nil
+	case len(data) > 0 && data[0] == '"':
+		var s string
+		if err := json.Unmarshal(data, &s); err != nil {
+			return err
+		}
+		*v = Text(s)
+		return nil
+	}
+	x, err := strconv.ParseFloat(string(data), 64)
+	if err != nil || len(data) > 0 && data[0] != '-' && (data[0] < '0' || data[0] > '9') {
+		return fmt.Errorf("want a number, a string or null, not %s", shown(string(data)))
+	}
+	*v = Number(x)
+	return nil
+}
+
+// RecordError says what is wrong with one value of a record, or with the whole record.
+type RecordError struct {
+	Column        string // empty: the record
+	Message, Hint string
+}
+
+func (e *RecordError) Error() string {
+	text := e.Message
+	if e.Column != "" {
+		text = fmt.Sprintf("column %q: %s", e.Column, e.Message)
+	}
+	if e.Hint != "" {
+		text += "\nhint: " + e.Hint
+	}
+	return text
+}
+
+// encode gives the encoded column that isn't zero and its value; column none: all are zero. A record's column never has two.
+func (c *column) encode(v Value) (at int, x float64, err error) {
+	if v.kind == missingValue {
+		switch {
+		case !c.Nullable:
+			return none, 0, &RecordError{c.Name, "the value is missing", "the model was trained on a column that is never missing; fill it in, or leave the record out"}
+		case c.Kind == pipeline.Category && c.missing == none:
+			return c.other, 1, nil
+		}
+		return c.missing, 1, nil
+	}
+	if c.Kind == pipeline.Category {
+		if v.kind == numberValue {
+			return none, 0, &RecordError{c.Name, "want a category, got a number", "write it in quotes if it is one of the model's values"}
+		}
+		if at, known := c.codes[v.text]; known && at != none {
+			return at, 1, nil
+		}
+		return c.other, 1, nil
+	}
+	if x = v.number; v.kind == textValue {
+		if x, err = strconv.ParseFloat(v.text, 64); err != nil || !numeral(v.text) {
+			return none, 0, &RecordError{c.Name, "want a number, got " + shown(v.text), "write numbers with a decimal point, and nothing for a missing one"}
+		}
+	}
+	if math.IsInf(x, 0) {
+		return none, 0, &RecordError{c.Name, "the number isn't finite", ""}
+	}
+	x = min(max(x, c.Min), c.Max)
+	if c.log1p {
+		x = pipeline.Log1p(x)
+	}
+	if c.centred {
+		x = min(max((x-c.mean)/c.sd, -c.clip), c.clip)
+	}
+	return c.number, x, nil
+}
+
+// Beyond reports whether a value of the column of that index is scored as another: a category that the model doesn't list as
+// "other", a number outside its range as the bound.
+func (m *Model) Beyond(column int, v Value) bool {
+	c := &m.columns[column]
+	switch {
+	case v.kind == missingValue:
+		return false
+	case c.Kind == pipeline.Category:
+		_, known := c.codes[v.text]
+		return !known
+	case v.kind == textValue:
+		x, err := strconv.ParseFloat(v.text, 64)
+		return err == nil && (x < c.Min || x > c.Max)
+	}
+	return v.number < c.Min || v.number > c.Max
+}
+
+// numeral reports whether a text has only what decimal numbers are written with: ParseFloat alone would read inf, nan and
+// hexadecimal.
+func numeral(s string) bool { return strings.Trim(s, "0123456789.-+eE") == "" }
+
+// shown quotes at most 40 bytes of a value.
+func shown(s string) string {
+	if len(s) <= 40 {
+		return strconv.Quote(s)
+	}
+	return strconv.Quote(strings.ToValidUTF8(s[:40], "")) + "…"
+}

@@ -1,0 +1,125 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"tributary/participant/internal/config"
+	"tributary/participant/internal/scoring"
+	"tributary/participant/internal/source"
+)
+
+func (a *app) score() *cobra.Command {
+	var file scoring.File
+	var model, data, separator, listen string
+	c := &cobra.Command{
+		Use:   "score --model MODEL.json (--in ROWS.csv | --data ID) --out SCORES.csv [--explain], or score --model MODEL.json --listen 127.0.0.1:PORT",
+		Short: "Apply an exported model to rows, which stay here",
+		Long: "Reads the JSON that `tributary model export` writes.\n\n" +
+			"With --out, CSV is scored into CSV: the rows with a column probability, and with --explain what each column added to the logit. The columns of --in have the contract's names;\n" +
+			"--data takes a source of the config, with its own names, values and filters.\n" +
+			"The file appears when it is complete; if a row can't be scored, none does.\n\n" +
+			"With --listen, programs on this machine ask POST /v1/score with {\"row\": {…}} or {\"rows\": [{…}, …]} and maybe \"explain\": true, until SIGTERM or Ctrl-C; GET /healthz tells that it runs.",
+		Args: exactly(),
+	}
+	f := c.Flags()
+	f.StringVar(&model, "model", "", "the exported model")
+	f.StringVar(&file.Rows.CSV, "in", "", "CSV file of rows, gzipped or not")
+	f.StringVar(&data, "data", "", "the id of a source in the config, instead of --in")
+	f.StringVar(&file.Out, "out", "", "CSV file of scores to write; replaced if it exists")
+	f.BoolVar(&file.Explain, "explain", false, "add what each column contributed")
+	f.StringVar(&separator, "separator", ",", "what separates the cells of --in and --out")
+	f.StringSliceVar(&file.Rows.Missing, "missing", nil, "cells of --in that stand for a missing value, beside the empty one")
+	f.StringSliceVar(&file.Keep, "keep", nil, "columns to copy beside the scores; all by default")
+	f.StringVar(&listen, "listen", "", "loopback address to serve on")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		usage := func(field, message string) error {
+			return &failure{Exit: exitUsage, Code: "usage", Field: field, Message: message, Hint: "see " + c.CommandPath() + " --help"}
+		}
+		var size int
+		file.Rows.Separator, size = utf8.DecodeRuneInString(separator)
+		switch {
+		case model == "":
+			return usage("model", "--model is missing")
+		case listen != "" && (file.Rows.CSV != "" || data != "" || file.Out != "" || file.Explain):
+			return usage("listen", "--listen excludes --in, --data, --out and --explain")
+		case listen == "" && ((file.Rows.CSV == "") == (data == "") || file.Out == ""):
+			return usage("in", "give --in or --data, and --out; or --listen")
+		case data != "" && (c.Flags().Changed("separator") || c.Flags().Changed("missing")):
+			return usage("data", "--data excludes --separator and --missing: the config says them")
+		case size == 0 || size != len(separator) || file.Rows.Separator == '"' || file.Rows.Separator == '\r' || file.Rows.Separator == '\n' || file.Rows.Separator == utf8.RuneError:
+			return usage("separator", fmt.Sprintf("%q can't separate cells", separator))
+		}
+		if !c.Flags().Changed("keep") {
+			file.Keep = nil
+		} else if file.Keep == nil {
+			file.Keep = []string{}
+		}
+		if listen != "" {
+			return a.serveScores(c.Context(), model, listen)
+		}
+		if data != "" {
+			bound, err := a.bound(data)
+			if err != nil {
+				return err
+			}
+			file.Rows = bound
+		}
+		return a.scoreFile(c.Context(), model, file)
+	}
+	return c
+}
+
+// bound is a source of the config.
+func (a *app) bound(id string) (source.Binding, error) {
+	c, err := config.Load(a.config)
+	if err != nil {
+		return source.Binding{}, err
+	}
+	for i := range c.Data {
+		if c.Data[i].ID == id {
+			return c.Data[i].Binding, nil
+		}
+	}
+	return source.Binding{}, &failure{Exit: exitUsage, Code: "usage", Field: "data", Message: fmt.Sprintf("there is no source %q in %s", id, c.Path), Hint: "give the id of one under data, or --in FILE"}
+}
+
+func (a *app) scoreFile(ctx context.Context, model string, file scoring.File) error {
+	m, _, err := scoring.Load(model)
+	if err != nil {
+		return err
+	}
+	result, err := file.Score(ctx, m)
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "Scored %d rows into %s.\n", result.Rows, file.Out)
+	for _, name := range slices.Sorted(maps.Keys(result.Beyond)) {
+		fmt.Fprintf(&b, "  %s: %d values that the model doesn't list, scored as other, or outside its range, scored as the bound\n", name, result.Beyond[name])
+	}
+	return a.print(map[string]any{"file": file.Out, "rows": result.Rows, "beyond": result.Beyond}, b.String())
+}
+
+func (a *app) serveScores(ctx context.Context, model, address string) error {
+	m, document, err := scoring.Load(model)
+	if err != nil {
+		return err
+	}
+	l, err := scoring.Listen(address)
+	if err != nil {
+		return err
+	}
+	url := "http://" + l.Addr().String()
+	if err := a.print(map[string]any{"url": url}, fmt.Sprintf("Scores on %s/v1/score until stopped.\n", url)); err != nil {
+		l.Close()
+		return err
+	}
+	return scoring.Serve(ctx, l, m, document, a.err)
+}

@@ -1,0 +1,307 @@
+package scoring
+
+import (
+	"bufio"
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"tributary/models/score"
+	"tributary/participant/internal/source"
+)
+
+// ErrUse is wrapped by errors about what was asked for, not about a file's rows.
+var ErrUse = errors.New("can't score")
+
+// File says what to score and where to.
+type File struct {
+	Rows    source.Binding // its columns, values, missing cells and filters; Contract and ID don't matter
+	Out     string         // CSV with the same separator; replaced as a whole, or not at all
+	Keep    []string       // the file's columns to copy, in this order; nil: all
+	Explain bool           // beside the probability, what each column added to the logit
+}
+
+// Result counts what was scored.
+type Result struct {
+	Rows   int
+	Beyond map[string]int // by column of the model: values that it doesn't list, and numbers outside its range
+}
+
+// Score writes a file's scores. The kept columns come first, then probability; with Explain also logit, logit:(intercept),
+// logit:NAME for each of the model's columns, and logit:NAME*NAME for each pair of a factorization machine. Rows that can't be
+// scored are told in a *source.DataError, and nothing is written.
+func (f File) Score(ctx context.Context, m *score.Model) (Result, error) {
+	in, err := source.OpenRecords(f.Rows.CSV, f.Rows.Separator)
+	if err != nil {
+		return Result{}, err
+	}
+	defer in.Close()
+	if same(f.Rows.CSV, f.Out) {
+		return Result{}, fmt.Errorf("%w: the scores would replace the rows\nhint: give --out another name", ErrUse)
+	}
+	s, err := f.scorer(m, in)
+	if err != nil {
+		return Result{}, fmt.Errorf("%s: %w", f.Rows.CSV, err)
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(f.Out), ".tributary-score-*")
+	if err != nil {
+		return Result{}, fmt.Errorf("write scores: %w\nhint: --out must be in a folder that exists and that this user may write", err)
+	}
+	defer os.Remove(tmp.Name()) // it is gone after the rename
+	defer tmp.Close()
+	buffered := bufio.NewWriterSize(tmp, 256<<10)
+	s.out = csv.NewWriter(buffered)
+	if f.Rows.Separator != 0 {
+		s.out.Comma = f.Rows.Separator
+	}
+	if err = s.all(ctx); err != nil {
+		return Result{}, err
+	}
+	s.out.Flush()
+	if err := errors.Join(s.out.Error(), buffered.Flush(), tmp.Sync(), tmp.Close()); err != nil {
+		return Result{}, fmt.Errorf("write scores: %w", err)
+	}
+	if err := os.Rename(tmp.Name(), f.Out); err != nil {
+		return Result{}, fmt.Errorf("write scores: %w", err)
+	}
+	return s.result, nil
+}
+
+// same reports whether two paths are one file.
+func same(a, b string) bool {
+	x, errA := os.Stat(a)
+	y, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(x, y)
+}
+
+// scorer scores the rows of one file.
+type scorer struct {
+	File
+	model   *score.Model
+	columns []score.Column
+	in      *source.Records
+	out     *csv.Writer
+	at      []int               // cell of each of the model's columns
+	mapped  []map[string]string // of each of these columns, cells that the binding maps
+	where   []int               // cell of each filter
+	kept    []int               // cells that are copied
+	header  []string
+	result  Result
+}
+
+func (f File) scorer(m *score.Model, in *source.Records) (*scorer, error) {
+	s := &scorer{File: f, model: m, columns: m.Columns(), in: in, result: Result{Beyond: map[string]int{}}}
+	find := func(name, hint string) (int, error) {
+		i := slices.Index(in.Header, name)
+		if i < 0 {
+			return 0, fmt.Errorf("%w: row 1: there is no column %q\nhint: %s", source.ErrHeader, name, hint)
+		}
+		return i, nil
+	}
+	for _, c := range s.columns {
+		i, err := find(f.sourceName(c.Name), "the model needs it; name the columns as in the contract, or say --data with a source of the config; check the separator")
+		if err != nil {
+			return nil, err
+		}
+		s.at = append(s.at, i)
+		cells := map[string]string{}
+		for cell, to := range f.Rows.Values[c.Name] {
+			cells[strings.TrimSpace(cell)] = to
+		}
+		s.mapped = append(s.mapped, cells)
+	}
+	for _, w := range f.Rows.Where {
+		i := slices.Index(in.Header, strings.TrimSpace(w.Column))
+		if i < 0 {
+			var err error
+			if i, err = find(f.sourceName(w.Column), "a filter in the config needs it"); err != nil {
+				return nil, err
+			}
+		}
+		s.where = append(s.where, i)
+	}
+	for i := range in.Header {
+		if f.Keep == nil {
+			s.kept = append(s.kept, i)
+		}
+	}
+	for _, name := range f.Keep {
+		i, err := find(name, "check --keep")
+		if err != nil {
+			return nil, err
+		}
+		s.kept = append(s.kept, i)
+	}
+	for _, i := range s.kept {
+		s.header = append(s.header, in.Header[i])
+	}
+	for _, name := range added(m, s.columns, f.Explain) {
+		if slices.Contains(s.header, name) {
+			return nil, fmt.Errorf("%w: row 1: there is a column %q already\nhint: leave it out with --keep", source.ErrHeader, name)
+		}
+		s.header = append(s.header, name)
+	}
+	return s, nil
+}
+
+// sourceName is what the file calls a column of the contract.
+func (f File) sourceName(name string) string {
+	if from, ok := f.Rows.Columns[name]; ok {
+		return strings.TrimSpace(from)
+	}
+	return name
+}
+
+// added names the columns that scoring adds.
+func added(m *score.Model, columns []score.Column, explain bool) []string {
+	names := []string{"probability"}
+	if !explain {
+		return names
+	}
+	names = append(names, "logit", "logit:(intercept)")
+	for _, c := range columns {
+		names = append(names, "logit:"+c.Name)
+	}
+	if m.Factors > 0 {
+		for i, a := range columns {
+			for _, b := range columns[i+1:] {
+				names = append(names, pairName(a.Name, b.Name))
+			}
+		}
+	}
+	return names
+}
+
+func pairName(a, b string) string { return "logit:" + a + "*" + b }
+
+// all scores every row that passes the filters. After a finding nothing more is written, and the rest is only checked.
+func (s *scorer) all(ctx context.Context) error {
+	if err := s.out.Write(s.header); err != nil {
+		return fmt.Errorf("write scores: %w", err)
+	}
+	wrong := &source.DataError{File: s.Rows.CSV}
+	values := make([]score.Value, len(s.at))
+	for read := 0; ; read++ {
+		if read%1024 == 0 && ctx.Err() != nil {
+			return fmt.Errorf("score %s: %w", s.Rows.CSV, ctx.Err())
+		}
+		record, err := s.in.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if !s.keeps(record) {
+			continue
+		}
+		s.result.Rows++
+		for i, at := range s.at {
+			values[i] = s.value(i, record[at])
+		}
+		line, err := s.row(record, values)
+		var told *score.RecordError
+		switch {
+		case errors.As(err, &told):
+			wrong.Add(source.Finding{Row: s.in.Line(), Column: s.sourceName(told.Column), Message: told.Message, Hint: told.Hint})
+		case err != nil:
+			return err
+		case len(wrong.Findings) == 0:
+			if err := s.out.Write(line); err != nil {
+				return fmt.Errorf("write scores: %w", err)
+			}
+		}
+	}
+	if len(wrong.Findings) > 0 {
+		return wrong
+	}
+	return nil
+}
+
+// keeps reports whether a row passes all filters.
+func (s *scorer) keeps(record []string) bool {
+	for i, w := range s.Rows.Where {
+		if !slices.ContainsFunc(w.In, func(v string) bool { return strings.TrimSpace(v) == record[s.where[i]] }) {
+			return false
+		}
+	}
+	return true
+}
+
+// value maps a cell as training does: by the binding's values, or as missing, or as it is written.
+func (s *scorer) value(column int, cell string) score.Value {
+	if to, ok := s.mapped[column][cell]; ok {
+		return score.Text(to)
+	}
+	if slices.ContainsFunc(s.Rows.Missing, func(m string) bool { return strings.TrimSpace(m) == cell }) {
+		return score.Value{}
+	}
+	v := score.Text(cell)
+	if s.model.Beyond(column, v) {
+		s.result.Beyond[s.columns[column].Name]++
+	}
+	return v
+}
+
+// row gives a row's cells as they are written.
+func (s *scorer) row(record []string, values []score.Value) ([]string, error) {
+	line := make([]string, 0, len(s.header))
+	for _, at := range s.kept {
+		line = append(line, record[at])
+	}
+	add := func(x float64) { line = append(line, strconv.FormatFloat(x, 'g', -1, 64)) }
+	if !s.Explain {
+		p, err := s.model.Score(values)
+		add(p)
+		return line, err
+	}
+	e, err := s.model.Explain(values)
+	if err != nil {
+		return nil, err
+	}
+	add(e.Probability)
+	add(e.Logit)
+	add(e.Intercept)
+	for _, c := range e.Columns {
+		add(c.Logit)
+	}
+	if s.model.Factors == 0 {
+		return line, nil
+	}
+	next := 0 // pairs come in the header's order, those that add nothing left out
+	for i, a := range e.Columns {
+		for _, b := range e.Columns[i+1:] {
+			x := 0.0
+			if next < len(e.Pairs) && e.Pairs[next].First == a.Column && e.Pairs[next].Second == b.Column {
+				x, next = e.Pairs[next].Logit, next+1
+			}
+			add(x)
+		}
+	}
+	return line, nil
+}
+
+// Load reads an exported model.
+func Load(path string) (*score.Model, []byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open model: %w", err)
+	}
+	defer f.Close()
+	document, err := io.ReadAll(io.LimitReader(f, score.MaxDocument+1))
+	if err != nil {
+		return nil, nil, fmt.Errorf("read model %s: %w", path, err)
+	}
+	m, err := score.Parse(document)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return m, document, nil
+}

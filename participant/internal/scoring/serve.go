@@ -1,0 +1,216 @@
+package scoring
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"mime"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"time"
+
+	"tributary/models/score"
+)
+
+// Limits of a request.
+const (
+	maxBody = 4 << 20 // bytes
+	maxRows = 10_000
+	grace   = 10 * time.Second // for requests in progress at a stop
+)
+
+// Listen opens a loopback address. Others are refused: there is neither a log-in nor TLS.
+func Listen(address string) (net.Listener, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("%w: --listen %s isn't an address and a port\nhint: for example 127.0.0.1:8080", ErrUse, address)
+	}
+	if !loopback(host) {
+		return nil, fmt.Errorf("%w: --listen %s can be reached from other machines\nhint: use 127.0.0.1, and a proxy with TLS and a log-in of your own for others", ErrUse, address)
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w\nhint: use another port", ErrUse, err)
+	}
+	return l, nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// Serve answers until ctx is done, then lets requests in progress end. The document is the model's, whose digest is told.
+func Serve(ctx context.Context, l net.Listener, m *score.Model, document []byte, errorLog io.Writer) error {
+	s := &http.Server{
+		Handler: Handler(m, document), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: log.New(errorLog, "", 0),
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(l) }()
+	select {
+	case err := <-done:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	if err := s.Shutdown(stop); err != nil {
+		return errors.Join(fmt.Errorf("stop: %w", err), s.Close())
+	}
+	return nil
+}
+
+type handler struct {
+	model  *score.Model
+	health []byte
+	slots  chan struct{} // as many requests are worked on at once
+}
+
+// Handler answers POST /v1/score and GET /healthz.
+func Handler(m *score.Model, document []byte) http.Handler {
+	digest := sha256.Sum256(document)
+	h := &handler{model: m, slots: make(chan struct{}, 4*runtime.GOMAXPROCS(0))}
+	h.health, _ = json.Marshal(map[string]any{"status": "ok", "model": hex.EncodeToString(digest[:]), "type": m.Type}) // strings: it can't fail
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /v1/score", h.score)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, h.health) })
+	return local(mux)
+}
+
+// local refuses requests for another host's name: a web page could have its own name point at this machine, and read the answers.
+func local(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+		if !loopback(host) {
+			refuse(w, http.StatusForbidden, problem{Code: "host", Message: "the request is for another host", Hint: "call it as 127.0.0.1 or localhost"})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// problem has the form of the command line's errors.
+type problem struct {
+	Code    string `json:"code"`
+	Field   string `json:"field"`
+	Message string `json:"message"`
+	Hint    string `json:"hint"`
+}
+
+func refuse(w http.ResponseWriter, status int, p problem) {
+	body, _ := json.Marshal(map[string]problem{"error": p}) // strings: it can't fail
+	answer(w, status, body)
+}
+
+func answer(w http.ResponseWriter, status int, body []byte) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	fmt.Fprintf(w, "%s\n", body) // the caller may be gone
+}
+
+// request is the body of POST /v1/score: one row or many.
+type request struct {
+	Row     json.RawMessage   `json:"row"`
+	Rows    []json.RawMessage `json:"rows"`
+	Explain bool              `json:"explain"`
+}
+
+type probability struct {
+	Probability float64 `json:"probability"`
+}
+
+func (h *handler) score(w http.ResponseWriter, r *http.Request) {
+	select {
+	case h.slots <- struct{}{}:
+		defer func() { <-h.slots }()
+	case <-r.Context().Done():
+		return
+	}
+	// Browsers ask before they send JSON to another origin, and nothing here allows it.
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		refuse(w, http.StatusUnsupportedMediaType, problem{Code: "content-type", Message: "the body isn't said to be JSON", Hint: "send Content-Type: application/json"})
+		return
+	}
+	var q request
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	dec.DisallowUnknownFields()
+	err := dec.Decode(&q)
+	if err == nil {
+		if _, end := dec.Token(); end != io.EOF {
+			err = errors.Join(errors.New("there is more after the object"), end)
+		}
+	}
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		refuse(w, http.StatusRequestEntityTooLarge, problem{Code: "size", Message: fmt.Sprintf("the body is longer than %d bytes", maxBody), Hint: "send fewer rows at a time"})
+		return
+	case err != nil:
+		refuse(w, http.StatusBadRequest, problem{Code: "json", Message: "the body can't be read: " + err.Error(), Hint: `send {"row": {…}} or {"rows": [{…}, …]}, and "explain": true or false`})
+		return
+	case (q.Row != nil) == (q.Rows != nil):
+		refuse(w, http.StatusBadRequest, problem{Code: "rows", Field: "rows", Message: "want either row or rows", Hint: `send {"row": {…}} or {"rows": [{…}, …]}`})
+		return
+	case len(q.Rows) > maxRows:
+		refuse(w, http.StatusRequestEntityTooLarge, problem{Code: "size", Field: "rows", Message: fmt.Sprintf("%d rows, at most %d", len(q.Rows), maxRows), Hint: "send fewer rows at a time"})
+		return
+	}
+	out, field, err := h.answer(&q)
+	if err != nil {
+		p := problem{Code: "row", Field: field, Message: err.Error()}
+		var told *score.RecordError
+		if errors.As(err, &told) {
+			p.Message, p.Hint = told.Message, told.Hint
+			if told.Column != "" {
+				p.Field += "." + told.Column
+			}
+		}
+		refuse(w, http.StatusBadRequest, p)
+		return
+	}
+	body, err := json.Marshal(out)
+	if err != nil {
+		refuse(w, http.StatusInternalServerError, problem{Code: "internal", Message: err.Error()})
+		return
+	}
+	answer(w, http.StatusOK, body)
+}
+
+// answer gives result for row, and results for rows in their order, or names the first bad one.
+func (h *handler) answer(q *request) (out map[string]any, field string, err error) {
+	if q.Row != nil {
+		result, err := h.one(q.Row, q.Explain)
+		return map[string]any{"result": result}, "row", err
+	}
+	results := make([]any, len(q.Rows))
+	for i, raw := range q.Rows {
+		if results[i], err = h.one(raw, q.Explain); err != nil {
+			return nil, fmt.Sprintf("rows[%d]", i), err
+		}
+	}
+	return map[string]any{"results": results}, "", nil
+}
+
+func (h *handler) one(raw []byte, explain bool) (any, error) {
+	row, err := h.model.RowJSON(raw)
+	if err != nil {
+		return nil, err
+	}
+	if explain {
+		return h.model.Explain(row)
+	}
+	p, err := h.model.Score(row)
+	return probability{p}, err
+}

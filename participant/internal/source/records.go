@@ -1,0 +1,74 @@
+package source
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Records reads a CSV file row by row, without a contract: cells are trimmed and otherwise as they are written.
+type Records struct {
+	Header []string
+
+	path string
+	in   *csv.Reader
+	file io.Closer
+	read int
+}
+
+// OpenRecords opens a CSV file, gzipped or not, and reads its header. The separator is a comma if it is 0. Errors are those of the
+// file, or wrap ErrHeader or ErrEmpty.
+func OpenRecords(path string, separator rune) (*Records, error) {
+	text, file, err := openText(path)
+	if err != nil {
+		return nil, err
+	}
+	r := &Records{path: path, file: file}
+	peeked := bufio.NewReader(text)
+	if head, _ := peeked.Peek(4); bytes.Equal(head, []byte("PAR1")) {
+		file.Close()
+		return nil, fmt.Errorf("%s: %w: this is a Parquet file, which isn't read\nhint: write it as CSV", path, ErrHeader)
+	}
+	r.in = newCSV(peeked, separator)
+	if r.Header, err = readHeader(r.in, path); err != nil {
+		file.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// Next gives the next row, as long as the header, and io.EOF after the last one; the slice is reused. What isn't CSV is a
+// *DataError.
+func (r *Records) Next() ([]string, error) {
+	record, err := r.in.Read()
+	var syntax *csv.ParseError
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, io.EOF
+	case errors.As(err, &syntax):
+		wrong := &DataError{File: r.path}
+		wrong.Add(Finding{Row: syntax.StartLine, Message: "this is not CSV, or not as long as the header: " + syntax.Err.Error(),
+			Hint: `put cells that contain the separator or a quote in double quotes, and write a quote in them as ""`})
+		return nil, wrong
+	case err != nil:
+		return nil, fmt.Errorf("read %s after row %d: %w\nhint: the file may be cut off or damaged", r.path, r.read+1, err)
+	}
+	r.read++
+	for i := range record {
+		record[i] = strings.TrimSpace(record[i])
+	}
+	return record, nil
+}
+
+// Line is the line of the file on which the last row starts, the header being on line 1.
+func (r *Records) Line() int {
+	line, _ := r.in.FieldPos(0)
+	return line
+}
+
+// Close closes the file.
+func (r *Records) Close() error { return r.file.Close() }
