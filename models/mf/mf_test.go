@@ -224,9 +224,9 @@ func TestPatienceKeepsTheBest(t *testing.T) {
 	w := newWorld(40)
 	tables := []*dataset.Table{w.table(150), w.table(150)}
 	for _, explicit := range []bool{false, true} {
-		p := program(t, w.items, 2, explicit, `"patience":0`, `"patience":2`, `"max_rounds":8`, `"max_rounds":60`, `"factors":4`, `"factors":12`, `"l2":0.5`, `"l2":0.05`)
+		p := program(t, w.items, 2, explicit, `"patience":0`, `"patience":2`, `"max_rounds":8`, `"max_rounds":200`, `"factors":4`, `"factors":8`, `"l2":0.5`, `"l2":0.3`)
 		s, reports := train(t, p, -1, tables...)
-		if s.TrainRounds() == 60 || s.Kind() != optim.Done {
+		if s.TrainRounds() == 200 || s.Kind() != optim.Done {
 			t.Errorf("explicit %t: %d rounds", explicit, s.TrainRounds())
 		}
 		if note := reports[len(reports)-2].Note; !strings.Contains(note, "the best is kept") {
@@ -296,7 +296,6 @@ func TestConcentratedStateIsRefused(t *testing.T) {
 		t.Errorf("40 users: %v", err)
 	}
 	// One item alone has a factor, and few of this participant's users have that item.
-	w.items = w.items[:40]
 	rare := w.table(300)
 	left := 0
 	for i, code := range rare.Columns[0].Codes {
@@ -324,11 +323,11 @@ func TestConcentratedStateIsRefused(t *testing.T) {
 	}
 	// The same in one factor only, the others being everybody's.
 	hostile = forge(t, p, s, func(item, i int, v float64) float64 {
-		if i == 3 && item != 0 {
-			return 0
-		}
-		if i == 3 {
+		switch {
+		case item == 0 && i == 3:
 			return 3
+		case item == 0 || i == 3:
+			return 0
 		}
 		return v
 	})

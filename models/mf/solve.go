@@ -20,6 +20,10 @@ var ErrConcentrated = linear.ErrConcentrated
 // same concentration.
 const MinEffectiveUsers = linear.MinEffectiveRows
 
+// MinEffectiveFactorUsers is the same for h = x_uf² of one factor f: a chosen state can give a factor to one rare item alone, and
+// so single out that item's users (Online Retail, 24 factors: the least over 1,070 users of one participant is 69).
+const MinEffectiveFactorUsers = 10
+
 var errUnsolvable = errors.New("a user's equations can't be solved")
 
 // items are a state's factors with what all users' equations share.
@@ -164,17 +168,21 @@ func parallel(n int, worker func() func(int)) {
 
 // concentrated refuses factors of users of which a few dominate the sums: in total, or in one factor alone.
 func (y *items) concentrated(x []float64) error {
-	weights := make([]float64, 0, len(x)/y.d)
-	for u := 0; u < len(x); u += y.d {
-		sum := 0.0
-		for _, v := range x[u : u+y.d] {
-			sum += v * v
-		}
-		weights = append(weights, sum)
+	h := make([]float64, len(x)/y.d)
+	for i, v := range x {
+		h[i/y.d] += v * v
 	}
-	if n := effective(weights); !(n >= MinEffectiveUsers) {
-		return fmt.Errorf("%w: %d users weigh as %.1f at this state, %d are needed\nhint: a participant needs at least %d users with items that are learnt; with more, the model singles some out, or it was chosen to",
-			ErrConcentrated, len(weights), n, MinEffectiveUsers, MinEffectiveUsers)
+	const hint = "\nhint: a participant needs at least %d users with items that are learnt; with more, the model singles some out, or it was chosen to"
+	if n := effective(h); !(n >= MinEffectiveUsers) {
+		return fmt.Errorf("%w: %d users weigh as %.1f at this state, %d are needed"+hint, ErrConcentrated, len(h), n, MinEffectiveUsers, MinEffectiveUsers)
+	}
+	for f := range y.d {
+		for u := range h {
+			h[u] = x[u*y.d+f] * x[u*y.d+f]
+		}
+		if n := effective(h); !(n >= MinEffectiveFactorUsers) {
+			return fmt.Errorf("%w: %d users weigh as %.1f in factor %d of this state, %d are needed"+hint, ErrConcentrated, len(h), n, f, MinEffectiveFactorUsers, MinEffectiveUsers)
+		}
 	}
 	return nil
 }
