@@ -91,9 +91,12 @@ func (r *Resolved) kindNoise(sensitivity2 uint64, rounds int64, order accountant
 }
 
 // maxOutputs is the most output columns of a job of that kind.
-func maxOutputs(kind string) int {
-	if kind == KindPrivate {
+func (r *Resolved) maxOutputs() int {
+	switch {
+	case r.Kind == KindPrivate:
 		return MaxPrivateOutputs
+	case r.Model.recommends():
+		return maxValues + 3 // bounded by factorLanes: its sums grow with the columns, not with their square
 	}
 	return MaxOutputs
 }

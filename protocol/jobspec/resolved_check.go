@@ -41,7 +41,7 @@ func (r *Resolved) check(report report) {
 	if private {
 		tolerable = m.Tolerance == 0
 		r.checkQuorum(report)
-		if m.Type != typeLogistic || m.Solver != solverPrivate || m.Factors != 0 || m.Averaging != nil {
+		if m.Type != typeLogistic || m.Solver != solverPrivate || m.Factors != 0 || m.Averaging != nil || m.Recommendation != nil {
 			report("the model is not logistic_regression with solver "+solverPrivate, "", "program.model")
 		}
 	} else {
@@ -51,7 +51,7 @@ func (r *Resolved) check(report report) {
 	if !(m.L2 >= 0 && m.L2 <= maxL2) || negativeZero(m.L2) || !tolerable {
 		report(fmt.Sprintf("l2 %v or tolerance %v is out of range", m.L2, m.Tolerance), "", "program.model")
 	}
-	if most := maxOutputs(r.Kind); len(r.Features) == 0 || len(r.Features) > most || r.Outputs() > most {
+	if most := r.maxOutputs(); len(r.Features) == 0 || len(r.Features) > most || r.Outputs() > most {
 		report(fmt.Sprintf("%d features with %d output columns are none or more than %d", len(r.Features), r.Outputs(), most), "", "program.features")
 		return
 	}
@@ -86,6 +86,9 @@ func (r *Resolved) checkEvaluation(report report) {
 			return
 		}
 		next = i + 1
+		if !contains(r.Model.metrics(), name) {
+			report("metric "+show(name)+" is not one of the model's", "", "program.evaluate.metrics")
+		}
 	}
 	if h.None() != (len(r.Metrics) == 0) {
 		report("a hold-out and metrics need each other", "", "program.evaluate.metrics")
@@ -136,6 +139,9 @@ func (r *Resolved) Conforms(c *Contract) error {
 	}
 	if r.MaxRows != c.MaxRows {
 		return fmt.Errorf("the job says max_rows %d, the contract says %d", r.MaxRows, c.MaxRows)
+	}
+	if r.Model.recommends() == c.HasLabel() {
+		return fmt.Errorf("a model that recommends needs a contract without a label, and any other one with a label: this is a %s", r.Model.Type)
 	}
 	for _, f := range r.Features {
 		col, ok := c.Column(f.Name)
