@@ -19,15 +19,21 @@ type folds struct {
 
 func newFolds(secret [32]byte) *folds { return &folds{mac: hmac.New(sha256.New, secret[:])} }
 
-// tenth returns HMAC-SHA256(secret, key), its first 8 bytes big-endian, modulo 10;
-// the bias is below 2⁻⁶⁰.
-func (f *folds) tenth(key string) uint8 {
+// tag returns the first 8 bytes, big-endian, of HMAC-SHA256(secret, key), or of
+// HMAC-SHA256(secret, key ‖ 0 ‖ item) where an item is given.
+func (f *folds) tag(key string, item ...string) uint64 {
 	f.mac.Reset()
 	f.buf = append(f.buf[:0], key...)
+	for _, s := range item {
+		f.buf = append(append(f.buf, 0), s...)
+	}
 	f.mac.Write(f.buf)
 	f.sum = f.mac.Sum(f.sum[:0])
-	return uint8(binary.BigEndian.Uint64(f.sum) % 10)
+	return binary.BigEndian.Uint64(f.sum)
 }
+
+// tenth returns the tag modulo 10; the bias is below 2⁻⁶⁰.
+func (f *folds) tenth(key string, item ...string) uint8 { return uint8(f.tag(key, item...) % 10) }
 
 // digest hashes rows of fixed width, which the contract's digest determines.
 type digest struct {
@@ -53,6 +59,9 @@ func (d *digest) row(label bool, tenth uint8) {
 	}
 	d.buf = append(d.buf, positive, tenth)
 }
+
+// key hashes whose a row is, where the contract has no label.
+func (d *digest) key(tag uint64) { d.buf = binary.BigEndian.AppendUint64(d.buf, tag) }
 
 // number hashes the bits of v; every missing value is one NaN.
 func (d *digest) number(v float64) {

@@ -47,6 +47,9 @@ func read(ctx context.Context, text io.Reader, b Binding, c *jobspec.Contract, o
 	}
 	r := &reader{plan: p, contract: c, in: in, data: &DataError{File: b.CSV}, folds: newFolds(o.Secret), digest: newDigest(c)}
 	r.rows = &Rows{contract: c, splits: make(map[string][]int32)}
+	if !c.HasLabel() {
+		r.rows.secret, r.users, r.rows.users = o.Secret, make(map[string]int32), []int32{}
+	}
 	for i := range c.Columns {
 		switch col := &c.Columns[i]; col.Kind {
 		case jobspec.Number:
@@ -71,8 +74,9 @@ type reader struct {
 	folds    *folds
 	digest   *digest
 	rows     *Rows
-	count    int64 // rows that passed the filters
-	read     int64 // rows of the file
+	users    map[string]int32 // by key, where the contract has no label
+	count    int64            // rows that passed the filters
+	read     int64            // rows of the file
 }
 
 // all reads to the end, or to what can't be read past.
@@ -129,14 +133,20 @@ func (r *reader) row(record []string) {
 	if key == "" {
 		r.wrong(r.key, &wrong{"the key is empty", "every row needs its key: it decides the hold-out; leave such rows out with where"})
 	}
-	tenth := r.folds.tenth(key)
-	label, w := r.label.positive(strings.TrimSpace(record[r.label.index]), r.contract.Label)
-	if w != nil {
-		r.wrong(r.label, w)
+	tag := r.folds.tag(key)
+	tenth, label := uint8(tag%10), false
+	if r.contract.HasLabel() {
+		var w *wrong
+		if label, w = r.label.positive(strings.TrimSpace(record[r.label.index]), r.contract.Label); w != nil {
+			r.wrong(r.label, w)
+		}
+		r.rows.label = append(r.rows.label, label)
 	}
 	r.rows.tenths = append(r.rows.tenths, tenth)
-	r.rows.label = append(r.rows.label, label)
 	r.digest.row(label, tenth)
+	if r.users != nil {
+		r.user(key, tag)
+	}
 	next := 0
 	for i := range r.columns {
 		f := &r.columns[i]
@@ -165,6 +175,19 @@ func (r *reader) row(record []string) {
 		next++
 		col.Codes = append(col.Codes, code)
 	}
+}
+
+// user numbers whose row it is.
+func (r *reader) user(key string, tag uint64) {
+	n, known := r.users[key]
+	if !known {
+		key = strings.Clone(key) // the record is reused
+		n = int32(len(r.users))
+		r.users[key] = n
+		r.rows.keys = append(r.rows.keys, key)
+	}
+	r.rows.users = append(r.rows.users, n)
+	r.digest.key(tag)
 }
 
 // wrong adds what is wrong in the row that was read last.
