@@ -14,7 +14,7 @@ import (
 // twin is the obvious form of a factorisation: dense matrices of users by items.
 type twin struct {
 	explicit bool
-	l2, mean float64
+	l2       float64
 	k        int
 	c, p     [][]float64 // by user and item: confidence (0: the pair doesn't count) and preference
 	folded   []bool

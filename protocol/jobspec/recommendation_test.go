@@ -1,6 +1,7 @@
 package jobspec
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -147,5 +148,24 @@ func TestSchemaKnowsRecommenders(t *testing.T) {
 		if validate(t, spec, edit(t, text, e[0], e[1])) == nil {
 			t.Errorf("%s: the schema accepts it", e[1])
 		}
+	}
+}
+
+// The README's recommender is a job.
+func TestReadmeRecommenderResolves(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, found := strings.Cut(string(readme), "A recommender's contract has no label")
+	blocks := strings.Split(after, "```yaml\n")
+	if !found || len(blocks) < 3 {
+		t.Fatal("the README has no recommender")
+	}
+	contract, _, _ := strings.Cut(blocks[1], "```")
+	spec, _, _ := strings.Cut(blocks[2], "```")
+	r := mustResolve(t, mustSpec(t, spec), mustContract(t, contract), fourMembers())
+	if r.Coefficients() != 3*24 {
+		t.Errorf("%d coefficients", r.Coefficients())
 	}
 }
