@@ -334,6 +334,20 @@ func TestConcentratedStateIsRefused(t *testing.T) {
 	if _, err := pairs.Sums(hostile); !errors.Is(err, mf.ErrConcentrated) {
 		t.Errorf("one factor for one item: %v", err)
 	}
+	// The same in other coordinates, in which no factor is that item's alone: the first and the last are turned into each other.
+	turned := forge(t, p, hostile, func(item, i int, v float64) float64 {
+		first, last := hostile.Coefficients()[item*4], hostile.Coefficients()[item*4+3]
+		switch i {
+		case 0:
+			return 0.6*first - 0.8*last
+		case 3:
+			return 0.8*first + 0.6*last
+		}
+		return v
+	})
+	if _, err := pairs.Sums(turned); !errors.Is(err, mf.ErrConcentrated) {
+		t.Errorf("one direction for one item: %v", err)
+	}
 	// Factors at which nothing can be solved.
 	hostile = forge(t, p, s, func(int, int, float64) float64 { return 1e29 })
 	if _, err := pairs.Sums(hostile); err == nil {

@@ -20,8 +20,9 @@ var ErrConcentrated = linear.ErrConcentrated
 // same concentration.
 const MinEffectiveUsers = linear.MinEffectiveRows
 
-// MinEffectiveFactorUsers is the same for h = x_uf² of one factor f: a chosen state can give a factor to one rare item alone, and
-// so single out that item's users (Online Retail, 24 factors: the least over 1,070 users of one participant is 69).
+// MinEffectiveFactorUsers is the same for h = ⟨x_u, v⟩² along one direction v: a chosen state can keep a direction for one rare item
+// alone, and so single out that item's users
+// (Online Retail, 24 factors: the least over a whole job is 45, of the 1,081 users of one participant).
 const MinEffectiveFactorUsers = 10
 
 var errUnsolvable = errors.New("a user's equations can't be solved")
@@ -166,7 +167,7 @@ func parallel(n int, worker func() func(int)) {
 	wait.Wait()
 }
 
-// concentrated refuses factors of users of which a few dominate the sums: in total, or in one factor alone.
+// concentrated refuses factors of users of which a few dominate the sums: in total, or along one direction.
 func (y *items) concentrated(x []float64) error {
 	h := make([]float64, len(x)/y.d)
 	for i, v := range x {
@@ -176,15 +177,57 @@ func (y *items) concentrated(x []float64) error {
 	if n := effective(h); !(n >= MinEffectiveUsers) {
 		return fmt.Errorf("%w: %d users weigh as %.1f at this state, %d are needed"+hint, ErrConcentrated, len(h), n, MinEffectiveUsers, MinEffectiveUsers)
 	}
-	for f := range y.d {
+	axes, err := y.axes(x)
+	if err != nil {
+		return err
+	}
+	total := 0.0
+	for _, v := range x {
+		total += v * v
+	}
+	for i, axis := range axes {
+		sum := 0.0
 		for u := range h {
-			h[u] = x[u*y.d+f] * x[u*y.d+f]
+			along := 0.0
+			for f, v := range x[u*y.d : (u+1)*y.d] {
+				along += v * axis[f]
+			}
+			h[u] = along * along
+			sum += h[u]
 		}
-		if n := effective(h); !(n >= MinEffectiveFactorUsers) {
-			return fmt.Errorf("%w: %d users weigh as %.1f in factor %d of this state, %d are needed"+hint, ErrConcentrated, len(h), n, f, MinEffectiveFactorUsers, MinEffectiveUsers)
+		if n := effective(h); sum > leastAxis*total && !(n >= MinEffectiveFactorUsers) {
+			return fmt.Errorf("%w: %d users weigh as %.1f along direction %d of this state, %d are needed"+hint, ErrConcentrated, len(h), n, i, MinEffectiveFactorUsers, MinEffectiveUsers)
 		}
 	}
 	return nil
+}
+
+// leastAxis is the share of all squares below which a direction tells nothing: it drowns in the lanes' quantisation.
+const leastAxis = 1e-12
+
+// axes are the directions along which users' factors are looked at: the factors' own, and the principal ones. A state that keeps a
+// direction for few users alone, in whichever coordinates, has that direction for a principal one.
+func (y *items) axes(x []float64) ([][]float64, error) {
+	var out [][]float64
+	gram := mat.NewSymDense(y.d, nil)
+	for f := range y.d {
+		own := make([]float64, y.d)
+		own[f] = 1
+		out = append(out, own)
+	}
+	for u := 0; u < len(x); u += y.d {
+		gram.SymRankOne(gram, 1, mat.NewVecDense(y.d, x[u:u+y.d]))
+	}
+	var eigen mat.EigenSym
+	if !eigen.Factorize(gram, true) {
+		return nil, fmt.Errorf("%w: its users' factors have no principal directions", linear.ErrState)
+	}
+	var vectors mat.Dense
+	eigen.VectorsTo(&vectors)
+	for f := range y.d {
+		out = append(out, mat.Col(nil, f, &vectors))
+	}
+	return out, nil
 }
 
 // effective is (Σh)²/Σh², 0 if all are 0.

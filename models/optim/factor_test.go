@@ -290,3 +290,33 @@ func TestFactorMetrics(t *testing.T) {
 		}
 	}
 }
+
+func FuzzDecodeFactorState(f *testing.F) {
+	p := factorProgram(f, factorDocument)
+	for _, s := range factorRun(f, p) {
+		f.Add(s.Encode())
+	}
+	f.Add(binary.BigEndian.AppendUint16(nil, factorVersion))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s, err := p.DecodeState(data)
+		if err != nil {
+			if !errors.Is(err, ErrState) {
+				t.Fatalf("foreign error %v", err)
+			}
+			return
+		}
+		if !bytes.Equal(s.Encode(), data) {
+			t.Fatal("two encodings of one state")
+		}
+		if s.Kind() != Train {
+			return
+		}
+		next, _, err := p.Apply(s, p.EncodeFactors(s, FactorSums{Rows: s.fitted.Rows, Matrix: make([]float64, 18), Vector: make([]float64, 9)}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.DecodeState(next.Encode()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

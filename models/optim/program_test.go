@@ -105,6 +105,8 @@ func FuzzParseProgram(f *testing.F) {
 	f.Add([]byte(testDocument()))
 	f.Add([]byte(privateDocument()))
 	f.Add([]byte(averagingDocument(f)))
+	f.Add([]byte(factorDocument))
+	f.Add([]byte(implicitDocument()))
 	f.Add([]byte(`{"version":1}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := ParseProgram(data)
