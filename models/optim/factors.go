@@ -77,7 +77,7 @@ const (
 	segUsers     = "users"
 	segItemUsers = "item_users"
 	segNorm      = "user_norm"
-	segGram2     = "user_gram"
+	segUserGram  = "user_gram"
 	segMatrix    = "item_matrix"
 	segVector    = "item_vector"
 )
@@ -129,7 +129,7 @@ func (f factorization) layout(kind RoundKind, add func(name string, length int, 
 			add(segHeldLoss, 1, lane)
 		}
 		if !explicit {
-			add(segGram2, d*(d+1)/2, lane)
+			add(segUserGram, d*(d+1)/2, lane)
 		}
 		add(segMatrix, items*d*(d+1)/2, lane)
 		add(segVector, items*d, lane)
@@ -303,6 +303,6 @@ func (p *Program) EncodeFactors(s *State, t FactorSums) [][]float64 {
 	train, held := p.lossExponents(s)
 	return p.assemble(Train, map[string][]float64{
 		segRows: one(t.Rows), segLoss: {pow2(t.Loss, -train)}, segNorm: {pow2(t.Norm, -rowExponent(s.factors.users)-2*normExponent)},
-		segHeldLoss: {pow2(t.HeldOutLoss, -held)}, segGram2: gram, segMatrix: matrix, segVector: vector,
+		segHeldLoss: {pow2(t.HeldOutLoss, -held)}, segUserGram: gram, segMatrix: matrix, segVector: vector,
 	})
 }

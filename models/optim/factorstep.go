@@ -79,7 +79,7 @@ func (f factorization) watch(s, next *State, loss float64) (stop bool, note stri
 
 // solve gives each item (G + A_i + λI)⁻¹·b_i, G being the common Gram matrix of implicit feedback. A folded item stays at zero.
 func (f factorization) solve(s *State, v map[string][]float64) ([]float64, error) {
-	gram, matrix, vector := f.scaleFactors(s, v[segGram2], v[segMatrix], v[segVector], 1)
+	gram, matrix, vector := f.scaleFactors(s, v[segUserGram], v[segMatrix], v[segVector], 1)
 	d := f.FactorLength()
 	triangle := d * (d + 1) / 2
 	if len(gram) == 0 {
