@@ -18,6 +18,8 @@ type Metrics struct {
 	AUC      float64 `json:"auc"`
 	LogLoss  float64 `json:"log_loss"`
 	Accuracy float64 `json:"accuracy"`
+	Recall   float64 `json:"recall"` // of recommendations
+	Coverage float64 `json:"coverage"`
 }
 
 // Event is one line of `tributary job watch --output json`.

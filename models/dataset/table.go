@@ -30,9 +30,12 @@ type Column struct {
 type Table struct {
 	Rows    int
 	Columns []Column
-	Label   []bool  // true: the contract's positive value
-	HeldOut []bool  // true: evaluation only; nil: no row is held out
-	User    []int32 // whose row it is: users are numbered from 0 by the order of their first rows; nil: not known
+	Label   []bool // true: the contract's positive value; nil: the contract has no label
+	HeldOut []bool // true: evaluation only; nil: no row is held out
+
+	// User numbers the rows' keys from 0 in the order in which they appear first. The numbers mean nothing to anybody else; nil:
+	// not known.
+	User []int32
 }
 
 // Column finds a column by its contract name.
@@ -53,23 +56,14 @@ func (t *Table) Validate() error {
 	if t.Rows < 0 {
 		return fmt.Errorf("%w: %d rows", ErrInvalid, t.Rows)
 	}
-	if len(t.Label) != t.Rows {
+	if t.Label != nil && len(t.Label) != t.Rows || t.Label == nil && t.User == nil && t.Rows > 0 {
 		return fmt.Errorf("%w: %d labels for %d rows", ErrInvalid, len(t.Label), t.Rows)
+	}
+	if err := t.validateUsers(); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	if t.HeldOut != nil && len(t.HeldOut) != t.Rows {
 		return fmt.Errorf("%w: %d hold-out marks for %d rows", ErrInvalid, len(t.HeldOut), t.Rows)
-	}
-	if t.User != nil && len(t.User) != t.Rows {
-		return fmt.Errorf("%w: %d users for %d rows", ErrInvalid, len(t.User), t.Rows)
-	}
-	next := int32(0)
-	for i, user := range t.User {
-		if user < 0 || user > next {
-			return fmt.Errorf("%w: row %d: user %d, the next new one is %d", ErrInvalid, i, user, next)
-		}
-		if user == next {
-			next++
-		}
 	}
 	seen := make(map[string]bool, len(t.Columns))
 	for i := range t.Columns {
@@ -83,6 +77,25 @@ func (t *Table) Validate() error {
 		seen[c.Name] = true
 		if err := c.validate(t.Rows); err != nil {
 			return fmt.Errorf("%w: column %q: %w", ErrInvalid, c.Name, err)
+		}
+	}
+	return nil
+}
+
+func (t *Table) validateUsers() error {
+	if t.User == nil {
+		return nil
+	}
+	if len(t.User) != t.Rows {
+		return fmt.Errorf("%d users for %d rows", len(t.User), t.Rows)
+	}
+	next := int32(0)
+	for i, u := range t.User {
+		if u < 0 || u > next {
+			return fmt.Errorf("row %d: user %d is outside 0..%d", i, u, next)
+		}
+		if u == next {
+			next++
 		}
 	}
 	return nil
@@ -124,7 +137,7 @@ func (c *Column) validate(rows int) error {
 	return nil
 }
 
-// Digest is SHA-256 over the names, values, rows, labels and folds in order: two tables with one digest give the same sums.
+// Digest is SHA-256 over the names, values, rows, labels, folds and users in order: two tables with one digest give the same sums.
 // It is a fingerprint of private rows and stays with the participant. The table must be valid.
 func (t *Table) Digest() [sha256.Size]byte {
 	w := digester{h: sha256.New()}
@@ -151,13 +164,10 @@ func (t *Table) Digest() [sha256.Size]byte {
 		}
 	}
 	for i := range t.Rows {
-		w.number(mark(t.Label[i]) | mark(t.Held(i))<<1)
+		w.number(mark(t.Label != nil && t.Label[i]) | mark(t.Held(i))<<1 | mark(t.Label == nil)<<2)
 	}
-	if t.User != nil {
-		w.text("users")
-		for _, user := range t.User {
-			w.number(uint64(user))
-		}
+	for _, u := range t.User {
+		w.number(uint64(u))
 	}
 	return w.sum()
 }

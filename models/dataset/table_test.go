@@ -24,6 +24,11 @@ func TestValidateRefusesMalformedTables(t *testing.T) {
 	if err := empty.Validate(); err != nil {
 		t.Errorf("a table without rows: %v", err)
 	}
+	recommended := table()
+	recommended.Label, recommended.User = nil, []int32{0, 1, 0}
+	if err := recommended.Validate(); err != nil {
+		t.Errorf("users in place of labels: %v", err)
+	}
 	for name, change := range map[string]func(*Table){
 		"negative rows":    func(t *Table) { t.Rows = -1 },
 		"labels":           func(t *Table) { t.Label = t.Label[1:] },
@@ -38,6 +43,10 @@ func TestValidateRefusesMalformedTables(t *testing.T) {
 		"code too large":   func(t *Table) { t.Columns[1].Codes[0] = 3 },
 		"code too small":   func(t *Table) { t.Columns[1].Codes[0] = -2 },
 		"value twice":      func(t *Table) { t.Columns[1].Values[1] = "DE" },
+		"no labels":        func(t *Table) { t.Label = nil },
+		"users":            func(t *Table) { t.User = []int32{0, 1} },
+		"a user skipped":   func(t *Table) { t.User = []int32{0, 2, 1} },
+		"a negative user":  func(t *Table) { t.User = []int32{0, -1, 1} },
 		"values of number": func(t *Table) { t.Columns[0].Values = []string{"x"} },
 	} {
 		v := table()
@@ -62,6 +71,8 @@ func TestDigestCoversRowsLabelsAndFolds(t *testing.T) {
 		"fold":        func(t *Table) { t.HeldOut[0] = true },
 		"order":       func(t *Table) { c := t.Columns[0].Numbers; c[0], c[2] = c[2], c[0] },
 		"columns":     func(t *Table) { t.Columns = t.Columns[:1] },
+		"no labels":   func(t *Table) { t.Label, t.User = nil, []int32{0, 0, 1} },
+		"users":       func(t *Table) { t.Label, t.User = nil, []int32{0, 1, 1} },
 		"label moved": func(t *Table) { t.Label[0], t.Label[1] = false, true },
 	} {
 		v := table()

@@ -9,6 +9,7 @@ import (
 
 	"tributary/models/dataset"
 	"tributary/models/linear"
+	"tributary/models/mf"
 	"tributary/models/optim"
 	"tributary/models/sgd"
 )
@@ -34,14 +35,36 @@ func New(p *optim.Program, t *dataset.Table) (Rounds, error) {
 	switch {
 	case p.Model.Averaging != nil:
 		return &averagingRounds{program: p, table: t}, nil
+	case p.Model.Type == optim.MatrixFactorization:
+		return &pairRounds{program: p, table: t}, nil
 	case p.Model.Type == optim.LogisticRegression:
 		return &linearRounds{program: p, table: t}, nil
 	}
 	return nil, fmt.Errorf("no model %s", p.Model.Type)
 }
 
+// pairRounds are those of a matrix factorisation: pairs of users and items are collected once.
+type pairRounds struct {
+	exactRounds
+	program *optim.Program
+	table   *dataset.Table
+	pairs   *mf.Pairs // nil: not yet
+}
+
+func (r *pairRounds) Sums(s *optim.State) ([][]float64, error) {
+	if r.pairs == nil {
+		pairs, err := mf.Prepare(r.program, r.table)
+		if err != nil {
+			return nil, err
+		}
+		r.pairs = pairs
+	}
+	return r.pairs.Sums(s)
+}
+
 // averagingRounds are those of a solver that averages.
 type averagingRounds struct {
+	exactRounds
 	program *optim.Program
 	table   *dataset.Table
 	rows    *sgd.Rows // nil: not yet
@@ -65,17 +88,23 @@ func (r *averagingRounds) Sums(s *optim.State) ([][]float64, error) {
 	return rows.Sums(s)
 }
 
-func (r *averagingRounds) Units(*optim.State) (int, error) {
-	return 0, fmt.Errorf("%w: an averaging program has no contributions of rows\nhint: use Sums", linear.ErrState)
+// exactRounds are embedded by rounds of programs that are always exact.
+type exactRounds struct{}
+
+var errExact = fmt.Errorf("%w: an exact program has no contributions of rows\nhint: use Sums", linear.ErrState)
+
+func (exactRounds) Units(*optim.State) (int, error) { return 0, errExact }
+
+func (exactRounds) Contributions(*optim.State, []int) (iter.Seq2[[]int, []float64], error) {
+	return nil, errExact
 }
 
-func (r *averagingRounds) Contributions(s *optim.State, _ []int) (iter.Seq2[[]int, []float64], error) {
-	_, err := r.Units(s)
-	return nil, err
-}
-
-// Score gives each row's probability of the positive label at a fitted state, in the table's order, held out or not.
+// Score gives each row's probability of the positive label at a fitted state, in the table's order, held out or not. A matrix
+// factorisation has none: it recommends (package mf).
 func Score(p *optim.Program, s *optim.State, t *dataset.Table) ([]float64, error) {
+	if p.Model.Recommendation != nil {
+		return nil, fmt.Errorf("%w: a %s has no probabilities\nhint: it recommends", linear.ErrState, p.Model.Type)
+	}
 	if p.Model.Averaging != nil {
 		return sgd.Score(p, s, t)
 	}

@@ -50,3 +50,44 @@ func TestRoundsGiveTheModelsSums(t *testing.T) {
 		t.Errorf("an exact program's rows one by one: %v", err)
 	}
 }
+
+// A matrix factorisation has sums, and neither contributions nor probabilities.
+func TestRoundsOfARecommender(t *testing.T) {
+	p, err := optim.ParseProgram([]byte(`{"version":1,"contributors":1,"bits":40,"max_rows":1000,"features":[{"name":"item","kind":"category","values":["a","b"],"nullable":false,"missing_indicator":false,"min_count":1}],
+"model":{"type":"matrix_factorization","l2":1,"solver":"als","max_rounds":1,"tolerance":0,"factors":1,"recommendation":{"explicit":false,"alpha":1,"top_k":1,"patience":0,"seed":"0"}},
+"evaluate":{"holdout":false,"metrics":[]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := &dataset.Table{Rows: 3, User: []int32{0, 0, 1}, Columns: []dataset.Column{{Name: "item", Values: []string{"a", "b"}, Codes: []int32{0, 1, 1}}}}
+	rounds, err := local.New(p, table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := p.Initial()
+	sum, err := rounds.Sums(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, _, err = p.Apply(s, sum); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rounds.Sums(s); !errors.Is(err, local.ErrConcentrated) {
+		t.Errorf("two users: %v", err)
+	}
+	if _, err := rounds.Contributions(s, nil); !errors.Is(err, linear.ErrState) {
+		t.Errorf("contributions: %v", err)
+	}
+	if _, err := local.Score(p, s, table); !errors.Is(err, linear.ErrState) {
+		t.Errorf("probabilities: %v", err)
+	}
+	// Models that predict don't read rows without labels.
+	other, err := optim.ParseProgram([]byte(program))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table.Columns = []dataset.Column{{Name: "age", Numbers: []float64{1, 2, 3}}}
+	if _, err := linear.Sums(other, other.Initial(), table); err == nil {
+		t.Error("a logistic regression without labels")
+	}
+}

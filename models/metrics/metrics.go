@@ -5,6 +5,7 @@ package metrics
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Bins is the number of equal bins of predicted probability: 1,024 give an AUC within 1e-4 of the exact one.
@@ -33,6 +34,29 @@ type Summary struct {
 	AUC       Value
 	LogLoss   Value // nats per held-out row
 	Accuracy  Value // share of held-out rows right at probability 0.5
+
+	// Of recommendations; then Rows and HeldOut count pairs of a user and an item.
+	TopK     int   // length of a list of recommendations; 0: there are none
+	Users    int64 // who have training and relevant held-out items: those that the first three are means over
+	Recall   Value // relevant held-out items in the list, by all of the user's
+	NDCG     Value // discounted cumulative gain of the list by that of the best one
+	MAP      Value // average precision of the list, over the smaller of TopK and the user's relevant held-out items
+	Coverage Value // share of the catalogue that any user is recommended
+	RMSE     Value // of held-out ratings, in their unit
+}
+
+// Ranking says the metrics of recommendations on one line, those that are known.
+func (s *Summary) Ranking() string {
+	var out []string
+	for _, m := range []struct {
+		name string
+		v    Value
+	}{{fmt.Sprintf("recall@%d", s.TopK), s.Recall}, {fmt.Sprintf("NDCG@%d", s.TopK), s.NDCG}, {fmt.Sprintf("MAP@%d", s.TopK), s.MAP}, {"coverage", s.Coverage}, {"RMSE", s.RMSE}} {
+		if m.v.Known {
+			out = append(out, fmt.Sprintf("%s %.4f", m.name, m.v.V))
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 // Bin is the bin of a predicted probability.

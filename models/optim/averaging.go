@@ -131,14 +131,9 @@ func (a averaging) start(s *State) {
 		return
 	}
 	scale := factorStart / math.Sqrt(float64(k))
-	random := a.Model.Averaging.Seed
+	random := splitMix(a.Model.Averaging.Seed)
 	for i := range columns * k {
-		// SplitMix64, whose 53 high bits make a double in [0, 1).
-		random += 0x9e3779b97f4a7c15
-		z := random
-		z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-		z = (z ^ z>>27) * 0x94d049bb133111eb
-		u := float64(float64((z^z>>31)>>11) * 0x1p-53)
+		u := random.next()
 		if !s.fitted.Folded[i/k] {
 			s.w[columns+i] = float64(scale * (float64(2*u) - 1))
 		}

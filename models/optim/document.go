@@ -40,6 +40,8 @@ type documentModel struct {
 	Factors   int                `json:"factors,omitempty"`
 	Averaging *documentAveraging `json:"averaging,omitempty"`
 	Sampling  *documentSampling  `json:"sampling,omitempty"`
+
+	Recommendation *documentRecommendation `json:"recommendation,omitempty"`
 }
 
 type documentAveraging struct {
@@ -113,11 +115,8 @@ func (p *Program) Document() ([]byte, error) {
 		out.Private = &documentPrivacy{string(q.Unit), q.Clip, q.Scale, decimal(q.Sigma2Fit), decimal(q.Sigma2Train), decimal(q.Sigma2Evaluate), q.Bins}
 	}
 	p.solver.describe(&out)
-	for _, m := range []struct {
-		on   bool
-		name string
-	}{{p.Evaluate.AUC, "auc"}, {p.Evaluate.LogLoss, "log_loss"}, {p.Evaluate.Correct, "accuracy"}} {
-		if m.on {
+	for _, m := range p.Evaluate.metrics() {
+		if *m.on {
 			out.Evaluate.Metrics = append(out.Evaluate.Metrics, m.name)
 		}
 	}

@@ -52,9 +52,11 @@ type Model struct {
 	// Converged when (Newton decrement)²/2 ≤ Tolerance·objective, or, for solvers that average, when a round changes the objective
 	// by no more than that; 0 in private jobs.
 	Tolerance float64
-	Factors   int        // of a factorization machine: the length of each column's factor; 0 in a linear model
+	Factors   int        // length of the factor of a factorization machine's column or of a factorisation's item; 0 in a linear model
 	Averaging *Averaging // of solvers that average
 	Sampling  *Sampling  // of DPSGD
+	// Recommendation is a matrix factorisation's.
+	Recommendation *Recommendation
 }
 
 // Evaluation says what is measured after training.
@@ -63,6 +65,11 @@ type Evaluation struct {
 	AUC     bool
 	LogLoss bool
 	Correct bool // accuracy at 0.5
+
+	// Of recommendations, over users with held-out items.
+	Recall, NDCG, MAP bool
+	Coverage          bool // share of the catalogue that is recommended to anybody
+	RMSE              bool // of ratings
 }
 
 // Program is a validated, resolved job as the models see it. Make one with ParseProgram; its fields are to be read only.
@@ -123,11 +130,21 @@ func parse(data []byte) (*Program, error) {
 	if a := p.Model.Averaging; doc.err == nil && a != nil && a.Patience > 0 && !p.Evaluate.HoldOut {
 		doc.fail("model.averaging.patience", "nothing is held out to watch\nhint: 0, or evaluate with a hold-out")
 	}
+	if doc.err == nil {
+		p.checkRecommendation(doc, features)
+	}
 	if err := doc.done(); err != nil {
 		return nil, err
 	}
 	if p.solver = solverOf(p); p.solver == nil { // parseModel knows the pairs that exist
 		return nil, fmt.Errorf("no solver %s of %s", p.Model.Solver, p.Model.Type)
+	}
+	if p.Model.Recommendation != nil {
+		// Its sums grow with the columns, not with their square.
+		if p.spec, err = pipeline.NewSpecOf(features, MaxItems+3); err != nil {
+			return nil, err
+		}
+		return p, factorization{p}.checkSize()
 	}
 	if p.spec, err = pipeline.NewSpec(features); err != nil {
 		return nil, err
@@ -192,12 +209,15 @@ func parseModel(doc *object, private bool) Model {
 	if !private {
 		m.Tolerance = o.number("tolerance")
 	}
-	if m.Type == FactorizationMachine {
+	if m.Type == FactorizationMachine || m.Type == MatrixFactorization {
 		m.Factors = int(o.integer("factors", 1, MaxFactors))
 	}
 	checkSolver(o, m, private)
-	if averages(m.Solver) {
+	switch {
+	case averages(m.Solver):
 		m.Averaging = parseAveraging(o, m.Solver)
+	case m.Type == MatrixFactorization:
+		m.Recommendation = parseRecommendation(o)
 	}
 	if m.Solver == DPSGD {
 		m.Sampling = parseSampling(o)
@@ -221,20 +241,22 @@ func averages(solver string) bool { return solver == FedAvg || solver == FedProx
 func checkSolver(o *object, m Model, private bool) {
 	var solvers []string
 	switch {
-	case m.Type != LogisticRegression && m.Type != FactorizationMachine:
-		o.fail("type", "unknown model %q\nhint: %s or %s", m.Type, LogisticRegression, FactorizationMachine)
+	case m.Type != LogisticRegression && m.Type != FactorizationMachine && m.Type != MatrixFactorization:
+		o.fail("type", "unknown model %q\nhint: %s, %s or %s", m.Type, LogisticRegression, FactorizationMachine, MatrixFactorization)
 	case private && m.Type == LogisticRegression:
 		solvers = []string{DPGradientDescent, DPSGD}
 	case private:
 		o.fail("type", "%s is not for private jobs\nhint: %s", m.Type, LogisticRegression)
 	case m.Type == LogisticRegression:
 		solvers = []string{Newton, FedAvg, FedProx, FedAdam}
+	case m.Type == MatrixFactorization:
+		solvers = []string{ALS}
 	default:
 		solvers = []string{FedAvg, FedProx, FedAdam}
 	}
 	switch {
 	case slices.Contains(solvers, m.Solver):
-	case !slices.Contains([]string{Newton, FedAvg, FedProx, FedAdam, DPGradientDescent, DPSGD}, m.Solver):
+	case !slices.Contains([]string{Newton, FedAvg, FedProx, FedAdam, ALS, DPGradientDescent, DPSGD}, m.Solver):
 		o.fail("solver", "unknown solver %q\nhint: %s", m.Solver, strings.Join(solvers, ", "))
 	default:
 		o.fail("solver", "%q is not a solver of %s in this kind of job\nhint: %s", m.Solver, m.Type, strings.Join(solvers, ", "))
@@ -282,25 +304,34 @@ func parseEvaluation(doc *object) Evaluation {
 	o := doc.object("evaluate")
 	e := Evaluation{HoldOut: o.boolean("holdout")}
 	for _, metric := range o.texts("metrics") {
-		var flag *bool
-		switch metric {
-		case "auc":
-			flag = &e.AUC
-		case "log_loss":
-			flag = &e.LogLoss
-		case "accuracy":
-			flag = &e.Correct
-		default:
-			o.fail("metrics", "unknown metric %q\nhint: auc, log_loss, accuracy", metric)
-			continue
+		known := false
+		for _, m := range e.metrics() {
+			if m.name != metric {
+				continue
+			}
+			if *m.on {
+				o.fail("metrics", "%q twice", metric)
+			}
+			*m.on, known = true, true
 		}
-		if *flag {
-			o.fail("metrics", "%q twice", metric)
+		if !known {
+			o.fail("metrics", "unknown metric %q\nhint: auc, log_loss, accuracy; recall, ndcg, map, coverage, rmse of recommendations", metric)
 		}
-		*flag = true
 	}
 	if err := o.done(); doc.err == nil {
 		doc.err = err
 	}
 	return e
+}
+
+// metric is one that a program may ask for.
+type metric struct {
+	on   *bool
+	name string
+}
+
+// metrics lists all that there are, in the order of documents.
+func (e *Evaluation) metrics() []metric {
+	return []metric{{&e.AUC, "auc"}, {&e.LogLoss, "log_loss"}, {&e.Correct, "accuracy"},
+		{&e.Recall, "recall"}, {&e.NDCG, "ndcg"}, {&e.MAP, "map"}, {&e.Coverage, "coverage"}, {&e.RMSE, "rmse"}}
 }

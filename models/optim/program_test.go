@@ -11,7 +11,7 @@ import (
 
 func TestParseProgramReadsEveryField(t *testing.T) {
 	p := testProgram(t)
-	if p.Contributors != 4 || p.Bits != 40 || p.MaxRows != 5_000_000 || p.Model != (Model{Type: "logistic_regression", L2: 1, Solver: "newton", MaxRounds: 4, Tolerance: 1e-8}) || p.Evaluate != (Evaluation{true, true, true, true}) {
+	if p.Contributors != 4 || p.Bits != 40 || p.MaxRows != 5_000_000 || p.Model != (Model{Type: "logistic_regression", L2: 1, Solver: "newton", MaxRounds: 4, Tolerance: 1e-8}) || p.Evaluate != (Evaluation{HoldOut: true, AUC: true, LogLoss: true, Correct: true}) {
 		t.Errorf("%+v", p)
 	}
 	var names []string
@@ -105,6 +105,8 @@ func FuzzParseProgram(f *testing.F) {
 	f.Add([]byte(testDocument()))
 	f.Add([]byte(privateDocument()))
 	f.Add([]byte(averagingDocument(f)))
+	f.Add([]byte(factorDocument))
+	f.Add([]byte(implicitDocument()))
 	f.Add([]byte(`{"version":1}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := ParseProgram(data)

@@ -27,6 +27,8 @@ func solverOf(p *Program) solver {
 		return newton{p}
 	case averages(p.Model.Solver) && !p.Private():
 		return averaging{p}
+	case p.Model.Type == MatrixFactorization && p.Model.Solver == ALS && !p.Private():
+		return factorization{p}
 	case p.Model.Type == LogisticRegression && p.Model.Solver == DPGradientDescent && p.Private():
 		return descent{p}
 	case p.Model.Type == LogisticRegression && p.Model.Solver == DPSGD && p.Private():

@@ -22,6 +22,7 @@ type State struct {
 	converged     bool
 
 	solver  solver
+	factors *factorMemory  // of a matrix factorisation, after FIT
 	average *averageMemory // averaging TRAIN after its first round, and later
 	factor  *matrix        // TRAIN of DPGradientDescent only: the Cholesky factor of the preconditioner
 	sampled *sampledMemory // TRAIN of DPSGD only
@@ -66,3 +67,19 @@ func (s *State) Converged() bool { return s.converged }
 // Metrics are the model's quality, once the state is Done. Those of a private program are noisy, without a training loss, and
 // unknown if the job measures nothing.
 func (s *State) Metrics() (metrics.Summary, bool) { return s.summary, s.kind == Done }
+
+// Users counts the users of a matrix factorisation's training pairs, over the cohort; 0 before FIT, and in other models.
+func (s *State) Users() int64 {
+	if s.factors == nil {
+		return 0
+	}
+	return s.factors.users
+}
+
+// ItemUsers counts them by item. The caller must not change it.
+func (s *State) ItemUsers() []int64 {
+	if s.factors == nil {
+		return nil
+	}
+	return s.factors.itemUsers
+}

@@ -83,7 +83,10 @@ type Spec struct {
 }
 
 // NewSpec checks the features and lays out their columns. An error names the feature.
-func NewSpec(features []Feature) (*Spec, error) {
+func NewSpec(features []Feature) (*Spec, error) { return NewSpecOf(features, MaxColumns) }
+
+// NewSpecOf is NewSpec for a model whose sums allow for another number of output columns, the intercept among them.
+func NewSpecOf(features []Feature, most int) (*Spec, error) {
 	if len(features) == 0 {
 		return nil, fmt.Errorf("%w: no features\nhint: name at least one column under features", ErrSpec)
 	}
@@ -104,8 +107,8 @@ func NewSpec(features []Feature) (*Spec, error) {
 			s.numbers++
 		}
 		s.columns = append(s.columns, columnsOf(i, &f)...)
-		if len(s.columns)+1 > MaxColumns {
-			return nil, fmt.Errorf("%w: feature %q: more than %d output columns with the intercept\nhint: leave out one_hot features with many values, or list fewer values in the contract (the rest becomes other)", ErrSpec, f.Name, MaxColumns)
+		if len(s.columns)+1 > most {
+			return nil, fmt.Errorf("%w: feature %q: more than %d output columns with the intercept\nhint: leave out one_hot features with many values, or list fewer values in the contract (the rest becomes other)", ErrSpec, f.Name, most)
 		}
 	}
 	for _, c := range s.columns {

@@ -47,7 +47,11 @@ func ApprovalText(in ApprovalInput) string {
 	b.expiry(in)
 	line("")
 	line("What the sums tell")
-	line("Learnt exactly, summed over these %d organisations: rows, positives, missing values, means and variances per column, the count of every category and of every pair of categories (with their label sums, approximately), held-out scores by label in 1,024 bins. What only one customer has is that customer's.", n)
+	if j.Model.recommends() {
+		b.recommended(j, n)
+	} else {
+		line("Learnt exactly, summed over these %d organisations: rows, positives, missing values, means and variances per column, the count of every category and of every pair of categories (with their label sums, approximately), held-out scores by label in 1,024 bins. What only one customer has is that customer's.", n)
+	}
 	if n == 3 {
 		line("With N = 3, each organisation learns the sum of the other two.")
 	}
@@ -79,6 +83,11 @@ func (p *page) model(j *Resolved) {
 	p.line("Model       %s, l2 %s, %s", j.Model.text(), decimalOf(j.Model.L2), j.Model.Solver)
 	if a := j.Model.Averaging; a != nil {
 		p.line("            %s: each participant passes %d times over its rows; the mean of the changes is added", a.Optimizer, a.Epochs)
+	}
+	if j.Model.recommends() {
+		p.matrix(j)
+		p.line("Evaluation  %s", evaluationText(j))
+		return
 	}
 	for i, f := range j.Features {
 		head := "           "
@@ -132,13 +141,16 @@ func featureText(f Feature) string {
 }
 
 func evaluationText(j *Resolved) string {
-	metrics := strings.Join(j.Metrics, ", ")
+	metrics, rows := strings.Join(j.Metrics, ", "), "the rows"
+	if r := j.Model.Recommendation; r != nil {
+		metrics, rows = fmt.Sprintf("%s of the best %d", metrics, r.TopK), "each user's items"
+	}
 	switch h := j.Holdout; {
 	case h.None():
 		return "none"
 	case h.Column != "":
 		return fmt.Sprintf("%s on the rows where %s is %s", metrics, h.Column, show(h.Equals))
 	default:
-		return fmt.Sprintf("%s on %d tenths of the rows, chosen by each participant's own secret", metrics, h.Tenths)
+		return fmt.Sprintf("%s on %d tenths of %s, chosen by each participant's own secret", metrics, h.Tenths, rows)
 	}
 }

@@ -56,6 +56,9 @@ func averages(solver string) bool {
 
 // exactSolvers lists a model's solvers in exact jobs, the default first.
 func exactSolvers(model string) []string {
+	if model == typeMatrix {
+		return []string{solverALS}
+	}
 	if model == typeFactorization {
 		return []string{solverFedAvg, solverFedProx, solverFedAdam}
 	}
@@ -119,6 +122,13 @@ func (d *document) matchModel(s *Spec) {
 		d.report(fmt.Sprintf("solver %s is not for a %s", m.Solver, m.Type), "write one of "+strings.Join(solvers, ", "), "model.solver")
 	}
 	d.matchFactors(m)
+	if m.recommends() {
+		d.matchMatrix(s)
+		return
+	}
+	if d.given("model.recommendation") {
+		d.report("recommendation is for a matrix_factorization", "remove recommendation, or write type: matrix_factorization", "model.recommendation")
+	}
 	if !averages(m.Solver) {
 		if d.given("model.averaging") {
 			d.report("averaging is for the solvers fedavg, fedprox and fedadam", "choose one of them or remove averaging", "model.averaging")
@@ -139,7 +149,7 @@ func (d *document) matchFactors(m *Model) {
 	switch given := d.given("model.factors"); {
 	case m.Type == typeFactorization && !given:
 		m.Factors = defaultFactors
-	case m.Type != typeFactorization && given:
+	case m.Type != typeFactorization && !m.recommends() && given:
 		d.report("factors are for a factorization_machine", "remove factors, or write type: factorization_machine", "model.factors")
 	}
 }
@@ -189,6 +199,13 @@ func (d *document) matchAveraging(s *Spec) {
 
 // Coefficients counts a model's coefficients.
 func (r *Resolved) Coefficients() int {
+	if rec := r.Model.Recommendation; rec != nil {
+		d := int(r.Model.Factors)
+		if rec.Rating != "" {
+			d++
+		}
+		return r.items() * d
+	}
 	columns := r.Outputs() - 1
 	return columns*(1+int(r.Model.Factors)) + 1
 }
@@ -222,14 +239,15 @@ func (j *averagingJSON) averaging() *Averaging {
 // checkModel checks a resolved exact model.
 func (r *Resolved) checkModel(report report) {
 	m, a := r.Model, r.Model.Averaging
-	if m.Type != typeLogistic && m.Type != typeFactorization || !slices.Contains(exactSolvers(m.Type), m.Solver) {
+	if m.Type != typeLogistic && m.Type != typeFactorization && !m.recommends() || !slices.Contains(exactSolvers(m.Type), m.Solver) {
 		report(fmt.Sprintf("there is no model %s with solver %s", show(m.Type), show(m.Solver)), "", "program.model")
 		return
 	}
-	if m.Type == typeFactorization {
+	r.checkMatrix(report)
+	if m.Type == typeFactorization || m.recommends() {
 		inRange(report, "program.model.factors", m.Factors, 1, maxFactors)
 	} else if m.Factors != 0 {
-		report("only a factorization_machine has factors", "", "program.model.factors")
+		report("only factorisations have factors", "", "program.model.factors")
 	}
 	if averages(m.Solver) != (a != nil) {
 		report("averaging goes with the solvers fedavg, fedprox and fedadam, and only with them", "", "program.model.averaging")

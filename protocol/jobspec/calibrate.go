@@ -98,10 +98,12 @@ func (r *Resolved) kindNoise(sensitivity2 uint64, rate dp.Rational, rounds int64
 
 // maxOutputs is the most output columns of a job.
 func (r *Resolved) maxOutputs() int {
-	switch r.Model.Solver {
-	case solverPrivate:
+	switch {
+	case r.Model.recommends():
+		return maxValues + 3 // bounded by factorLanes: its sums grow with the columns, not with their square
+	case r.Model.Solver == solverPrivate:
 		return MaxPrivateOutputs
-	case solverSGD:
+	case r.Model.Solver == solverSGD:
 		return MaxSampledOutputs
 	}
 	return MaxOutputs

@@ -40,9 +40,9 @@ const (
 type Contract struct {
 	Name     string
 	Revision int64
-	Key      string // the source column that identifies a unit; never sent
-	MaxRows  int64  // per participant
-	Label    Label
+	Key      string   // the source column that identifies a unit; never sent
+	MaxRows  int64    // per participant
+	Label    Label    // zero: there is none
 	Columns  []Column // sorted by name
 
 	places map[string]place
@@ -66,6 +66,10 @@ type Column struct {
 	Values   []string // in the contract's order, which is that of the codes
 	Other    string
 }
+
+// HasLabel reports whether the contract has a label. One without is of what users took or rated: a row is an interaction, and
+// the key is the user.
+func (c *Contract) HasLabel() bool { return c.Label != Label{} }
 
 // ID returns "name@revision", as a spec or a binding refers to the contract.
 func (c *Contract) ID() string { return ContractRef{c.Name, c.Revision}.String() }
@@ -94,7 +98,7 @@ func ParseContract(data []byte) (*Contract, []Problem) {
 		"version":  "write version: 1",
 		"key":      "name the column that identifies a person or customer; it never leaves a participant",
 		"max_rows": "the most rows that one participant may bring",
-	}, "version", "name", "revision", "key", "max_rows", "label", "columns")
+	}, "version", "name", "revision", "key", "max_rows", "columns")
 	c := new(Contract)
 	if v, ok := keys["version"]; ok {
 		d.integer(v, 1, 1)
@@ -112,7 +116,9 @@ func ParseContract(data []byte) (*Contract, []Problem) {
 		c.MaxRows, _ = d.integer(v, 1, maxRows)
 	}
 	if v, ok := keys["label"]; ok {
-		c.Label = d.label(v)
+		if c.Label = d.label(v); !c.HasLabel() {
+			c.checkLabel(d.report)
+		}
 	}
 	if v, ok := keys["columns"]; ok {
 		d.columns(v, c)

@@ -19,7 +19,9 @@ func (c *Contract) check(report report) {
 	if !columnText.MatchString(c.Key) {
 		report(show(c.Key)+" is not a column name", "use "+columnRule, "key")
 	}
-	c.checkLabel(report)
+	if c.HasLabel() {
+		c.checkLabel(report)
+	}
 	switch n := len(c.Columns); {
 	case n == 0:
 		report("there are no columns", "declare at least one", "columns")
@@ -38,7 +40,7 @@ func (c *Contract) check(report report) {
 		if col.Name == c.Key {
 			report("the key can't be a column", "remove it here; it identifies rows and is never learnt from", path, "key")
 		}
-		if col.Name == c.Label.Column {
+		if c.HasLabel() && col.Name == c.Label.Column {
 			report("the label can't be a column", "remove it here; it is declared under label", path, "label.column")
 		}
 		col.check(report, path)

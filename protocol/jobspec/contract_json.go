@@ -23,7 +23,7 @@ type contractJSON struct {
 	Revision int64        `json:"revision"`
 	Key      string       `json:"key"`
 	MaxRows  int64        `json:"max_rows"`
-	Label    Label        `json:"label"`
+	Label    *Label       `json:"label,omitempty"` // of contracts that have one
 	Columns  []columnJSON `json:"columns"`
 }
 
@@ -42,7 +42,10 @@ type columnJSON struct {
 // Canonical returns the contract's one encoding: JSON without spaces, fields in
 // fixed order, columns by name, every default written out.
 func (c *Contract) Canonical() []byte {
-	out := contractJSON{Version: 1, Name: c.Name, Revision: c.Revision, Key: c.Key, MaxRows: c.MaxRows, Label: c.Label, Columns: []columnJSON{}}
+	out := contractJSON{Version: 1, Name: c.Name, Revision: c.Revision, Key: c.Key, MaxRows: c.MaxRows, Columns: []columnJSON{}}
+	if c.HasLabel() {
+		out.Label = &c.Label
+	}
 	for _, col := range c.Columns {
 		j := columnJSON{Name: col.Name, Type: col.Kind}
 		switch col.Kind {
@@ -68,7 +71,7 @@ func ParseContractJSON(data []byte) (*Contract, error) {
 	if err := decode(data, &in); err != nil {
 		return nil, err
 	}
-	c := &Contract{Name: in.Name, Revision: in.Revision, Key: in.Key, MaxRows: in.MaxRows, Label: in.Label}
+	c := &Contract{Name: in.Name, Revision: in.Revision, Key: in.Key, MaxRows: in.MaxRows, Label: or0(in.Label)}
 	for _, j := range in.Columns {
 		c.Columns = append(c.Columns, Column{
 			Name: j.Name, Kind: j.Type, Values: j.Values, Min: or0(j.Min), Max: or0(j.Max),

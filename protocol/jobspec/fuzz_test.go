@@ -19,6 +19,7 @@ func FuzzParseSpec(f *testing.F) {
 	f.Add(read(f, "churn.yaml"))
 	f.Add(read(f, "minimal.yaml"))
 	f.Add(read(f, "private.yaml"))
+	f.Add(read(f, "recommend.yaml"))
 	f.Add([]byte("a: {b: [c, {d: e}]}\n- x"))
 	c := mustContract(f, string(read(f, "shop-customers.yaml")))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -45,6 +46,7 @@ func FuzzParseSpec(f *testing.F) {
 
 func FuzzParseContract(f *testing.F) {
 	f.Add(read(f, "shop-customers.yaml"))
+	f.Add(read(f, "purchases.yaml"))
 	f.Add([]byte("version: 1\ncolumns:\n  a: {type: category, values: [1, 010, \"x\\ty\"]}\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, problems := ParseContract(data)

@@ -49,7 +49,15 @@ func Resolve(s *Spec, c *Contract, o Options) (*Resolved, []Problem) {
 	if lane := laneRows(r.Bits); r.MaxRows > lane {
 		f.report(fmt.Sprintf("the contract's max_rows %d doesn't fit a lane of %d bits, which counts to %d", r.MaxRows, r.Bits, lane), "raise bits; the default is 40", "run.bits")
 	}
-	r.Features = features(s, c, f.report)
+	r.matchContract(c, f.report)
+	if r.Model.recommends() {
+		r.Features = matrixFeatures(s, c, f.report)
+		if n := r.factorLanes(); n > maxFactorLanes {
+			f.report(fmt.Sprintf("%d items with %d factors are summed in %d values, at most %d are possible", r.items(), r.Model.Factors, n, maxFactorLanes), "use fewer factors, or list fewer items in the contract", "model.factors", "model")
+		}
+	} else {
+		r.Features = features(s, c, f.report)
+	}
 	if n, most := r.Outputs(), r.maxOutputs(); n > most {
 		f.report(fmt.Sprintf("the features give %d output columns with the intercept, %s takes at most %d", n, r.Model.Solver, most),
 			"leave out the category columns with the most values, or list fewer values in the contract", "features")
@@ -202,10 +210,15 @@ func evaluation(s *Spec, c *Contract, r *Resolved, report report) {
 		report("metrics need a hold-out", "add holdout: 0.2 or remove metrics", "evaluate.metrics")
 	case h.None():
 	case s.Metrics == nil:
-		r.Metrics = metricNames()
+		r.Metrics = slices.Clone(s.Model.metrics())
 	case len(s.Metrics) == 0:
-		report("a hold-out without metrics tells nothing", "list metrics: [auc, log_loss, accuracy] or remove holdout", "evaluate.metrics")
+		report("a hold-out without metrics tells nothing", "list metrics: ["+strings.Join(s.Model.metrics(), ", ")+"] or remove holdout", "evaluate.metrics")
 	default:
+		for _, name := range s.Metrics {
+			if !contains(s.Model.metrics(), name) {
+				report("metric "+name+" is not one of this model's", "choose of "+strings.Join(s.Model.metrics(), ", "), "evaluate.metrics")
+			}
+		}
 		r.Metrics = slices.Clone(s.Metrics)
 	}
 }

@@ -108,6 +108,8 @@ type modelJSON struct {
 	Factors   int64          `json:"factors,omitempty"`
 	Averaging *averagingJSON `json:"averaging,omitempty"`
 	Sampling  *samplingJSON  `json:"sampling,omitempty"` // private jobs
+
+	Recommendation *recommendationJSON `json:"recommendation,omitempty"`
 }
 
 type evaluateJSON struct {
@@ -135,7 +137,7 @@ func (r *Resolved) program() *programJSON {
 	m, private := r.Model, r.Private != nil
 	p := &programJSON{
 		Version: 1, Contributors: r.Contributors, Bits: r.Bits, MaxRows: r.MaxRows, Features: []featureJSON{},
-		Model:    modelJSON{Type: m.Type, L2: m.L2, Solver: m.Solver, MaxRounds: m.MaxRounds, Factors: m.Factors, Averaging: m.Averaging.json(r.Seed), Sampling: m.Sampling.json()},
+		Model:    modelJSON{Type: m.Type, L2: m.L2, Solver: m.Solver, MaxRounds: m.MaxRounds, Factors: m.Factors, Averaging: m.Averaging.json(r.Seed), Sampling: m.Sampling.json(), Recommendation: m.Recommendation.json(r.Seed)},
 		Evaluate: evaluateJSON{Holdout: !r.Holdout.None(), Metrics: append([]string{}, r.Metrics...)}}
 	if private {
 		p.Private = r.noiseProgram()
@@ -216,6 +218,7 @@ func ParseResolved(data []byte) (*Resolved, error) {
 			Name: j.Name, Kind: j.Kind, Min: or0(j.Min), Max: or0(j.Max), Values: j.Values, Nullable: j.Nullable, Log1p: or0(j.Log1p),
 			Standardize: or0(j.Standardize), Clip: or0(j.Clip), Scale: or0(j.Scale), MissingIndicator: j.MissingIndicator, MinCount: or0(j.MinCount)})
 	}
+	r.Model.Recommendation = in.Program.Model.Recommendation.recommendation(r.Features)
 	r.check(f.report)
 	if err := firstProblem(f); err != nil {
 		return nil, err

@@ -89,6 +89,9 @@ func (r *Resolved) checkEvaluation(report report) {
 			return
 		}
 		next = i + 1
+		if !contains(r.Model.metrics(), name) {
+			report("metric "+show(name)+" is not one of the model's", "", "program.evaluate.metrics")
+		}
 	}
 	if h.None() != (len(r.Metrics) == 0) {
 		report("a hold-out and metrics need each other", "", "program.evaluate.metrics")
@@ -139,6 +142,9 @@ func (r *Resolved) Conforms(c *Contract) error {
 	}
 	if r.MaxRows != c.MaxRows {
 		return fmt.Errorf("the job says max_rows %d, the contract says %d", r.MaxRows, c.MaxRows)
+	}
+	if r.Model.recommends() == c.HasLabel() {
+		return fmt.Errorf("a model that recommends needs a contract without a label, and any other one with a label: this is a %s", r.Model.Type)
 	}
 	for _, f := range r.Features {
 		col, ok := c.Column(f.Name)

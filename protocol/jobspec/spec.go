@@ -87,12 +87,14 @@ type FeatureSpec struct {
 type Model struct {
 	Type      string
 	L2        float64
-	Solver    string // newton, fedavg, fedprox or fedadam in exact jobs, dp_gradient_descent or dp_sgd in private ones
+	Solver    string // newton, fedavg, fedprox, fedadam or als in exact jobs, dp_gradient_descent or dp_sgd in private ones
 	MaxRounds int64
 	Tolerance float64    // 0 in private jobs, which always run all rounds
-	Factors   int64      // of each column of a factorization machine; 0 in a linear model
+	Factors   int64      // of each column of a factorization machine or item of a matrix factorisation; 0 in a linear model
 	Averaging *Averaging // fedavg, fedprox and fedadam
 	Sampling  *Sampling  // dp_sgd
+
+	Recommendation *Recommendation // matrix_factorization
 }
 
 // Holdout says which rows a job evaluates on and doesn't train on: a number of
@@ -135,7 +137,9 @@ type Committee struct {
 	Of        int `json:"of"` // 0 in a Spec: chosen by Resolve
 }
 
-func metricNames() []string { return []string{"auc", "log_loss", "accuracy"} }
+func metricNames() []string {
+	return []string{"auc", "log_loss", "accuracy", "recall", "ndcg", "map", "coverage", "rmse"}
+}
 
 var refText = regexp.MustCompile(`^([a-z0-9][a-z0-9-]{0,62})@([1-9][0-9]{0,9})$`)
 
@@ -155,7 +159,7 @@ func ParseSpec(data []byte) (*Spec, []Problem) {
 		"contract": "write contract: NAME@REVISION",
 		"privacy":  "there is no default: write exact, or {unit: record, epsilon: \"1.0\", delta: \"1e-5\", clip: \"1.0\"}",
 		"run":      "write run: {mode: sealed}",
-	}, "version", "name", "contract", "features", "model", "privacy", "run")
+	}, "version", "name", "contract", "model", "privacy", "run")
 	s := &Spec{places: d.places}
 	if v, ok := keys["version"]; ok {
 		d.integer(v, 1, 1)
@@ -172,6 +176,7 @@ func ParseSpec(data []byte) (*Spec, []Problem) {
 	if v, ok := keys["model"]; ok {
 		s.Model = d.model(v)
 	}
+	d.matchFeatures(root, keys, s)
 	if v, ok := keys["evaluate"]; ok {
 		d.evaluate(v, s)
 	}

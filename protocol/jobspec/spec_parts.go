@@ -8,16 +8,16 @@ import (
 
 func (d *document) model(v value) Model {
 	m := Model{L2: defaultL2, Solver: solverNewton, MaxRounds: defaultMaxRounds, Tolerance: defaultTolerance}
-	_, keys, ok := d.fields(v, "type", "l2", "solver", "max_rounds", "tolerance", "factors", "averaging", "sampling")
+	_, keys, ok := d.fields(v, "type", "l2", "solver", "max_rounds", "tolerance", "factors", "averaging", "sampling", "recommendation")
 	if !ok {
 		return m
 	}
 	d.require(v, keys, map[string]string{"type": "write type: logistic_regression"}, "type")
 	if v, ok := keys["type"]; ok {
-		m.Type, _ = d.choice(v, typeLogistic, typeFactorization)
+		m.Type, _ = d.choice(v, typeLogistic, typeFactorization, typeMatrix)
 	}
 	if v, ok := keys["solver"]; ok {
-		m.Solver, _ = d.choice(v, solverNewton, solverFedAvg, solverFedProx, solverFedAdam, solverPrivate, solverSGD)
+		m.Solver, _ = d.choice(v, solverNewton, solverFedAvg, solverFedProx, solverFedAdam, solverALS, solverPrivate, solverSGD)
 	}
 	if v, ok := keys["l2"]; ok {
 		if m.L2, ok = d.number(v); ok && !(m.L2 >= 0 && m.L2 <= maxL2) {
@@ -40,6 +40,9 @@ func (d *document) model(v value) Model {
 	}
 	if v, ok := keys["sampling"]; ok {
 		m.Sampling = d.sampling(v)
+	}
+	if v, ok := keys["recommendation"]; ok {
+		m.Recommendation = d.recommendation(v)
 	}
 	return m
 }

@@ -58,8 +58,11 @@ func (d *document) matchPrivate(s *Spec) {
 	if s.Model.Type == typeFactorization {
 		d.report("a factorization_machine is trained in exact jobs only in this version", "write type: logistic_regression, or privacy: exact", "model.type")
 	}
-	if d.given("model.averaging") || d.given("model.factors") {
-		d.report("averaging and factors are for exact jobs", "remove them", "model")
+	if s.Model.recommends() {
+		d.report("a matrix_factorization is trained in exact jobs only in this version", "write privacy: exact", "model.type")
+	}
+	if d.given("model.averaging") || d.given("model.factors") || d.given("model.recommendation") {
+		d.report("averaging, factors and recommendation are for exact jobs", "remove them", "model")
 	}
 	switch {
 	case !d.given("model.solver"):
@@ -70,7 +73,7 @@ func (d *document) matchPrivate(s *Spec) {
 	if d.given("model.tolerance") {
 		d.report("a private job runs all of its rounds: where it stopped early would tell of the data", "remove tolerance; max_rounds says how many rounds there are", "model.tolerance")
 	}
-	s.Model.Tolerance, s.Model.Averaging = 0, nil
+	s.Model.Tolerance, s.Model.Averaging, s.Model.Recommendation = 0, nil, nil
 	rounds := int64(privateMaxRounds)
 	switch {
 	case s.Model.Solver == solverSGD:

@@ -39,6 +39,9 @@ func (b *bar) event(e *pb.Event) {
 		if e.GetLoss() != 0 {
 			b.loss = fmt.Sprintf(" loss %.4f", e.GetLoss())
 		}
+		if e.GetKind() == "evaluate" && e.GetMessage() != "" {
+			b.aside(e)
+		}
 		b.bar.Set(min(int(e.GetStep()), total-1))
 	case "abort", "dropout", "paused", "resumed":
 		b.aside(e)

@@ -45,6 +45,13 @@ type quality struct {
 	AUC         *float64 `json:"auc"`
 	LogLoss     *float64 `json:"log_loss"`
 	Accuracy    *float64 `json:"accuracy"`
+	Users       int64    `json:"held_out_users"`
+	TopK        int      `json:"top_k"`
+	Recall      *float64 `json:"recall"`
+	NDCG        *float64 `json:"ndcg"`
+	MAP         *float64 `json:"map"`
+	Coverage    *float64 `json:"coverage"`
+	RMSE        *float64 `json:"rmse"`
 	Frozen      int      `json:"frozen"`
 	Noised      bool     `json:"noised"` // a private job's
 }
@@ -70,6 +77,9 @@ func (q quality) verdict() string {
 	}
 	if q.Converged {
 		return fmt.Sprintf("converged in %d rounds", q.TrainRounds)
+	}
+	if q.TopK > 0 {
+		return fmt.Sprintf("stopped after %d rounds, short of the tolerance", q.TrainRounds)
 	}
 	return fmt.Sprintf("did not converge in %d rounds; raise model.max_rounds, or model.l2 if the classes can be separated", q.TrainRounds)
 }
@@ -104,14 +114,14 @@ func (a *app) listModels(ctx context.Context) error {
 			for _, m := range reply.GetModels() {
 				q := readQuality(m.GetMetricsJson())
 				list = append(list, modelInfo{hex.EncodeToString(m.GetJob()), m.GetName(), hex.EncodeToString(m.GetState()), m.GetConverged(), known(m.GetObjective()), raw(m.GetMetricsJson()), m.GetAliases(), stamp(m.GetAtMs())})
-				rows = append(rows, []string{short(m.GetJob()), m.GetName(), metric(known(m.GetObjective())), metric(q.AUC), metric(q.LogLoss), yes(m.GetConverged()), orDash(strings.Join(m.GetAliases(), ", ")), when(m.GetAtMs())})
+				rows = append(rows, []string{short(m.GetJob()), m.GetName(), metric(known(m.GetObjective())), metric(q.AUC), metric(q.LogLoss), metric(q.Recall), yes(m.GetConverged()), orDash(strings.Join(m.GetAliases(), ", ")), when(m.GetAtMs())})
 			}
 			if page = reply.GetNextPageToken(); page == "" {
 				break
 			}
 		}
 		return a.print(map[string]any{"models": list}, func(w io.Writer) {
-			table(w, "JOB | NAME | OBJECTIVE | AUC | LOG LOSS | CONVERGED | PROMOTED AS | AT", rows)
+			table(w, "JOB | NAME | OBJECTIVE | AUC | LOG LOSS | RECALL | CONVERGED | PROMOTED AS | AT", rows)
 		})
 	})
 }
@@ -130,6 +140,7 @@ type exported struct {
 			SD   float64 `json:"sd"`
 		} `json:"number"`
 	} `json:"columns"`
+	recommender
 }
 
 func (a *app) showModel(ctx context.Context, job string) error {
@@ -173,6 +184,10 @@ func (a *app) showModel(ctx context.Context, job string) error {
 
 func (m *exported) show(w io.Writer, j *pb.JobInfo) {
 	q := readQuality(j.GetMetricsJson())
+	if m.Type == "matrix_factorization" {
+		m.recommender.show(w, m, q, j)
+		return
+	}
 	rows := [][]string{{"model", fmt.Sprintf("%s, l2 %g", m.Type, m.L2)}, {"job", hex.EncodeToString(j.GetJob())}, {"name", j.GetName()}, {"state", hex.EncodeToString(j.GetState())}}
 	if j.GetStatus() == "completed" {
 		rows = append(rows, []string{"solver", q.verdict()})

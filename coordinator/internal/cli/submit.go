@@ -136,7 +136,7 @@ func (a *app) validateCommand() *cobra.Command {
 			}
 			return a.print(document, func(w io.Writer) {
 				fmt.Fprintf(w, "%s is valid: %d participants, committee %d of %d, %d coefficients, digest %s\n", f.specName, r.Contributors, r.Committee.Threshold, r.Committee.Of,
-					r.Outputs(), short(reply.GetDigest()))
+					r.Coefficients(), short(reply.GetDigest()))
 				if cost != "" {
 					fmt.Fprintln(w, cost)
 				}

@@ -55,6 +55,13 @@ type Metrics struct {
 	AUC         *float64 `json:"auc,omitempty"`
 	LogLoss     *float64 `json:"log_loss,omitempty"`
 	Accuracy    *float64 `json:"accuracy,omitempty"`
+	Users       int64    `json:"held_out_users,omitempty"` // of recommendations; rows are pairs of a user and an item then
+	TopK        int      `json:"top_k,omitempty"`
+	Recall      *float64 `json:"recall,omitempty"`
+	NDCG        *float64 `json:"ndcg,omitempty"`
+	MAP         *float64 `json:"map,omitempty"`
+	Coverage    *float64 `json:"coverage,omitempty"`
+	RMSE        *float64 `json:"rmse,omitempty"`
 	Noised      bool     `json:"noised,omitempty"` // a private job's: counts and metrics are noisy, objective and training loss unknown
 	Note        string   `json:"note,omitempty"`
 }
@@ -69,6 +76,11 @@ func (m *model) metrics(r *optim.Report, state []byte) (Metrics, error) {
 	if q := r.Metrics; q != nil {
 		out.HeldOut, out.Positives = q.HeldOut, q.Positives
 		out.AUC, out.LogLoss, out.Accuracy = known(q.AUC), known(q.LogLoss), known(q.Accuracy)
+		out.Users, out.TopK = q.Users, q.TopK
+		out.Recall, out.NDCG, out.MAP, out.Coverage, out.RMSE = known(q.Recall), known(q.NDCG), known(q.MAP), known(q.Coverage), known(q.RMSE)
+	}
+	if m.Model.Recommendation != nil {
+		out.TrainLoss = 0 // it is no log loss; the objective has it
 	}
 	return out, nil
 }

@@ -69,3 +69,38 @@ func TestPersistPointsAreNamedForTheirInput(t *testing.T) {
 		t.Errorf("%d names for %d inputs: %v", n, len(inputs), names)
 	}
 }
+
+// A recommender's metrics are those of its lists; its loss is no log loss.
+func TestRankingMetricsAreTold(t *testing.T) {
+	m, err := newModel([]byte(`{"version":1,"contributors":3,"bits":40,"max_rows":1000,"features":[{"name":"item","kind":"category","values":["a","b"],"nullable":false,"missing_indicator":false,"min_count":1}],
+ "model":{"type":"matrix_factorization","l2":1,"solver":"als","max_rounds":1,"tolerance":0,"factors":1,"recommendation":{"explicit":false,"alpha":1,"top_k":1,"patience":0,"seed":"0"}},
+ "evaluate":{"holdout":true,"metrics":["recall","coverage"]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := m.InitialState()
+	for _, sum := range []func(*optim.State) [][]float64{
+		func(*optim.State) [][]float64 {
+			return m.EncodeFactorFit(optim.FactorTotals{Users: 10, Rows: 12, HeldOut: 6, ItemUsers: []int64{8, 4}})
+		},
+		func(s *optim.State) [][]float64 {
+			return m.EncodeFactors(s, optim.FactorSums{Rows: 12, Loss: 5, Norm: 4, Gram: []float64{4}, Matrix: []float64{2, 1}, Vector: []float64{3, 2}})
+		},
+		func(s *optim.State) [][]float64 {
+			return m.EncodeRanking(s, optim.RankingSums{Rows: 12, Users: 4, Recall: 3, Recommended: []int64{2, 0}})
+		},
+	} {
+		s, err := m.DecodeState(state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if state, err = m.Step(state, sum(s)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	told, err := m.metrics(m.report, state)
+	if err != nil || told.Recall == nil || *told.Recall != 0.75 || told.Coverage == nil || *told.Coverage != 0.5 || told.NDCG != nil || told.AUC != nil ||
+		told.TopK != 1 || told.Users != 4 || told.HeldOut != 6 || told.TrainLoss != 0 || !(told.Objective > 0) {
+		t.Errorf("%s (%v)", told.json(), err)
+	}
+}

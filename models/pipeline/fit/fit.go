@@ -19,6 +19,14 @@ func Bind(s *pipeline.Spec, t *dataset.Table) ([]*dataset.Column, error) {
 	if err := t.Validate(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrTable, err)
 	}
+	if t.Label == nil && t.Rows > 0 {
+		return nil, fmt.Errorf("%w: no labels\nhint: the contract has none; its jobs recommend", ErrTable)
+	}
+	return Columns(s, t)
+}
+
+// Columns is Bind for rows without labels. The table must be valid.
+func Columns(s *pipeline.Spec, t *dataset.Table) ([]*dataset.Column, error) {
 	var out []*dataset.Column
 	for i := range s.Features() {
 		f := &s.Features()[i]

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"tributary/models/dataset"
 	"tributary/models/local"
 	"tributary/participant/internal/config"
 	"tributary/participant/internal/source"
@@ -82,6 +83,14 @@ func class(err error) string {
 	return "the file can't be read"
 }
 
+// tableOf makes a job's table of a source's rows.
+func tableOf(rows *source.Rows, r *jobspec.Resolved) (*dataset.Table, error) {
+	if m := r.Model.Recommendation; m != nil {
+		return rows.PairTable(r.Holdout, m.Item)
+	}
+	return rows.Table(r.Holdout)
+}
+
 // unchanged checks that the rows are those that were frozen for the job (G3), and keeps them at hand. A private job's rows may change:
 // its noise holds for any.
 func (n *Node) unchanged(ctx context.Context, l *live) error {
@@ -97,7 +106,7 @@ func (n *Node) unchanged(ctx context.Context, l *live) error {
 		return refusal(round.RuleRows, "The participant's rows changed since the job was approved: submit the job again.", "the rows of source %s changed since they were frozen for the job", b.ID)
 	}
 	if l.work.rows != rows {
-		table, err := rows.Table(l.terms.resolved.Holdout)
+		table, err := tableOf(rows, l.terms.resolved)
 		if err != nil {
 			return refusal(round.RuleData, dataHint, "%v", err)
 		}

@@ -128,9 +128,12 @@ func (b Binding) ambiguous(c *jobspec.Contract) (wrong []error) {
 	return wrong
 }
 
-// contractNames returns the key's, the label's and all columns' names.
+// contractNames returns the key's, all columns' and, if there is one, the label's names.
 func contractNames(c *jobspec.Contract) []string {
-	names := []string{c.Key, c.Label.Column}
+	names := []string{c.Key}
+	if c.HasLabel() {
+		names = append(names, c.Label.Column)
+	}
 	for _, col := range c.Columns {
 		names = append(names, col.Name)
 	}
@@ -139,7 +142,7 @@ func contractNames(c *jobspec.Contract) []string {
 
 // mappedValues returns the contract's values of a column that may be mapped.
 func mappedValues(c *jobspec.Contract, column string) ([]string, bool) {
-	if column == c.Label.Column {
+	if c.HasLabel() && column == c.Label.Column {
 		return []string{c.Label.Positive, c.Label.Negative}, true
 	}
 	if col, ok := c.Column(column); ok && col.Kind != jobspec.Number {

@@ -22,22 +22,34 @@ func newFolds(secret [32]byte) *folds {
 	return &folds{mac: hmac.New(sha256.New, secret[:]), numbers: map[[16]byte]int32{}}
 }
 
-// of takes HMAC-SHA256(secret, key). The tenth is its first 8 bytes, big-endian, modulo
-// 10; the bias is below 2⁻⁶⁰. The user is numbered, from 0 in the order of first rows,
-// by the 16 bytes that follow.
-func (f *folds) of(key string) (tenth uint8, user int32) {
-	f.mac.Reset()
-	f.buf = append(f.buf[:0], key...)
-	f.mac.Write(f.buf)
-	f.sum = f.mac.Sum(f.sum[:0])
+// of takes the key's tag, and the user: numbered, from 0 in the order of first rows, by
+// the 16 bytes of the HMAC that follow the tag.
+func (f *folds) of(key string) (tag uint64, user int32) {
+	tag = f.tag(key)
 	id := [16]byte(f.sum[8:24])
 	user, ok := f.numbers[id]
 	if !ok {
 		user = int32(len(f.numbers))
 		f.numbers[id] = user
 	}
-	return uint8(binary.BigEndian.Uint64(f.sum) % 10), user
+	return tag, user
 }
+
+// tag returns the first 8 bytes, big-endian, of HMAC-SHA256(secret, key), or of
+// HMAC-SHA256(secret, key ‖ 0 ‖ item) where an item is given.
+func (f *folds) tag(key string, item ...string) uint64 {
+	f.mac.Reset()
+	f.buf = append(f.buf[:0], key...)
+	for _, s := range item {
+		f.buf = append(append(f.buf, 0), s...)
+	}
+	f.mac.Write(f.buf)
+	f.sum = f.mac.Sum(f.sum[:0])
+	return binary.BigEndian.Uint64(f.sum)
+}
+
+// tenth returns the tag modulo 10; the bias is below 2⁻⁶⁰.
+func (f *folds) tenth(key string, item ...string) uint8 { return uint8(f.tag(key, item...) % 10) }
 
 // digest hashes rows of fixed width, which the contract's digest determines.
 type digest struct {
@@ -63,6 +75,9 @@ func (d *digest) row(label bool, tenth uint8) {
 	}
 	d.buf = append(d.buf, positive, tenth)
 }
+
+// key hashes whose a row is, where the contract has no label.
+func (d *digest) key(tag uint64) { d.buf = binary.BigEndian.AppendUint64(d.buf, tag) }
 
 // number hashes the bits of v; every missing value is one NaN.
 func (d *digest) number(v float64) {

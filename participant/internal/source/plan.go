@@ -17,7 +17,7 @@ const unlisted int32 = -2
 // cells are read.
 type plan struct {
 	key     field
-	label   field
+	label   field   // if the contract has one
 	columns []field // in the contract's order
 	filters []filter
 }
@@ -85,10 +85,12 @@ func newPlan(b Binding, c *jobspec.Contract, header []string) (*plan, error) {
 	}
 	missing := b.missing()
 	p := &plan{
-		key:   field{name: c.Key, source: b.sourceName(c.Key), index: locate(c.Key)},
-		label: field{name: c.Label.Column, source: b.sourceName(c.Label.Column), index: locate(c.Label.Column), other: unlisted},
+		key: field{name: c.Key, source: b.sourceName(c.Key), index: locate(c.Key)},
 	}
-	p.label.codes = codes([]string{c.Label.Negative, c.Label.Positive}, b.Values[c.Label.Column], missing)
+	if c.HasLabel() {
+		p.label = field{name: c.Label.Column, source: b.sourceName(c.Label.Column), index: locate(c.Label.Column), other: unlisted}
+		p.label.codes = codes([]string{c.Label.Negative, c.Label.Positive}, b.Values[c.Label.Column], missing)
+	}
 	for i := range c.Columns {
 		col := &c.Columns[i]
 		f := field{name: col.Name, source: b.sourceName(col.Name), index: locate(col.Name), column: col, other: unlisted}

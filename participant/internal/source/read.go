@@ -47,6 +47,9 @@ func read(ctx context.Context, text io.Reader, b Binding, c *jobspec.Contract, o
 	}
 	r := &reader{plan: p, contract: c, in: in, data: &DataError{File: b.CSV}, folds: newFolds(o.Secret), digest: newDigest(c)}
 	r.rows = &Rows{contract: c, splits: make(map[string][]int32)}
+	if !c.HasLabel() {
+		r.rows.secret = o.Secret
+	}
 	for i := range c.Columns {
 		switch col := &c.Columns[i]; col.Kind {
 		case jobspec.Number:
@@ -129,14 +132,23 @@ func (r *reader) row(record []string) {
 	if key == "" {
 		r.wrong(r.key, &wrong{"the key is empty", "every row needs its key: it decides the hold-out; leave such rows out with where"})
 	}
-	tenth, user := r.folds.of(key)
-	label, w := r.label.positive(strings.TrimSpace(record[r.label.index]), r.contract.Label)
-	if w != nil {
-		r.wrong(r.label, w)
+	tag, user := r.folds.of(key)
+	tenth, label := uint8(tag%10), false
+	if r.contract.HasLabel() {
+		var w *wrong
+		if label, w = r.label.positive(strings.TrimSpace(record[r.label.index]), r.contract.Label); w != nil {
+			r.wrong(r.label, w)
+		}
+		r.rows.label = append(r.rows.label, label)
 	}
 	r.rows.tenths, r.rows.users = append(r.rows.tenths, tenth), append(r.rows.users, user)
-	r.rows.label = append(r.rows.label, label)
 	r.digest.row(label, tenth)
+	if !r.contract.HasLabel() {
+		if int(user) == len(r.rows.keys) {
+			r.rows.keys = append(r.rows.keys, strings.Clone(key)) // the record is reused
+		}
+		r.digest.key(tag)
+	}
 	next := 0
 	for i := range r.columns {
 		f := &r.columns[i]

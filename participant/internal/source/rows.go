@@ -12,26 +12,58 @@ import (
 // every method may be called concurrently.
 type Rows struct {
 	// Digest is SHA-256 over the contract's digest and, row by row in order, the
-	// label, the tenth and every mapped value, splits included. It depends on the
+	// label (or, in a contract without one, whose the row is), the tenth and every
+	// mapped value, splits included. It depends on the
 	// source's secret (through the tenths) and on no job. It is a fingerprint of
 	// private rows and stays with the participant.
 	Digest [32]byte
 
 	contract *jobspec.Contract
 	columns  []dataset.Column
-	label    []bool
+	label    []bool             // nil: the contract has none
 	tenths   []uint8            // 0 to 9, by the secret and the row's key
 	users    []int32            // numbered by key
 	splits   map[string][]int32 // by column, index into its values
+
+	// Of a contract without a label.
+	keys   []string // by number
+	secret [32]byte
 }
 
 // Count returns the number of rows.
-func (r *Rows) Count() int { return len(r.label) }
+func (r *Rows) Count() int { return len(r.tenths) }
+
+// Users returns the keys that a table's users stand for, by their number; nil
+// where the contract has a label. They are to be read only.
+func (r *Rows) Users() []string { return r.keys }
+
+// PairTable is Table for a job that recommends the values of a category to users:
+// tenths are of pairs of a user and an item, so that most users have some of their
+// items held out, and all rows of a pair are alike.
+func (r *Rows) PairTable(h jobspec.Holdout, item string) (*dataset.Table, error) {
+	t, err := r.Table(h)
+	if err != nil || h.Tenths == 0 {
+		return t, err
+	}
+	column, ok := t.Column(item)
+	if !ok || column.Codes == nil || r.contract.HasLabel() {
+		return nil, fmt.Errorf("contract %s has no items in %s, or no users", r.contract.ID(), show(item))
+	}
+	folds := newFolds(r.secret)
+	for i, code := range column.Codes {
+		value := "" // missing or unlisted: no job learns from it
+		if code >= 0 && int(code) < len(column.Values) {
+			value = column.Values[code]
+		}
+		t.HeldOut[i] = int(folds.tenth(r.keys[r.users[i]], value)) < h.Tenths
+	}
+	return t, nil
+}
 
 // Table returns one job's table. It shares the rows' memory: it is to be read
 // only. The error says why the contract has no such hold-out.
 func (r *Rows) Table(h jobspec.Holdout) (*dataset.Table, error) {
-	t := &dataset.Table{Rows: len(r.label), Columns: r.columns, Label: r.label, User: r.users}
+	t := &dataset.Table{Rows: r.Count(), Columns: r.columns, Label: r.label, User: r.users}
 	switch {
 	case h.None():
 		return t, nil

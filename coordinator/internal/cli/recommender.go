@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"cmp"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"slices"
+
+	"tributary/protocol/pb"
+)
+
+// shownItems is how many items `model show` lists: those with the most users.
+const shownItems = 20
+
+// recommender is what model show needs of an exported matrix factorisation.
+type recommender struct {
+	Feedback string  `json:"feedback"`
+	Factors  int     `json:"factors"`
+	Alpha    float64 `json:"alpha"`
+	Item     string  `json:"item"`
+	Rating   string  `json:"rating"`
+	Pairs    int64   `json:"training_pairs"`
+	Users    int64   `json:"training_users"`
+	Items    []item  `json:"items"`
+}
+
+type item struct {
+	Value  string    `json:"value"`
+	Users  int64     `json:"users"`
+	Factor []float64 `json:"factor"`
+	Bias   *float64  `json:"bias"`
+}
+
+func (r *recommender) show(w io.Writer, m *exported, q quality, j *pb.JobInfo) {
+	learnt := 0
+	for _, i := range r.Items {
+		if i.Factor != nil {
+			learnt++
+		}
+	}
+	feedback := fmt.Sprintf("implicit, alpha %g", r.Alpha)
+	if r.Rating != "" {
+		feedback = "explicit, ratings " + r.Rating
+	}
+	rows := [][]string{{"model", fmt.Sprintf("%s, %d factors, l2 %g", m.Type, r.Factors, m.L2)}, {"feedback", feedback}, {"job", hex.EncodeToString(j.GetJob())},
+		{"name", j.GetName()}, {"state", hex.EncodeToString(j.GetState())}}
+	if j.GetStatus() == "completed" {
+		rows = append(rows, []string{"solver", q.verdict()})
+	} else {
+		rows = append(rows, []string{"solver", "the job is " + j.GetStatus() + ": this is the model so far, not evaluated"})
+	}
+	rows = append(rows, []string{"training pairs", fmt.Sprintf("%d of %d users", r.Pairs, r.Users)},
+		[]string{"items", fmt.Sprintf("%d of %d values of %s; the others have too few users", learnt, len(r.Items), r.Item)},
+		[]string{"objective", fmt.Sprintf("%.6f", j.GetObjective())})
+	if q.HeldOut > 0 {
+		rows = append(rows, []string{"held-out pairs", fmt.Sprintf("%d; %d users have relevant ones", q.HeldOut, q.Users)})
+		for _, v := range []struct {
+			name  string
+			value *float64
+		}{{fmt.Sprintf("recall@%d", q.TopK), q.Recall}, {fmt.Sprintf("NDCG@%d", q.TopK), q.NDCG}, {fmt.Sprintf("MAP@%d", q.TopK), q.MAP}, {"coverage", q.Coverage}, {"RMSE", q.RMSE}} {
+			if v.value != nil {
+				rows = append(rows, []string{v.name, metric(v.value)})
+			}
+		}
+	}
+	table(w, "", rows)
+	fmt.Fprintln(w)
+	items := slices.Clone(r.Items)
+	slices.SortStableFunc(items, func(a, b item) int { return cmp.Compare(b.Users, a.Users) })
+	var lines [][]string
+	for _, i := range items[:min(shownItems, len(items))] {
+		line := []string{i.Value, fmt.Sprint(i.Users), "", ""}
+		if i.Bias != nil {
+			line[2] = fmt.Sprintf("%.6g", *i.Bias)
+		}
+		if i.Factor == nil {
+			line[3] = "too few users"
+		}
+		lines = append(lines, line)
+	}
+	table(w, "ITEM | USERS | BIAS | ", lines)
+	if left := len(items) - len(lines); left > 0 {
+		fmt.Fprintf(w, "… and %d more: `tributary model export` has them all, with their factors\n", left)
+	}
+}

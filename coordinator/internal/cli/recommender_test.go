@@ -1,0 +1,46 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"tributary/protocol/pb"
+)
+
+func TestModelShowTellsOfARecommender(t *testing.T) {
+	var m exported
+	document := `{"type":"matrix_factorization","feedback":"explicit","l2":1,"factors":2,"item":"article","rating":"stars","training_pairs":500,"training_users":90,
+		"items":[{"value":"A","users":30,"factor":[1,2],"bias":0.25},{"value":"B","users":3},{"value":"C","users":60,"factor":[1,2],"bias":-0.5}]}`
+	if err := json.Unmarshal([]byte(document), &m); err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	m.show(&b, &pb.JobInfo{Name: "recommend", Status: "completed", Objective: 12.5,
+		MetricsJson: `{"converged":false,"train_rounds":10,"held_out_rows":40,"held_out_users":33,"top_k":20,"recall":0.25,"ndcg":0.125,"map":0.0625,"coverage":0.5,"rmse":0.75}`})
+	got := b.String()
+	for _, want := range []string{"matrix_factorization, 2 factors, l2 1", "explicit, ratings stars", "stopped after 10 rounds", "500 of 90 users", "2 of 3 values of article", "40; 33 users",
+		"recall@20", "0.250000", "NDCG@20", "0.125000", "MAP@20", "0.062500", "coverage", "0.500000", "RMSE", "0.750000", "too few users"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q isn't in\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "nats") || strings.Contains(got, "AUC") || strings.Index(got, "\nC ") > strings.Index(got, "\nA ") {
+		t.Errorf("%s", got)
+	}
+}
+
+func TestWatchShowsRankingMetrics(t *testing.T) {
+	e := &pb.Event{Phase: "apply", Round: 12, Kind: "evaluate", Step: 12, MaxRounds: 10, Message: "recall@20 0.2144, NDCG@20 0.2003"}
+	var piped, terminal bytes.Buffer
+	(&lines{w: &piped}).event(e)
+	view := newBar(&terminal)
+	view.event(e)
+	view.close()
+	for _, got := range []string{piped.String(), terminal.String()} {
+		if !strings.Contains(got, "recall@20 0.2144, NDCG@20 0.2003") {
+			t.Errorf("%q", got)
+		}
+	}
+}

@@ -1,0 +1,171 @@
+package jobspec
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func purchases(t testing.TB) *Contract { return mustContract(t, string(read(t, "purchases.yaml"))) }
+
+func TestRecommenderResolvesToTheGoldenDocuments(t *testing.T) {
+	c := purchases(t)
+	r := mustResolve(t, mustSpec(t, string(read(t, "recommend.yaml"))), c, fourMembers())
+	golden(t, "recommend-resolved.json", string(r.Canonical())+"\n")
+	golden(t, "recommend-approval.txt", ApprovalText(ApprovalInput{Job: r, Cohort: r.Participants, F: 1}))
+	rated := mustResolve(t, mustSpec(t, edit(t, string(read(t, "recommend.yaml")), "item: article, ", "item: article, rating: stars, ")), c, fourMembers())
+	golden(t, "recommend-rated-approval.txt", ApprovalText(ApprovalInput{Job: rated, Cohort: rated.Participants, F: 1}))
+	for _, r := range []*Resolved{r, rated} {
+		if err := r.Conforms(c); err != nil {
+			t.Error(err)
+		}
+		again, err := ParseResolved(r.Canonical())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(r, again); diff != "" {
+			t.Errorf("the job changed:\n%s", diff)
+		}
+	}
+	if r.Coefficients() != 5*8 || rated.Coefficients() != 5*9 {
+		t.Errorf("%d and %d coefficients", r.Coefficients(), rated.Coefficients())
+	}
+	if want := []string{"recall", "ndcg", "map", "coverage", "rmse"}; !cmp.Equal(rated.Metrics, want) || !cmp.Equal(r.Metrics, want[:4]) {
+		t.Errorf("metrics %v and %v", r.Metrics, rated.Metrics)
+	}
+}
+
+// A contract without a label reads back as itself, and differs from one with.
+func TestContractWithoutALabel(t *testing.T) {
+	c := purchases(t)
+	if strings.Contains(string(c.Canonical()), "label") || c.HasLabel() {
+		t.Errorf("%s", c.Canonical())
+	}
+	again, err := ParseContractJSON(c.Canonical())
+	if err != nil || Difference(c, again) != nil || c.Digest() != again.Digest() {
+		t.Errorf("%v", err)
+	}
+	empty := strings.Replace(string(c.Canonical()), `"columns"`, `"label":{"column":"","positive":"","negative":""},"columns"`, 1)
+	if _, err := ParseContractJSON([]byte(empty)); err == nil {
+		t.Error("an empty label is read")
+	}
+	text := edit(t, string(read(t, "purchases.yaml")), "columns:\n", "label: {column: \"\", positive: \"\", negative: \"\"}\ncolumns:\n")
+	if _, problems := ParseContract([]byte(text)); len(problems) == 0 {
+		t.Error("an empty label is no problem")
+	}
+}
+
+func TestRecommenderProblemsNameTheirPlaceAndRemedy(t *testing.T) {
+	text := string(read(t, "recommend.yaml"))
+	for name, test := range map[string]problemTest{
+		"no item":          {"item: article, ", "", "model.recommendation.item", "{top_k", `"item" is missing`, "category"},
+		"no block":         {", recommendation: {item: article, top_k: 3, patience: 2}", "", "model.recommendation", "{type", "what it recommends", "recommendation: {item: COLUMN}"},
+		"features":         {"privacy: exact", "features: [{columns: [stars]}]\nprivacy: exact", "features", "[{columns", "no features", "remove"},
+		"solver":           {"factors: 8", "factors: 8, solver: newton", "model.solver", "newton", "not for a matrix_factorization", "als"},
+		"averaging":        {"factors: 8", "factors: 8, averaging: {epochs: 2}", "model.averaging", "{epochs", "averaging is for", "remove"},
+		"l2":               {"factors: 8", "factors: 8, l2: 0", "model.l2", "0, reco", "undetermined", "l2: 1"},
+		"alpha":            {"top_k: 3", "alpha: 0", "model.recommendation.alpha", "0, pat", "not above 0", ""},
+		"alpha of ratings": {"top_k: 3", "rating: stars, alpha: 1", "model.recommendation.alpha", "1, pat", "ratings say more", "remove alpha or rating"},
+		"patience":         {"evaluate: {holdout: 0.2}\n", "", "model.recommendation.patience", "2}}", "nothing is held out", "holdout"},
+		"top_k":            {"top_k: 3", "top_k: 0", "model.recommendation.top_k", "0, pat", "not within 1 to 1000", ""},
+		"misspelt":         {"top_k: 3", "topk: 3", "model.recommendation.topk", "topk", "unknown key", "top_k"},
+		"another model":    {"type: matrix_factorization, factors: 8", "type: logistic_regression", "features", "version", `"features" is missing`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			edited := edit(t, text, test.old, test.new)
+			_, problems := ParseSpec([]byte(edited))
+			if name == "another model" {
+				problems = problems[:1] // the second is the recommendation
+			}
+			expectOne(t, edited, problems, test)
+		})
+	}
+	for name, test := range map[string]problemTest{
+		"no such item": {"item: article", "item: artikel", "model.recommendation.item", "artikel", "no column", "article"},
+		"item a split": {"item: article", "item: season", "model.recommendation.item", "season", "is a split", ""},
+		"item numeric": {"item: article", "item: stars", "model.recommendation.item", "stars", "not a category", "declare"},
+		"rating":       {"item: article", "item: article, rating: article", "model.recommendation.rating", "article, top", "not a number", "declare"},
+		"the key":      {"item: article", "item: customer_id", "model.recommendation.item", "customer_id", "is the key", ""},
+		"auc":          {"holdout: 0.2", "holdout: 0.2, metrics: [auc]", "evaluate.metrics", "[auc", "not one of this model's", "recall"},
+		"rmse":         {"holdout: 0.2", "holdout: 0.2, metrics: [rmse]", "evaluate.metrics", "[rmse", "not one of this model's", "recall"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			edited := edit(t, text, test.old, test.new)
+			_, problems := Resolve(mustSpec(t, edited), purchases(t), fourMembers())
+			expectOne(t, edited, problems, test)
+		})
+	}
+	private := edit(t, text, "privacy: exact", `privacy: {unit: record, epsilon: "1.0", delta: "1e-6"}`)
+	if _, problems := ParseSpec([]byte(private)); len(problems) == 0 || !strings.Contains(problems[0].Message+problems[len(problems)-1].Message, "exact jobs only") && !strings.Contains(problems[0].Message, "for exact jobs") {
+		t.Errorf("private: %v", problems)
+	}
+}
+
+// Models that recommend need a contract without a label, others one with.
+func TestLabelAndModelGoTogether(t *testing.T) {
+	labelled := mustContract(t, string(read(t, "shop-customers.yaml")))
+	spec := edit(t, edit(t, string(read(t, "recommend.yaml")), "purchases@1", "shop-customers@1"), "item: article", "item: country")
+	_, problems := Resolve(mustSpec(t, spec), labelled, fourMembers())
+	expectOne(t, spec, problems, problemTest{path: "model.type", at: "matrix_factorization", message: "has a label", hint: "without a label"})
+	spec = edit(t, edit(t, string(read(t, "minimal.yaml")), "shop-customers@1", "purchases@1"), "[age]", "[stars]")
+	_, problems = Resolve(mustSpec(t, spec), purchases(t), fourMembers())
+	expectOne(t, spec, problems, problemTest{path: "model.type", at: "logistic_regression", message: "has no label", hint: "matrix_factorization"})
+}
+
+func TestParseResolvedRefusesOtherRecommenders(t *testing.T) {
+	r := mustResolve(t, mustSpec(t, string(read(t, "recommend.yaml"))), purchases(t), fourMembers())
+	for name, test := range map[string][2]string{
+		"no recommendation": {`,"recommendation":{"explicit":false,"alpha":4,"top_k":3,"patience":2,"seed":"7"}`, ``},
+		"another seed":      {`"seed":"7"`, `"seed":"8"`},
+		"explicit":          {`"explicit":false,"alpha":4`, `"explicit":true`},
+		"alpha":             {`"alpha":4`, `"alpha":0`},
+		"no penalty":        {`"l2":10`, `"l2":0`},
+		"another solver":    {`"solver":"als"`, `"solver":"newton"`},
+		"another metric":    {`"metrics":["recall"`, `"metrics":["auc","recall"`},
+		"rmse":              {`"coverage"]`, `"coverage","rmse"]`},
+		"indicator":         {`"missing_indicator":false`, `"missing_indicator":true`},
+		"factors":           {`"factors":8`, `"factors":0`},
+		"top_k":             {`"top_k":3`, `"top_k":0`},
+	} {
+		if _, err := ParseResolved([]byte(edit(t, string(r.Canonical()), test[0], test[1]))); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestSchemaKnowsRecommenders(t *testing.T) {
+	spec, contract := compile(t, SpecSchema()), compile(t, ContractSchema())
+	text := string(read(t, "recommend.yaml"))
+	if err := validate(t, spec, text); err != nil {
+		t.Error(err)
+	}
+	if err := validate(t, contract, string(read(t, "purchases.yaml"))); err != nil {
+		t.Error(err)
+	}
+	for _, e := range [][2]string{{"item: article, ", ""}, {"top_k: 3", "top_k: 0"}, {"top_k: 3", "topk: 3"}, {"privacy: exact", "features: [{columns: [stars]}]\nprivacy: exact"}, {"type: matrix_factorization, ", "type: logistic_regression, "}} {
+		if validate(t, spec, edit(t, text, e[0], e[1])) == nil {
+			t.Errorf("%s: the schema accepts it", e[1])
+		}
+	}
+}
+
+// The README's recommender is a job.
+func TestReadmeRecommenderResolves(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, found := strings.Cut(string(readme), "A recommender's contract has no label")
+	blocks := strings.Split(after, "```yaml\n")
+	if !found || len(blocks) < 3 {
+		t.Fatal("the README has no recommender")
+	}
+	contract, _, _ := strings.Cut(blocks[1], "```")
+	spec, _, _ := strings.Cut(blocks[2], "```")
+	r := mustResolve(t, mustSpec(t, spec), mustContract(t, contract), fourMembers())
+	if r.Coefficients() != 3*24 {
+		t.Errorf("%d coefficients", r.Coefficients())
+	}
+}
