@@ -130,15 +130,19 @@ func (f feature) with(key string, value any) feature {
 type job struct {
 	contributors, bits, maxRows, maxRounds int
 	features                               []feature
-	l2, tolerance                          float64
+	l1, l2, tolerance                      float64
 	holdout                                bool
 }
 
 func (j job) program(t testing.TB) *optim.Program {
 	t.Helper()
+	model := map[string]any{"type": "logistic_regression", "l2": j.l2, "solver": "newton", "max_rounds": j.maxRounds, "tolerance": j.tolerance}
+	if j.l1 > 0 {
+		model["l1"] = j.l1
+	}
 	doc, err := json.Marshal(map[string]any{
 		"version": 1, "contributors": j.contributors, "bits": j.bits, "max_rows": j.maxRows, "features": j.features,
-		"model":    map[string]any{"type": "logistic_regression", "l2": j.l2, "solver": "newton", "max_rounds": j.maxRounds, "tolerance": j.tolerance},
+		"model":    model,
 		"evaluate": map[string]any{"holdout": j.holdout, "metrics": []string{"auc", "log_loss", "accuracy"}},
 	})
 	if err != nil {

@@ -33,6 +33,7 @@ type documentCategory struct {
 
 type documentModel struct {
 	Type      string             `json:"type"`
+	L1        float64            `json:"l1,omitempty"`
 	L2        float64            `json:"l2"`
 	Solver    string             `json:"solver"`
 	MaxRounds int                `json:"max_rounds"`
@@ -80,7 +81,7 @@ type document struct {
 func (p *Program) Document() ([]byte, error) {
 	out := document{
 		Version: 1, Contributors: p.Contributors, Bits: p.Bits, MaxRows: p.MaxRows,
-		Model:    documentModel{Type: p.Model.Type, L2: p.Model.L2, Solver: p.Model.Solver, MaxRounds: p.Model.MaxRounds, Factors: p.Model.Factors},
+		Model:    documentModel{Type: p.Model.Type, L1: p.Model.L1, L2: p.Model.L2, Solver: p.Model.Solver, MaxRounds: p.Model.MaxRounds, Factors: p.Model.Factors},
 		Evaluate: documentEvaluate{p.Evaluate.HoldOut, []string{}},
 	}
 	for _, f := range p.spec.Features() {

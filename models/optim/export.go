@@ -26,6 +26,7 @@ type exportModel struct {
 	Type         string         `json:"type"`
 	Private      bool           `json:"private,omitempty"`
 	UnitNorm     bool           `json:"unit_norm,omitempty"`
+	L1           float64        `json:"l1,omitempty"`
 	L2           float64        `json:"l2"`
 	Factors      int            `json:"factors,omitempty"`
 	Intercept    float64        `json:"intercept"`
@@ -86,7 +87,7 @@ func Export(p *Program, s *State) ([]byte, error) {
 func (p *Program) exportModel(s *State) *exportModel {
 	last := p.Coefficients() - 1
 	m := &exportModel{
-		Format: "tributary-model", Version: 1, Type: p.Model.Type, L2: p.Model.L2, Factors: p.Model.Factors, Intercept: s.w[last],
+		Format: "tributary-model", Version: 1, Type: p.Model.Type, L1: p.Model.L1, L2: p.Model.L2, Factors: p.Model.Factors, Intercept: s.w[last],
 		TrainingRows: s.fitted.Rows, Rounds: int(s.rounds),
 	}
 	if m.Private, m.UnitNorm = p.Private(), p.Private(); !m.Private {

@@ -4,8 +4,8 @@
 // package math that has an assembly form with other rounding. A test holds the source to that.
 //
 // The solver is Newton's method on the summed log loss with an L2 penalty: sum the gradient and the Hessian at the
-// coefficients w, step by -(H+λI)⁻¹(g+λw) [BV04, §9.5]. The intercept is the last coefficient and isn't penalised. Private
-// programs, whose sums are noised, have a solver of their own: see private.go.
+// coefficients w, step by -(H+λI)⁻¹(g+λw) [BV04, §9.5]. With an L1 penalty, too, it is proximal: see proximal.go. The intercept
+// is the last coefficient and isn't penalised. Private programs, whose sums are noised, have a solver of their own: see private.go.
 //
 // [BV04] S. Boyd, L. Vandenberghe: Convex Optimization. Cambridge University Press, 2004.
 package optim
@@ -46,6 +46,7 @@ const Newton = "newton"
 // Model says what is trained, and how.
 type Model struct {
 	Type      string
+	L1        float64 // λ₁ of λ₁·‖w‖₁, as L2; 0: none
 	L2        float64 // λ of (λ/2)·‖w‖² on the summed log loss; the intercept is free
 	Solver    string
 	MaxRounds int // TRAIN rounds
@@ -195,6 +196,14 @@ func parseModel(doc *object, private bool) Model {
 		m.Factors = int(o.integer("factors", 1, MaxFactors))
 	}
 	checkSolver(o, m, private)
+	if _, given := o.keys["l1"]; given {
+		if m.L1 = o.number("l1"); !(m.L1 > 0 && m.L1 <= 1e12) {
+			o.fail("l1", "%g is not above 0 and at most 1e12\nhint: leave l1 out for none", m.L1)
+		}
+		if m.Solver != Newton {
+			o.fail("l1", "solver %q has no L1 penalty\nhint: %s", m.Solver, Newton)
+		}
+	}
 	if averages(m.Solver) {
 		m.Averaging = parseAveraging(o, m.Solver)
 	}

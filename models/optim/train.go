@@ -66,10 +66,18 @@ func (p *Program) lossNoise(rows int64) float64 {
 	return pow2(float64(p.unit()*metrics.MaxLoss), rowExponent(rows))
 }
 
-// objective adds the penalty on all coefficients but the intercept.
+// objective adds the penalties on all coefficients but the intercept.
 func (p *Program) objective(loss float64, w []float64) float64 {
 	w = w[:len(w)-1]
-	return loss + float64(float64(0.5*p.Model.L2)*dot(w, w))
+	loss += float64(float64(0.5*p.Model.L2) * dot(w, w))
+	if p.Model.L1 > 0 {
+		size := 0.0
+		for _, v := range w {
+			size += math.Abs(v)
+		}
+		loss += float64(p.Model.L1 * size)
+	}
+	return loss
 }
 
 func (p *Program) applyTrain(s *State, v map[string][]float64) (*State, Report, error) {
@@ -98,10 +106,15 @@ func (p *Program) applyTrain(s *State, v map[string][]float64) (*State, Report, 
 			next.w, report.Note = s.best, "the objective rose in the last round: the step is undone"
 		}
 	} else {
-		step, decrement, frozen := p.newtonStep(s, v[segGradient], v[segHessian])
-		next.w = make([]float64, len(s.w))
-		for i := range step {
-			next.w[i] = s.w[i] + step[i]
+		q := p.quadratic(s, v[segGradient], v[segHessian])
+		var decrement float64
+		var frozen int
+		if p.Model.L1 > 0 {
+			next.w, decrement, frozen, report.Note = p.proximalStep(s, q, objective)
+		} else {
+			next.w, decrement, frozen = newtonStep(s, q)
+		}
+		for i := range next.w {
 			if !(math.Abs(next.w[i]) <= maxCoefficient) {
 				return nil, Report{}, fmt.Errorf("%w: coefficient %d is %g after step %d\nhint: raise l2", ErrDiverged, i, next.w[i], next.step)
 			}
@@ -130,9 +143,14 @@ func midpoint(a, b []float64) []float64 {
 	return out
 }
 
-// newtonStep solves (H+λI)·step = -(g+λw). Folded columns, and columns whose pivot can't be told from the quantisation (collinear
-// or separated ones without a penalty), are frozen: their step is 0.
-func (p *Program) newtonStep(s *State, gradient, hessian []float64) (step []float64, decrement float64, frozen int) {
+// quadratic is the model of the objective's smooth part, loss and L2 penalty, around a state's coefficients.
+type quadratic struct {
+	g     []float64 // its gradient
+	m     *matrix   // its Hessian, the lower triangle
+	least []float64 // of each column: a pivot that isn't above can't be told from the quantisation, or belongs to a folded column
+}
+
+func (p *Program) quadratic(s *State, gradient, hessian []float64) quadratic {
 	g, h := p.scaleTrain(s, gradient, hessian, 1)
 	d := len(g)
 	m := newMatrix(d)
@@ -158,14 +176,21 @@ func (p *Program) newtonStep(s *State, gradient, hessian []float64) (step []floa
 			}
 		}
 	}
-	pivots := m.cholesky(least)
-	y := m.forward(g)
-	step = m.backward(y)
+	return quadratic{g, m, least}
+}
+
+// newtonStep solves (H+λI)·(v-w) = -(g+λw) for the coefficients v. Folded columns, and columns whose pivot can't be told from the
+// quantisation (collinear or separated ones without a penalty), are frozen: they keep their coefficient.
+func newtonStep(s *State, q quadratic) (v []float64, decrement float64, frozen int) {
+	pivots := q.m.cholesky(q.least)
+	y := q.m.forward(q.g)
+	step := q.m.backward(y)
+	v = make([]float64, len(step))
 	for i := range step {
-		step[i] = -step[i]
-		if !pivots[i] && !(i < d-1 && s.fitted.Folded[i]) {
+		v[i] = s.w[i] - step[i]
+		if !pivots[i] && !(i < len(step)-1 && s.fitted.Folded[i]) {
 			frozen++
 		}
 	}
-	return step, math.Sqrt(dot(y, y)), frozen
+	return v, math.Sqrt(dot(y, y)), frozen
 }

@@ -76,7 +76,11 @@ func (p *page) committee(in ApprovalInput) {
 }
 
 func (p *page) model(j *Resolved) {
-	p.line("Model       %s, l2 %s, %s", j.Model.text(), decimalOf(j.Model.L2), j.Model.Solver)
+	l1 := ""
+	if j.Model.L1 > 0 {
+		l1 = "l1 " + decimalOf(j.Model.L1) + ", "
+	}
+	p.line("Model       %s, %sl2 %s, %s", j.Model.text(), l1, decimalOf(j.Model.L2), j.Model.Solver)
 	if a := j.Model.Averaging; a != nil {
 		p.line("            %s: each participant passes %d times over its rows; the mean of the changes is added", a.Optimizer, a.Epochs)
 	}

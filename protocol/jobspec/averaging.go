@@ -119,6 +119,9 @@ func (d *document) matchModel(s *Spec) {
 		d.report(fmt.Sprintf("solver %s is not for a %s", m.Solver, m.Type), "write one of "+strings.Join(solvers, ", "), "model.solver")
 	}
 	d.matchFactors(m)
+	if m.L1 > 0 && m.Solver != solverNewton {
+		d.report("solver "+m.Solver+" has no L1 penalty", "remove l1, or write solver: newton", "model.l1", "model.solver")
+	}
 	if !averages(m.Solver) {
 		if d.given("model.averaging") {
 			d.report("averaging is for the solvers fedavg, fedprox and fedadam", "choose one of them or remove averaging", "model.averaging")

@@ -54,7 +54,7 @@ func (p *Private) program() *noiseJSON {
 }
 
 func (j modelJSON) model() Model {
-	return Model{Type: j.Type, L2: j.L2, Solver: j.Solver, MaxRounds: j.MaxRounds, Tolerance: or0(j.Tolerance), Factors: j.Factors, Averaging: j.Averaging.averaging()}
+	return Model{Type: j.Type, L1: j.L1, L2: j.L2, Solver: j.Solver, MaxRounds: j.MaxRounds, Tolerance: or0(j.Tolerance), Factors: j.Factors, Averaging: j.Averaging.averaging()}
 }
 
 // checkQuorum reports what is wrong with the numbers that a private job's noise

@@ -101,6 +101,7 @@ type programJSON struct {
 // modelJSON writes the fields that a job's kind has, and only those.
 type modelJSON struct {
 	Type      string         `json:"type"`
+	L1        float64        `json:"l1,omitempty"`
 	L2        float64        `json:"l2"`
 	Solver    string         `json:"solver"`
 	MaxRounds int64          `json:"max_rounds"`
@@ -134,7 +135,7 @@ func (r *Resolved) program() *programJSON {
 	m, private := r.Model, r.Private != nil
 	p := &programJSON{
 		Version: 1, Contributors: r.Contributors, Bits: r.Bits, MaxRows: r.MaxRows, Features: []featureJSON{},
-		Model:    modelJSON{Type: m.Type, L2: m.L2, Solver: m.Solver, MaxRounds: m.MaxRounds, Factors: m.Factors, Averaging: m.Averaging.json(r.Seed)},
+		Model:    modelJSON{Type: m.Type, L1: m.L1, L2: m.L2, Solver: m.Solver, MaxRounds: m.MaxRounds, Factors: m.Factors, Averaging: m.Averaging.json(r.Seed)},
 		Evaluate: evaluateJSON{Holdout: !r.Holdout.None(), Metrics: append([]string{}, r.Metrics...)}}
 	if private {
 		p.Private = r.Private.program()

@@ -15,7 +15,7 @@ const (
 	defaultMinCount     = 20 // rows
 	maxMinCount         = 1_000_000
 	defaultL2           = 1.0
-	maxL2               = 1e12
+	maxL2               = 1e12 // of l1, too
 	defaultMaxRounds    = 10
 	privateMaxRounds    = 12 // the default of dp_gradient_descent
 	maxTrainRounds      = 1000
@@ -82,6 +82,7 @@ type FeatureSpec struct {
 // Model is the model and its solver.
 type Model struct {
 	Type      string
+	L1        float64 // newton in exact jobs
 	L2        float64
 	Solver    string // newton, fedavg, fedprox or fedadam in exact jobs, dp_gradient_descent in private ones
 	MaxRounds int64

@@ -8,7 +8,7 @@ import (
 
 func (d *document) model(v value) Model {
 	m := Model{L2: defaultL2, Solver: solverNewton, MaxRounds: defaultMaxRounds, Tolerance: defaultTolerance}
-	_, keys, ok := d.fields(v, "type", "l2", "solver", "max_rounds", "tolerance", "factors", "averaging")
+	_, keys, ok := d.fields(v, "type", "l1", "l2", "solver", "max_rounds", "tolerance", "factors", "averaging")
 	if !ok {
 		return m
 	}
@@ -19,11 +19,17 @@ func (d *document) model(v value) Model {
 	if v, ok := keys["solver"]; ok {
 		m.Solver, _ = d.choice(v, solverNewton, solverFedAvg, solverFedProx, solverFedAdam, solverPrivate)
 	}
-	if v, ok := keys["l2"]; ok {
-		if m.L2, ok = d.number(v); ok && !(m.L2 >= 0 && m.L2 <= maxL2) {
-			d.at(v.path, v.at, fmt.Sprintf("l2 %v is not within 0 to %v", m.L2, maxL2), "")
+	penalty := func(key string, out *float64) {
+		v, ok := keys[key]
+		if !ok {
+			return
+		}
+		if *out, ok = d.number(v); ok && !(*out >= 0 && *out <= maxL2) {
+			d.at(v.path, v.at, fmt.Sprintf("%s %v is not within 0 to %v", key, *out, maxL2), "")
 		}
 	}
+	penalty("l1", &m.L1)
+	penalty("l2", &m.L2)
 	if v, ok := keys["max_rounds"]; ok {
 		m.MaxRounds, _ = d.integer(v, 1, maxTrainRounds)
 	}

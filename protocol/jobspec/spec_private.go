@@ -55,6 +55,9 @@ func (d *document) matchPrivate(s *Spec) {
 	if s.Model.Type == typeFactorization {
 		d.report("a factorization_machine is trained in exact jobs only in this version", "write type: logistic_regression, or privacy: exact", "model.type")
 	}
+	if s.Model.L1 > 0 {
+		d.report("a private job has no L1 penalty in this version", "remove l1", "model.l1")
+	}
 	if d.given("model.averaging") || d.given("model.factors") {
 		d.report("averaging and factors are for exact jobs", "remove them", "model")
 	}

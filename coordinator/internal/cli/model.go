@@ -115,6 +115,7 @@ func (a *app) listModels(ctx context.Context) error {
 // exported is what model show needs of an exported model.
 type exported struct {
 	Type      string  `json:"type"`
+	L1        float64 `json:"l1"`
 	L2        float64 `json:"l2"`
 	Intercept float64 `json:"intercept"`
 	Columns   []struct {
@@ -151,9 +152,16 @@ func (a *app) showModel(ctx context.Context, job string) error {
 	})
 }
 
+func (m *exported) describe() string {
+	if m.L1 > 0 {
+		return fmt.Sprintf("%s, l1 %g, l2 %g", m.Type, m.L1, m.L2)
+	}
+	return fmt.Sprintf("%s, l2 %g", m.Type, m.L2)
+}
+
 func (m *exported) show(w io.Writer, j *pb.JobInfo) {
 	q := readQuality(j.GetMetricsJson())
-	rows := [][]string{{"model", fmt.Sprintf("%s, l2 %g", m.Type, m.L2)}, {"job", hex.EncodeToString(j.GetJob())}, {"name", j.GetName()}, {"state", hex.EncodeToString(j.GetState())}}
+	rows := [][]string{{"model", m.describe()}, {"job", hex.EncodeToString(j.GetJob())}, {"name", j.GetName()}, {"state", hex.EncodeToString(j.GetState())}}
 	if j.GetStatus() == "completed" {
 		rows = append(rows, []string{"solver", q.verdict()})
 	} else {
