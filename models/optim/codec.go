@@ -10,14 +10,15 @@ import (
 // ErrState is wrapped by every error of DecodeState.
 var ErrState = errors.New("invalid state")
 
-// stateVersion is the first field of an encoded state.
-const stateVersion = 1
+// stateVersion is the first field of an encoded state; 1 had no variances.
+const stateVersion = 4
 
 // Encode is the state's one encoding, big-endian; floats are IEEE 754 bits:
 //
 //	version u16, kind u8, step u32, rounds u32, converged u8
 //	not FIT:     rows u64, positives u64, held_out u64, mean []f64, sd []f64, folded []u8, w []f64
 //	rounds > 0:  best []f64, best_objective f64, decrement f64
+//	not FIT, not TRAIN, without L1:  variance []f64
 //	DONE:        train_loss f64, objective f64, held_out u64, positives u64, auc, log_loss, accuracy (known u8, f64)
 //
 // Each list is a u32 length and its items. This is an exact linear model's; a private program's state has an encoding of its
@@ -39,6 +40,9 @@ func (s *State) encodeExact() []byte {
 	if s.rounds > 0 {
 		e.list(s.best)
 		e.numbers(s.bestObjective, s.decrement)
+	}
+	if s.variance != nil {
+		e.list(s.variance)
 	}
 	if s.kind == Done {
 		e.summary(&s.summary)
@@ -88,6 +92,9 @@ func (p *Program) decodeBody(d *decoder, s *State) {
 		s.best = d.list(coefficients)
 		s.bestObjective, s.decrement = d.f64(), d.f64()
 	}
+	if s.kind != Train && p.infers() {
+		s.variance = d.list(coefficients)
+	}
 	if s.kind == Done {
 		s.summary = d.summary(s.fitted.Rows)
 	}
@@ -120,6 +127,12 @@ func (p *Program) checkState(s *State) error {
 		zero := s.rounds == 0 || i < len(s.fitted.Folded) && s.fitted.Folded[i]
 		if zero && w != 0 || math.Abs(w) > maxCoefficient || s.rounds > 0 && (zero && s.best[i] != 0 || math.Abs(s.best[i]) > maxCoefficient) {
 			return fmt.Errorf("coefficient %d is %g", i, w)
+		}
+	}
+	for i, v := range s.variance {
+		unknown := !s.converged || i < len(s.fitted.Folded) && s.fitted.Folded[i]
+		if !(v >= 0) || math.Signbit(v) || unknown && v != 0 {
+			return fmt.Errorf("variance %d is %g", i, v)
 		}
 	}
 	return nil

@@ -19,7 +19,7 @@ var ErrNotFitted = errors.New("no model before FIT")
 // log(1+x) or x; 0 when it is missing or the column is folded. An indicator's value is 1 or 0; values of folded columns,
 // unlisted values, and missing ones without a column of their own count as the feature's "other". The norm is √(1+Σ value²)
 // where unit_norm is set, as in private models, and 1 elsewhere. A factorization machine adds Σ_{i<j} ⟨factor_i, factor_j⟩·
-// value_i·value_j over its columns to the sum. Counts and metrics of a private model are noised.
+// value_i·value_j over its columns to the sum. A test says how surely a coefficient isn't 0, see inference.go. Counts and metrics of a private model are noised.
 type exportModel struct {
 	Format       string         `json:"format"`
 	Version      int            `json:"version"`
@@ -30,6 +30,8 @@ type exportModel struct {
 	L2           float64        `json:"l2"`
 	Factors      int            `json:"factors,omitempty"`
 	Intercept    float64        `json:"intercept"`
+	Test         *exportTest    `json:"intercept_test,omitempty"`
+	TestNote     string         `json:"tests,omitempty"` // what the tests are worth
 	Columns      []exportColumn `json:"columns"`
 	TrainingRows int64          `json:"training_rows"`
 	Rounds       int            `json:"train_rounds"`
@@ -46,6 +48,14 @@ type exportColumn struct {
 	Folded      bool          `json:"folded"`
 	Coefficient float64       `json:"coefficient"`
 	Factor      []float64     `json:"factor,omitempty"` // of a factorization machine, length factors
+	Test        *exportTest   `json:"test,omitempty"`   // of a converged Newton model without L1
+}
+
+// exportTest is Wald's test of one coefficient, in the coefficient's own units.
+type exportTest struct {
+	StandardError float64 `json:"standard_error"`
+	Z             float64 `json:"z"`
+	P             float64 `json:"p_value"`
 }
 
 type exportNumber struct {
@@ -96,6 +106,11 @@ func (p *Program) exportModel(s *State) *exportModel {
 	for i, c := range p.spec.Columns() {
 		m.Columns = append(m.Columns, p.exportColumn(s, c, i))
 	}
+	if m.Test = exportTestOf(s, last); m.Test != nil {
+		if m.TestNote = "asymptotic (Wald)"; p.Model.L2 > 0 {
+			m.TestNote = "approximate: the L2 penalty draws coefficients to 0, which the errors don't know"
+		}
+	}
 	if summary, ok := s.Metrics(); ok && (!m.Private || p.measures()) {
 		m.Metrics = &exportMetrics{
 			Noised: m.Private, HeldOut: summary.HeldOut, Positives: summary.Positives,
@@ -110,7 +125,7 @@ func (p *Program) exportModel(s *State) *exportModel {
 
 func (p *Program) exportColumn(s *State, c pipeline.Column, i int) exportColumn {
 	f := &p.spec.Features()[c.Feature]
-	out := exportColumn{Name: c.Name, Feature: f.Name, Folded: s.fitted.Folded[i], Coefficient: s.w[i]}
+	out := exportColumn{Name: c.Name, Feature: f.Name, Folded: s.fitted.Folded[i], Coefficient: s.w[i], Test: exportTestOf(s, i)}
 	if k := p.Model.Factors; k > 0 {
 		at := p.columns() + i*k
 		out.Factor = s.w[at : at+k]
@@ -131,6 +146,14 @@ func (p *Program) exportColumn(s *State, c pipeline.Column, i int) exportColumn 
 		out.Role = "other"
 	}
 	return out
+}
+
+func exportTestOf(s *State, i int) *exportTest {
+	t, ok := s.Inference(i)
+	if !ok {
+		return nil
+	}
+	return &exportTest{t.StandardError, t.Z, t.P}
 }
 
 func known(v metrics.Value) *float64 {

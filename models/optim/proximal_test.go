@@ -28,7 +28,7 @@ func TestProximalStepIsBitIdentical(t *testing.T) {
 			}
 		}
 	}
-	const want = "2d090d7dcf49dc5ab9f5181e5e6a686408b51beb925ff28ca89c387a86f93920"
+	const want = "7ef37d3545e3a8fdc2b41857ed52f6b383fa39b40a0eb73745dfeeb855ba6930"
 	if got := hex.EncodeToString(h.Sum(nil)); got != want {
 		t.Errorf("states hash to %s, want %s", got, want)
 	}

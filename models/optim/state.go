@@ -20,6 +20,7 @@ type State struct {
 	bestObjective float64
 	decrement     float64
 	converged     bool
+	variance      []float64 // Newton without L1, after TRAIN: of each coefficient, 0: unknown; nil elsewhere
 
 	solver  solver
 	average *averageMemory // averaging TRAIN after its first round, and later

@@ -95,6 +95,7 @@ func (p *Program) applyTrain(s *State, v map[string][]float64) (*State, Report, 
 	objective := p.objective(loss, s.w)
 	report := Report{Kind: Train, Step: next.step, Rows: rows, Objective: objective, LossPerRow: loss / float64(rows)}
 
+	variance := make([]float64, len(s.w))
 	// Two sums err by the quantisation, and their float64 arithmetic by far less than 2^-40.
 	noise := float64(2*p.lossNoise(rows)) + float64(0x1p-40*objective)
 	if s.rounds > 0 && objective > s.bestObjective+noise {
@@ -112,7 +113,7 @@ func (p *Program) applyTrain(s *State, v map[string][]float64) (*State, Report, 
 		if p.Model.L1 > 0 {
 			next.w, decrement, frozen, report.Note = p.proximalStep(s, q, objective)
 		} else {
-			next.w, decrement, frozen = newtonStep(s, q)
+			next.w, decrement, frozen = newtonStep(s, q) // q.m becomes its factor
 		}
 		for i := range next.w {
 			if !(math.Abs(next.w[i]) <= maxCoefficient) {
@@ -122,15 +123,24 @@ func (p *Program) applyTrain(s *State, v map[string][]float64) (*State, Report, 
 		next.best, next.bestObjective, next.decrement = s.w, objective, decrement
 		next.converged = float64(0.5*float64(decrement*decrement)) <= float64(p.Model.Tolerance*objective)
 		report.Decrement, report.Converged, report.Frozen = decrement, next.converged, frozen
+		if next.converged && p.infers() {
+			variance = q.m.inverseDiagonal()
+		}
 	}
 	if next.converged || last {
 		next.kind = Evaluate
+		if p.infers() {
+			next.variance = variance
+		}
 	}
 	if last && !next.converged && report.Note == "" {
 		report.Note = fmt.Sprintf("not converged after %d rounds", next.rounds)
 	}
 	return next, report, nil
 }
+
+// infers tells whether standard errors follow from the last Hessian.
+func (p *Program) infers() bool { return p.Model.L1 == 0 }
 
 // maxCoefficient bounds a coefficient of a state: its square is far from overflow.
 const maxCoefficient = 1e30

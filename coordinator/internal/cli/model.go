@@ -118,15 +118,32 @@ type exported struct {
 	L1        float64 `json:"l1"`
 	L2        float64 `json:"l2"`
 	Intercept float64 `json:"intercept"`
+	Test      *wald   `json:"intercept_test"`
+	TestNote  string  `json:"tests"`
 	Columns   []struct {
 		Name        string  `json:"name"`
 		Folded      bool    `json:"folded"`
 		Coefficient float64 `json:"coefficient"`
+		Test        *wald   `json:"test"`
 		Number      *struct {
 			Mean float64 `json:"mean"`
 			SD   float64 `json:"sd"`
 		} `json:"number"`
 	} `json:"columns"`
+}
+
+// wald is the test of one coefficient, where there is one.
+type wald struct {
+	StandardError float64 `json:"standard_error"`
+	Z             float64 `json:"z"`
+	P             float64 `json:"p_value"`
+}
+
+func (t *wald) cells() []string {
+	if t == nil {
+		return []string{"", "", ""}
+	}
+	return []string{fmt.Sprintf("%.4g", t.StandardError), fmt.Sprintf("%.3f", t.Z), fmt.Sprintf("%.3g", t.P)}
 }
 
 func (a *app) showModel(ctx context.Context, job string) error {
@@ -178,20 +195,37 @@ func (m *exported) show(w io.Writer, j *pb.JobInfo) {
 	if q.Frozen > 0 {
 		rows = append(rows, []string{"note", fmt.Sprintf("%d columns are collinear or separated and were left at 0; raise l2 to use them", q.Frozen)})
 	}
+	if m.TestNote != "" {
+		rows = append(rows, []string{"errors and p values", m.TestNote})
+	}
 	table(w, "", rows)
 	fmt.Fprintln(w)
-	columns := [][]string{{"(intercept)", fmt.Sprintf("%.9g", m.Intercept), "", "", ""}}
+	columns := [][]string{m.row("(intercept)", m.Intercept, m.Test)}
 	for _, c := range m.Columns {
-		row := []string{c.Name, fmt.Sprintf("%.9g", c.Coefficient), "", "", ""}
+		row := m.row(c.Name, c.Coefficient, c.Test)
+		last := len(row) - 1
 		if c.Number != nil {
-			row[2], row[3] = fmt.Sprintf("%.6g", c.Number.Mean), fmt.Sprintf("%.6g", c.Number.SD)
+			row[last-2], row[last-1] = fmt.Sprintf("%.6g", c.Number.Mean), fmt.Sprintf("%.6g", c.Number.SD)
 		}
 		if c.Folded {
-			row[4] = "too rare: folded into other"
+			row[last] = "too rare: folded into other"
 		}
 		columns = append(columns, row)
 	}
-	table(w, "COLUMN | COEFFICIENT | MEAN | SD | ", columns)
+	head := "COLUMN | COEFFICIENT | MEAN | SD | "
+	if m.Test != nil {
+		head = "COLUMN | COEFFICIENT | STD ERROR | Z | P | MEAN | SD | "
+	}
+	table(w, head, columns)
+}
+
+// row has places for mean, deviation and a remark at its end.
+func (m *exported) row(name string, coefficient float64, test *wald) []string {
+	out := []string{name, fmt.Sprintf("%.9g", coefficient)}
+	if m.Test != nil {
+		out = append(out, test.cells()...)
+	}
+	return append(out, "", "", "")
 }
 
 func (a *app) exportModel(ctx context.Context, r *pb.ExportRequest, file string) error {
