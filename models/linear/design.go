@@ -6,6 +6,7 @@ package linear
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"tributary/models/dataset"
 	"tributary/models/optim"
@@ -31,6 +32,7 @@ type Design struct {
 type rows struct {
 	n     int
 	label []bool
+	class []int32   // in place of label, if it has several classes
 	dense []float64 // n × len(Design.dense): value columns
 	slots []int32   // n × Design.slots: the active indicator column of each slot, or none
 }
@@ -44,7 +46,7 @@ func Prepare(p *optim.Program, s *optim.State, t *dataset.Table) (*Design, error
 	if s.Fitted() == nil && !p.Private() {
 		return nil, fmt.Errorf("%w: the pipeline isn't fitted before FIT", ErrState)
 	}
-	columns, err := fit.Bind(p.Pipeline(), t)
+	columns, err := bind(p, t)
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +66,22 @@ func Prepare(p *optim.Program, s *optim.State, t *dataset.Table) (*Design, error
 	d.train = d.encode(columns, t, t.Rows-held, func(i int) bool { return !t.Held(i) })
 	d.held = d.encode(columns, t, held, t.Held)
 	return d, nil
+}
+
+// bind is fit.Bind, and checks that the label has the program's classes.
+func bind(p *optim.Program, t *dataset.Table) ([]*dataset.Column, error) {
+	columns, err := fit.Bind(p.Pipeline(), t)
+	if err != nil {
+		return nil, err
+	}
+	var want []string
+	if p.Label != nil {
+		want = p.Label.Classes
+	}
+	if !slices.Equal(t.Classes, want) {
+		return nil, fmt.Errorf("%w: the label's classes are %q, the job has %q\nhint: the contract differs from the job's", fit.ErrTable, t.Classes, want)
+	}
+	return columns, nil
 }
 
 func newDesign(p *optim.Program, s *optim.State) *Design {
@@ -86,12 +104,16 @@ func newDesign(p *optim.Program, s *optim.State) *Design {
 
 // encode takes the n rows for which keep holds.
 func (d *Design) encode(columns []*dataset.Column, t *dataset.Table, n int, keep func(int) bool) *rows {
-	out := &rows{n: n, label: make([]bool, 0, n), dense: make([]float64, n*len(d.dense)), slots: make([]int32, n*d.slots)}
+	out := &rows{n: n, dense: make([]float64, n*len(d.dense)), slots: make([]int32, n*d.slots)}
 	kept := make([]int, 0, n)
 	for i := range t.Rows {
 		if keep(i) {
 			kept = append(kept, i)
-			out.label = append(out.label, t.Label[i])
+			if t.Class != nil {
+				out.class = append(out.class, t.Class[i])
+			} else {
+				out.label = append(out.label, t.Label[i])
+			}
 		}
 	}
 	spec := d.program.Pipeline()

@@ -132,11 +132,15 @@ type job struct {
 	features                               []feature
 	l1, l2, tolerance                      float64
 	holdout                                bool
+	solver                                 string // empty: newton
 }
 
 func (j job) program(t testing.TB) *optim.Program {
 	t.Helper()
 	model := map[string]any{"type": "logistic_regression", "l2": j.l2, "solver": "newton", "max_rounds": j.maxRounds, "tolerance": j.tolerance}
+	if j.solver != "" {
+		model["solver"] = j.solver
+	}
 	if j.l1 > 0 {
 		model["l1"] = j.l1
 	}
@@ -169,8 +173,13 @@ func split(table *dataset.Table, n int) []*dataset.Table {
 }
 
 func pick(table *dataset.Table, rows []int) *dataset.Table {
-	out := &dataset.Table{Rows: len(rows), Label: []bool{}, HeldOut: []bool{}}
+	out := &dataset.Table{Rows: len(rows), HeldOut: []bool{}, Classes: table.Classes}
 	for _, i := range rows {
+		if table.Class != nil {
+			out.Class = append(out.Class, table.Class[i])
+			out.HeldOut = append(out.HeldOut, table.Held(i))
+			continue
+		}
 		out.Label = append(out.Label, table.Label[i])
 		out.HeldOut = append(out.HeldOut, table.Held(i))
 	}

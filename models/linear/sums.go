@@ -35,6 +35,9 @@ func Sums(p *optim.Program, s *optim.State, t *dataset.Table) ([][]float64, erro
 	if int64(t.Rows) > p.MaxRows {
 		return nil, fmt.Errorf("%w: %d rows, the contract allows %d\nhint: raise max_rows in the contract", fit.ErrTable, t.Rows, p.MaxRows)
 	}
+	if _, err := bind(p, t); err != nil {
+		return nil, err
+	}
 	totals, err := fit.Sums(p.Pipeline(), t)
 	if err != nil {
 		return nil, err
@@ -56,12 +59,22 @@ func (d *Design) Sums(s *optim.State) ([][]float64, error) {
 	if k := s.Kind(); k != optim.Train && k != optim.Evaluate {
 		return nil, fmt.Errorf("%w: no sum for %s", ErrState, k)
 	}
+	if d.program.Label != nil {
+		return d.classSums(s)
+	}
 	train := d.scores(d.train, s.Coefficients())
-	if err := Concentration(train.h); err != nil {
+	weights := train.h
+	if d.program.Model.Solver == optim.LBFGS {
+		weights = d.residuals(train) // what its sums weigh rows by
+	}
+	if err := Concentration(weights); err != nil {
 		return nil, err
 	}
 	loss := train.loss(d.train.label)
-	if s.Kind() == optim.Train {
+	switch {
+	case s.Kind() == optim.Train && d.program.Model.Solver == optim.LBFGS:
+		return d.program.EncodeGradient(s, optim.TrainSums{Rows: int64(d.train.n), Loss: loss, Gradient: d.gradient(train)}), nil
+	case s.Kind() == optim.Train:
 		gradient, hessian := d.derivatives(train)
 		return d.program.EncodeTrain(s, optim.TrainSums{Rows: int64(d.train.n), Loss: loss, Gradient: gradient, Hessian: hessian}), nil
 	}
@@ -95,7 +108,10 @@ func Score(p *optim.Program, s *optim.State, t *dataset.Table) ([]float64, error
 	if s.Fitted() == nil {
 		return nil, fmt.Errorf("%w: the pipeline isn't fitted before FIT", ErrState)
 	}
-	columns, err := fit.Bind(p.Pipeline(), t)
+	if p.Label != nil {
+		return nil, fmt.Errorf("%w: it has several classes\nhint: use ClassScores", ErrState)
+	}
+	columns, err := bind(p, t)
 	if err != nil {
 		return nil, err
 	}

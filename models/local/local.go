@@ -31,7 +31,7 @@ func New(p *optim.Program, t *dataset.Table) (Rounds, error) {
 	switch {
 	case p.Model.Averaging != nil:
 		return &averagingRounds{program: p, table: t}, nil
-	case p.Model.Type == optim.LogisticRegression:
+	case p.Model.Type == optim.LogisticRegression || p.Model.Type == optim.MultinomialRegression:
 		return &linearRounds{program: p, table: t}, nil
 	}
 	return nil, fmt.Errorf("no model %s", p.Model.Type)

@@ -86,7 +86,7 @@ func (p *Program) decodeExact(data []byte) (*State, error) {
 
 func (p *Program) decodeBody(d *decoder, s *State) {
 	coefficients := p.Coefficients()
-	s.fitted = d.fitted(p.spec)
+	s.fitted = d.fitted(p)
 	s.w = d.list(coefficients)
 	if s.rounds > 0 {
 		s.best = d.list(coefficients)
@@ -117,7 +117,7 @@ func (p *Program) checkState(s *State) error {
 	if !ok || s.kind == Evaluate && s.rounds < limit && !s.converged || s.kind == Done && s.rounds < limit && !s.converged {
 		return fmt.Errorf("kind %s, step %d, %d TRAIN rounds of %d, converged %t", s.kind, s.step, s.rounds, limit, s.converged)
 	}
-	if err := p.spec.Check(s.fitted); err != nil {
+	if err := p.checkFitted(s.fitted); err != nil {
 		return err
 	}
 	if s.bestObjective < 0 || s.decrement < 0 {
@@ -246,6 +246,17 @@ func (d *decoder) list(n int) []float64 {
 	out := make([]float64, n)
 	for i := range out {
 		out[i] = d.f64()
+	}
+	return out
+}
+
+func (d *decoder) counts(n int) []int64 {
+	if !d.length(n, 8) {
+		return nil
+	}
+	out := make([]int64, n)
+	for i := range out {
+		out[i] = d.i64()
 	}
 	return out
 }

@@ -66,6 +66,11 @@ type documentEvaluate struct {
 	Metrics []string `json:"metrics"`
 }
 
+type documentLabel struct {
+	Classes []string `json:"classes"`
+	MinRows int64    `json:"min_rows"`
+}
+
 type document struct {
 	Version      int              `json:"version"`
 	Contributors int              `json:"contributors"`
@@ -75,6 +80,7 @@ type document struct {
 	Model        documentModel    `json:"model"`
 	Private      *documentPrivacy `json:"private,omitempty"`
 	Evaluate     documentEvaluate `json:"evaluate"`
+	Label        *documentLabel   `json:"label,omitempty"`
 }
 
 // Document is the program as canonical JSON: ParseProgram of it gives an equal program.
@@ -102,6 +108,9 @@ func (p *Program) Document() ([]byte, error) {
 	if q := p.privacy; q != nil {
 		decimal := func(v uint64) string { return strconv.FormatUint(v, 10) }
 		out.Private = &documentPrivacy{q.Scale, decimal(q.Sigma2Fit), decimal(q.Sigma2Train), decimal(q.Sigma2Evaluate), q.Bins}
+	}
+	if p.Label != nil {
+		out.Label = &documentLabel{p.Label.Classes, p.Label.MinRows}
 	}
 	p.solver.describe(&out)
 	for _, m := range []struct {

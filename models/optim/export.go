@@ -19,7 +19,8 @@ var ErrNotFitted = errors.New("no model before FIT")
 // log(1+x) or x; 0 when it is missing or the column is folded. An indicator's value is 1 or 0; values of folded columns,
 // unlisted values, and missing ones without a column of their own count as the feature's "other". The norm is √(1+Σ value²)
 // where unit_norm is set, as in private models, and 1 elsewhere. A factorization machine adds Σ_{i<j} ⟨factor_i, factor_j⟩·
-// value_i·value_j over its columns to the sum. A test says how surely a coefficient isn't 0, see inference.go. Counts and metrics of a private model are noised.
+// value_i·value_j over its columns to the sum. With classes there is such a sum for each, of intercepts and coefficients by class,
+// and a class's probability is exp(its sum) by the total of these. A test says how surely a coefficient isn't 0, see inference.go. Counts and metrics of a private model are noised.
 type exportModel struct {
 	Format       string         `json:"format"`
 	Version      int            `json:"version"`
@@ -29,7 +30,9 @@ type exportModel struct {
 	L1           float64        `json:"l1,omitempty"`
 	L2           float64        `json:"l2"`
 	Factors      int            `json:"factors,omitempty"`
-	Intercept    float64        `json:"intercept"`
+	Classes      []string       `json:"classes,omitempty"`    // of a label with several
+	Intercept    *float64       `json:"intercept,omitempty"`  // of one with two
+	Intercepts   []float64      `json:"intercepts,omitempty"` // by class
 	Test         *exportTest    `json:"intercept_test,omitempty"`
 	TestNote     string         `json:"tests,omitempty"` // what the tests are worth
 	Columns      []exportColumn `json:"columns"`
@@ -46,7 +49,8 @@ type exportColumn struct {
 	Value       *string       `json:"value,omitempty"`
 	Number      *exportNumber `json:"number,omitempty"`
 	Folded      bool          `json:"folded"`
-	Coefficient float64       `json:"coefficient"`
+	Coefficient *float64      `json:"coefficient,omitempty"`
+	ByClass     []float64     `json:"coefficients,omitempty"`
 	Factor      []float64     `json:"factor,omitempty"` // of a factorization machine, length factors
 	Test        *exportTest   `json:"test,omitempty"`   // of a converged Newton model without L1
 }
@@ -70,14 +74,15 @@ type exportNumber struct {
 }
 
 type exportMetrics struct {
-	Noised    bool     `json:"noised,omitempty"`
-	Objective *float64 `json:"objective,omitempty"`      // of exact models
-	TrainLoss *float64 `json:"train_log_loss,omitempty"` // of exact models
-	HeldOut   int64    `json:"held_out_rows"`
-	Positives int64    `json:"held_out_positives"`
-	AUC       *float64 `json:"auc,omitempty"`
-	LogLoss   *float64 `json:"log_loss,omitempty"`
-	Accuracy  *float64 `json:"accuracy,omitempty"`
+	Noised    bool      `json:"noised,omitempty"`
+	Objective *float64  `json:"objective,omitempty"`      // of exact models
+	TrainLoss *float64  `json:"train_log_loss,omitempty"` // of exact models
+	HeldOut   int64     `json:"held_out_rows"`
+	Positives int64     `json:"held_out_positives"`
+	AUC       *float64  `json:"auc,omitempty"`
+	LogLoss   *float64  `json:"log_loss,omitempty"`
+	Accuracy  *float64  `json:"accuracy,omitempty"`
+	Confusion [][]int64 `json:"confusion,omitempty"` // held-out rows by class, then by predicted class
 }
 
 // Export writes a fitted model as an indented JSON document that is enough to score raw records. Coefficients are those of the
@@ -95,10 +100,16 @@ func Export(p *Program, s *State) ([]byte, error) {
 
 // exportModel is the document of a linear model or a factorization machine.
 func (p *Program) exportModel(s *State) *exportModel {
-	last := p.Coefficients() - 1
 	m := &exportModel{
-		Format: "tributary-model", Version: 1, Type: p.Model.Type, L1: p.Model.L1, L2: p.Model.L2, Factors: p.Model.Factors, Intercept: s.w[last],
+		Format: "tributary-model", Version: 1, Type: p.Model.Type, L1: p.Model.L1, L2: p.Model.L2, Factors: p.Model.Factors,
 		TrainingRows: s.fitted.Rows, Rounds: int(s.rounds),
+	}
+	last := p.columns()
+	if p.Label != nil {
+		m.Classes, m.Intercepts = p.Label.Classes, p.byClass(s, last)
+	} else {
+		last = p.Coefficients() - 1
+		m.Intercept = &s.w[last]
 	}
 	if m.Private, m.UnitNorm = p.Private(), p.Private(); !m.Private {
 		m.Converged = &s.converged
@@ -116,6 +127,11 @@ func (p *Program) exportModel(s *State) *exportModel {
 			Noised: m.Private, HeldOut: summary.HeldOut, Positives: summary.Positives,
 			AUC: known(summary.AUC), LogLoss: known(summary.LogLoss), Accuracy: known(summary.Accuracy),
 		}
+		for k := range p.blocks() {
+			if s.confusion != nil {
+				m.Metrics.Confusion = append(m.Metrics.Confusion, s.confusion[k*p.blocks():(k+1)*p.blocks()])
+			}
+		}
 		if !m.Private {
 			m.Metrics.Objective, m.Metrics.TrainLoss = &summary.Objective, &summary.TrainLoss
 		}
@@ -125,7 +141,12 @@ func (p *Program) exportModel(s *State) *exportModel {
 
 func (p *Program) exportColumn(s *State, c pipeline.Column, i int) exportColumn {
 	f := &p.spec.Features()[c.Feature]
-	out := exportColumn{Name: c.Name, Feature: f.Name, Folded: s.fitted.Folded[i], Coefficient: s.w[i], Test: exportTestOf(s, i)}
+	out := exportColumn{Name: c.Name, Feature: f.Name, Folded: s.fitted.Folded[i], Test: exportTestOf(s, i)}
+	if p.Label != nil {
+		out.ByClass = p.byClass(s, i)
+	} else {
+		out.Coefficient = &s.w[i]
+	}
 	if k := p.Model.Factors; k > 0 {
 		at := p.columns() + i*k
 		out.Factor = s.w[at : at+k]
@@ -144,6 +165,15 @@ func (p *Program) exportColumn(s *State, c pipeline.Column, i int) exportColumn 
 		out.Role, out.Value = "value", &f.Values[c.Code]
 	case pipeline.OtherRole:
 		out.Role = "other"
+	}
+	return out
+}
+
+// byClass is one column's coefficients, or the intercepts.
+func (p *Program) byClass(s *State, column int) []float64 {
+	out := make([]float64, p.blocks())
+	for k := range out {
+		out[k] = s.w[k*(p.columns()+1)+column]
 	}
 	return out
 }

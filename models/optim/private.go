@@ -107,6 +107,8 @@ func (p *Program) checkSize() error {
 	switch {
 	case p.Model.Averaging != nil && d > MaxAveraged:
 		return fmt.Errorf("model: %d coefficients, at most %d can be averaged\nhint: use fewer factors, or fewer values of one_hot features", d, MaxAveraged)
+	case p.Model.Solver == LBFGS && d > MaxLBFGS:
+		return fmt.Errorf("model: %d coefficients, %s has at most %d\nhint: leave out one_hot features with many values, or merge classes", d, LBFGS, MaxLBFGS)
 	case p.Private() && d > MaxPrivateCoefficients:
 		return fmt.Errorf("features: %d output columns with the intercept, a private job has at most %d\nhint: leave out one_hot features with many values, or list fewer values in the contract (the rest becomes other)", d, MaxPrivateCoefficients)
 	}

@@ -72,6 +72,7 @@ type Program struct {
 	MaxRows      int64 // per participant, by the contract
 	Model        Model
 	Evaluate     Evaluation
+	Label        *Label // of several classes; nil: yes or no
 
 	spec    *pipeline.Spec
 	privacy *Privacy // nil: exact
@@ -114,6 +115,12 @@ func parse(data []byte) (*Program, error) {
 	features := parseFeatures(doc, private)
 	p.Model = parseModel(doc, private)
 	p.Evaluate = parseEvaluation(doc)
+	if _, given := doc.keys["label"]; given {
+		p.Label = parseLabel(doc)
+	}
+	if doc.err == nil {
+		p.checkLabel(doc)
+	}
 	if private {
 		p.privacy = parsePrivacy(doc)
 		if doc.err == nil {
@@ -226,20 +233,22 @@ func averages(solver string) bool { return solver == FedAvg || solver == FedProx
 func checkSolver(o *object, m Model, private bool) {
 	var solvers []string
 	switch {
-	case m.Type != LogisticRegression && m.Type != FactorizationMachine:
-		o.fail("type", "unknown model %q\nhint: %s or %s", m.Type, LogisticRegression, FactorizationMachine)
+	case m.Type != LogisticRegression && m.Type != FactorizationMachine && m.Type != MultinomialRegression:
+		o.fail("type", "unknown model %q\nhint: %s, %s or %s", m.Type, LogisticRegression, MultinomialRegression, FactorizationMachine)
 	case private && m.Type == LogisticRegression:
 		solvers = []string{DPGradientDescent}
 	case private:
 		o.fail("type", "%s is not for private jobs\nhint: %s", m.Type, LogisticRegression)
 	case m.Type == LogisticRegression:
-		solvers = []string{Newton, FedAvg, FedProx, FedAdam}
+		solvers = []string{Newton, LBFGS, FedAvg, FedProx, FedAdam}
+	case m.Type == MultinomialRegression:
+		solvers = []string{LBFGS}
 	default:
 		solvers = []string{FedAvg, FedProx, FedAdam}
 	}
 	switch {
 	case slices.Contains(solvers, m.Solver):
-	case m.Solver != Newton && m.Solver != DPGradientDescent && !averages(m.Solver):
+	case m.Solver != Newton && m.Solver != LBFGS && m.Solver != DPGradientDescent && !averages(m.Solver):
 		o.fail("solver", "unknown solver %q\nhint: %s", m.Solver, strings.Join(solvers, ", "))
 	default:
 		o.fail("solver", "%q is not a solver of %s in this kind of job\nhint: %s", m.Solver, m.Type, strings.Join(solvers, ", "))

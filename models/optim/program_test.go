@@ -105,6 +105,7 @@ func FuzzParseProgram(f *testing.F) {
 	f.Add([]byte(testDocument()))
 	f.Add([]byte(privateDocument()))
 	f.Add([]byte(averagingDocument(f)))
+	f.Add([]byte(classDocument(f)))
 	f.Add([]byte(`{"version":1}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := ParseProgram(data)

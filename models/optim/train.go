@@ -68,6 +68,14 @@ func (p *Program) lossNoise(rows int64) float64 {
 
 // objective adds the penalties on all coefficients but the intercept.
 func (p *Program) objective(loss float64, w []float64) float64 {
+	if p.Label != nil {
+		size := p.columns() + 1
+		for at := 0; at < len(w); at += size {
+			block := w[at : at+size-1]
+			loss += float64(float64(0.5*p.Model.L2) * dot(block, block))
+		}
+		return loss
+	}
 	w = w[:len(w)-1]
 	loss += float64(float64(0.5*p.Model.L2) * dot(w, w))
 	if p.Model.L1 > 0 {
@@ -80,15 +88,22 @@ func (p *Program) objective(loss float64, w []float64) float64 {
 	return loss
 }
 
-func (p *Program) applyTrain(s *State, v map[string][]float64) (*State, Report, error) {
+// trainLoss reads the loss of the training rows, which must be those that FIT counted.
+func (p *Program) trainLoss(s *State, v map[string][]float64) (float64, error) {
 	rows := s.fitted.Rows
 	if int64(v[segRows][0]) != rows {
-		return nil, Report{}, fmt.Errorf("%w: %g rows, FIT had %d\nhint: a participant's rows changed during the job", ErrSums, v[segRows][0], rows)
+		return 0, fmt.Errorf("%w: %g rows, FIT had %d\nhint: a participant's rows changed during the job", ErrSums, v[segRows][0], rows)
 	}
 	loss := decodeLoss(v[segLoss], rows)
-	if err := p.checkLoss(loss, rows); err != nil {
+	return loss, p.checkLoss(loss, rows)
+}
+
+func (p *Program) applyTrain(s *State, v map[string][]float64) (*State, Report, error) {
+	loss, err := p.trainLoss(s, v)
+	if err != nil {
 		return nil, Report{}, err
 	}
+	rows := s.fitted.Rows
 	next := s.advance(Train)
 	next.rounds = s.rounds + 1
 	last := int(next.rounds) >= p.Model.MaxRounds

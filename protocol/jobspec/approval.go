@@ -47,7 +47,7 @@ func ApprovalText(in ApprovalInput) string {
 	b.expiry(in)
 	line("")
 	line("What the sums tell")
-	line("Learnt exactly, summed over these %d organisations: rows, positives, missing values, means and variances per column, the count of every category and of every pair of categories (with their label sums, approximately), held-out scores by label in 1,024 bins. What only one customer has is that customer's.", n)
+	line("Learnt exactly, summed over these %d organisations: %s. What only one customer has is that customer's.", n, sumsText(j))
 	if n == 3 {
 		line("With N = 3, each organisation learns the sum of the other two.")
 	}
@@ -100,6 +100,19 @@ func (p *page) expiry(in ApprovalInput) {
 	} else {
 		p.line("Expiry      %s after the job is made; then its keys are erased", durationText(in.Job.Expires))
 	}
+}
+
+// sumsText lists what an exact job's sums tell.
+func sumsText(j *Resolved) string {
+	labels, categories, scores := "positives", "the count of every category and of every pair of categories (with their label sums, approximately)", "held-out scores by label in 1,024 bins"
+	if j.Model.Solver == solverLBFGS {
+		categories = "the count of every category (with its label sums, approximately), the loss's derivative by every coefficient in each round"
+	}
+	if j.Classes != nil {
+		labels = fmt.Sprintf("the count of each of %d classes (fewer than %d training rows of one end the job)", len(j.Classes), j.Model.MinClassRows)
+		scores = "the held-out rows' classes against the predicted ones"
+	}
+	return fmt.Sprintf("rows, %s, missing values, means and variances per column, %s, %s", labels, categories, scores)
 }
 
 func (p *page) seatStops(in ApprovalInput) {

@@ -56,10 +56,13 @@ func averages(solver string) bool {
 
 // exactSolvers lists a model's solvers in exact jobs, the default first.
 func exactSolvers(model string) []string {
-	if model == typeFactorization {
+	switch model {
+	case typeFactorization:
 		return []string{solverFedAvg, solverFedProx, solverFedAdam}
+	case typeMultinomial:
+		return []string{solverLBFGS}
 	}
-	return []string{solverNewton, solverFedAvg, solverFedProx, solverFedAdam}
+	return []string{solverNewton, solverLBFGS, solverFedAvg, solverFedProx, solverFedAdam}
 }
 
 // text names a model for people.
@@ -119,6 +122,10 @@ func (d *document) matchModel(s *Spec) {
 		d.report(fmt.Sprintf("solver %s is not for a %s", m.Solver, m.Type), "write one of "+strings.Join(solvers, ", "), "model.solver")
 	}
 	d.matchFactors(m)
+	d.matchClasses(s)
+	if m.Solver == solverLBFGS && !d.given("model.max_rounds") {
+		m.MaxRounds = lbfgsRounds
+	}
 	if m.L1 > 0 && m.Solver != solverNewton {
 		d.report("solver "+m.Solver+" has no L1 penalty", "remove l1, or write solver: newton", "model.l1", "model.solver")
 	}
@@ -190,12 +197,6 @@ func (d *document) matchAveraging(s *Spec) {
 	}
 }
 
-// Coefficients counts a model's coefficients.
-func (r *Resolved) Coefficients() int {
-	columns := r.Outputs() - 1
-	return columns*(1+int(r.Model.Factors)) + 1
-}
-
 type averagingJSON struct {
 	Epochs       int64   `json:"epochs"`
 	Batch        int64   `json:"batch"`
@@ -225,7 +226,7 @@ func (j *averagingJSON) averaging() *Averaging {
 // checkModel checks a resolved exact model.
 func (r *Resolved) checkModel(report report) {
 	m, a := r.Model, r.Model.Averaging
-	if m.Type != typeLogistic && m.Type != typeFactorization || !slices.Contains(exactSolvers(m.Type), m.Solver) {
+	if m.Type != typeLogistic && m.Type != typeFactorization && m.Type != typeMultinomial || !slices.Contains(exactSolvers(m.Type), m.Solver) {
 		report(fmt.Sprintf("there is no model %s with solver %s", show(m.Type), show(m.Solver)), "", "program.model")
 		return
 	}
@@ -238,6 +239,8 @@ func (r *Resolved) checkModel(report report) {
 		report("averaging goes with the solvers fedavg, fedprox and fedadam, and only with them", "", "program.model.averaging")
 		return
 	}
+	r.checkLabel(report)
+	r.checkSize(report, "program.model")
 	if a == nil {
 		return
 	}
@@ -250,8 +253,5 @@ func (r *Resolved) checkModel(report report) {
 	proximal := a.Proximal == 0 && m.Solver != solverFedProx || a.Proximal > 0 && a.Proximal <= maxProximal && m.Solver == solverFedProx
 	if !known || !rates || !proximal || a.Patience > 0 && r.Holdout.None() {
 		report(fmt.Sprintf("optimizer %s with batch %d, rates %v and %v, proximal %v, patience %d don't go together", show(a.Optimizer), a.Batch, a.LearningRate, a.ServerRate, a.Proximal, a.Patience), "", "program.model.averaging")
-	}
-	if n := r.Coefficients(); n > maxAveraged {
-		report(fmt.Sprintf("the model has %d coefficients, at most %d can be averaged", n, maxAveraged), "", "program.model")
 	}
 }

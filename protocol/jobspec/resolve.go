@@ -51,9 +51,8 @@ func Resolve(s *Spec, c *Contract, o Options) (*Resolved, []Problem) {
 		f.report(fmt.Sprintf("the features give %d output columns with the intercept, at most %d are possible", n, most),
 			"leave out the category columns with the most values, or list fewer values in the contract", "features")
 	}
-	if n := r.Coefficients(); r.Model.Averaging != nil && n > maxAveraged {
-		f.report(fmt.Sprintf("the model has %d coefficients, at most %d can be averaged", n, maxAveraged), "use fewer factors, or leave out the category columns with the most values", "model")
-	}
+	labelOf(s, c, r, f.report)
+	r.checkSize(f.report, "model")
 	evaluation(s, c, r, f.report)
 	cohort(s, o, r, f.report)
 	if private && len(f.problems) == 0 {
@@ -199,9 +198,9 @@ func evaluation(s *Spec, c *Contract, r *Resolved, report report) {
 		report("metrics need a hold-out", "add holdout: 0.2 or remove metrics", "evaluate.metrics")
 	case h.None():
 	case s.Metrics == nil:
-		r.Metrics = metricNames()
+		r.Metrics = metricsOf(s.Model.Type)
 	case len(s.Metrics) == 0:
-		report("a hold-out without metrics tells nothing", "list metrics: [auc, log_loss, accuracy] or remove holdout", "evaluate.metrics")
+		report("a hold-out without metrics tells nothing", "list metrics: ["+strings.Join(metricsOf(s.Model.Type), ", ")+"] or remove holdout", "evaluate.metrics")
 	default:
 		r.Metrics = slices.Clone(s.Metrics)
 	}

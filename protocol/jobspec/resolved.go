@@ -33,6 +33,7 @@ type Resolved struct {
 	Features     []Feature
 	Model        Model
 	Metrics      []string // empty without a hold-out
+	Classes      []string // of the label; nil: two values
 }
 
 // Feature is one column of the contract as the model sees it. Min, Max, Log1p,
@@ -96,6 +97,7 @@ type programJSON struct {
 	Model        modelJSON     `json:"model"`
 	Private      *noiseJSON    `json:"private,omitempty"`
 	Evaluate     evaluateJSON  `json:"evaluate"`
+	Label        *labelJSON    `json:"label,omitempty"`
 }
 
 // modelJSON writes the fields that a job's kind has, and only those.
@@ -136,7 +138,7 @@ func (r *Resolved) program() *programJSON {
 	p := &programJSON{
 		Version: 1, Contributors: r.Contributors, Bits: r.Bits, MaxRows: r.MaxRows, Features: []featureJSON{},
 		Model:    modelJSON{Type: m.Type, L1: m.L1, L2: m.L2, Solver: m.Solver, MaxRounds: m.MaxRounds, Factors: m.Factors, Averaging: m.Averaging.json(r.Seed)},
-		Evaluate: evaluateJSON{Holdout: !r.Holdout.None(), Metrics: append([]string{}, r.Metrics...)}}
+		Evaluate: evaluateJSON{Holdout: !r.Holdout.None(), Metrics: append([]string{}, r.Metrics...)}, Label: r.label()}
 	if private {
 		p.Private = r.Private.program()
 	} else {
@@ -207,6 +209,9 @@ func ParseResolved(data []byte) (*Resolved, error) {
 		return nil, fmt.Errorf("%w: contract_digest is not 32 bytes in hexadecimal", ErrNotCanonical)
 	} else {
 		copy(r.ContractDigest[:], b)
+	}
+	if l := in.Program.Label; l != nil {
+		r.Classes, r.Model.MinClassRows = append([]string{}, l.Classes...), l.MinRows
 	}
 	f := newFindings(nil)
 	r.RoundTimeout = milliseconds(in.RoundTimeoutMs, maxRoundTimeout, f.report, "round_timeout_ms")

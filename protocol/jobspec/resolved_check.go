@@ -41,7 +41,7 @@ func (r *Resolved) check(report report) {
 	if private {
 		tolerable = m.Tolerance == 0
 		r.checkQuorum(report)
-		if m.Type != typeLogistic || m.Solver != solverPrivate || m.Factors != 0 || m.Averaging != nil {
+		if m.Type != typeLogistic || m.Solver != solverPrivate || m.Factors != 0 || m.Averaging != nil || r.Classes != nil {
 			report("the model is not logistic_regression with solver "+solverPrivate, "", "program.model")
 		}
 	} else {
@@ -139,6 +139,9 @@ func (r *Resolved) Conforms(c *Contract) error {
 	}
 	if r.MaxRows != c.MaxRows {
 		return fmt.Errorf("the job says max_rows %d, the contract says %d", r.MaxRows, c.MaxRows)
+	}
+	if !slices.Equal(r.Classes, c.Label.Classes) {
+		return fmt.Errorf("the job says the label's classes are %q, the contract says %q", r.Classes, c.Label.Classes)
 	}
 	for _, f := range r.Features {
 		col, ok := c.Column(f.Name)

@@ -84,11 +84,13 @@ type Model struct {
 	Type      string
 	L1        float64 // newton in exact jobs
 	L2        float64
-	Solver    string // newton, fedavg, fedprox or fedadam in exact jobs, dp_gradient_descent in private ones
+	Solver    string // newton, lbfgs, fedavg, fedprox or fedadam in exact jobs, dp_gradient_descent in private ones
 	MaxRounds int64
-	Tolerance float64    // 0 in private jobs, which always run all rounds
-	Factors   int64      // of each column of a factorization machine; 0 in a linear model
-	Averaging *Averaging // fedavg, fedprox and fedadam
+	Tolerance float64 // 0 in private jobs, which always run all rounds
+	// MinClassRows is the fewest training rows of each class; 0 unless there are several.
+	MinClassRows int64
+	Factors      int64      // of each column of a factorization machine; 0 in a linear model
+	Averaging    *Averaging // fedavg, fedprox and fedadam
 }
 
 // Holdout says which rows a job evaluates on and doesn't train on: a number of

@@ -8,16 +8,16 @@ import (
 
 func (d *document) model(v value) Model {
 	m := Model{L2: defaultL2, Solver: solverNewton, MaxRounds: defaultMaxRounds, Tolerance: defaultTolerance}
-	_, keys, ok := d.fields(v, "type", "l1", "l2", "solver", "max_rounds", "tolerance", "factors", "averaging")
+	_, keys, ok := d.fields(v, "type", "l1", "l2", "solver", "max_rounds", "tolerance", "factors", "min_class_rows", "averaging")
 	if !ok {
 		return m
 	}
 	d.require(v, keys, map[string]string{"type": "write type: logistic_regression"}, "type")
 	if v, ok := keys["type"]; ok {
-		m.Type, _ = d.choice(v, typeLogistic, typeFactorization)
+		m.Type, _ = d.choice(v, typeLogistic, typeMultinomial, typeFactorization)
 	}
 	if v, ok := keys["solver"]; ok {
-		m.Solver, _ = d.choice(v, solverNewton, solverFedAvg, solverFedProx, solverFedAdam, solverPrivate)
+		m.Solver, _ = d.choice(v, solverNewton, solverLBFGS, solverFedAvg, solverFedProx, solverFedAdam, solverPrivate)
 	}
 	penalty := func(key string, out *float64) {
 		v, ok := keys[key]
@@ -40,6 +40,9 @@ func (d *document) model(v value) Model {
 	}
 	if v, ok := keys["factors"]; ok {
 		m.Factors, _ = d.integer(v, 1, maxFactors)
+	}
+	if v, ok := keys["min_class_rows"]; ok {
+		m.MinClassRows, _ = d.integer(v, 1, maxMinCount)
 	}
 	if v, ok := keys["averaging"]; ok {
 		m.Averaging = d.averaging(v)

@@ -52,14 +52,14 @@ func (d *document) matchOptions(f *FeatureSpec, at string, private bool) {
 }
 
 func (d *document) matchPrivate(s *Spec) {
-	if s.Model.Type == typeFactorization {
-		d.report("a factorization_machine is trained in exact jobs only in this version", "write type: logistic_regression, or privacy: exact", "model.type")
+	if s.Model.Type == typeFactorization || s.Model.Type == typeMultinomial {
+		d.report("a "+s.Model.Type+" is trained in exact jobs only in this version", "write type: logistic_regression, or privacy: exact", "model.type")
 	}
 	if s.Model.L1 > 0 {
 		d.report("a private job has no L1 penalty in this version", "remove l1", "model.l1")
 	}
-	if d.given("model.averaging") || d.given("model.factors") {
-		d.report("averaging and factors are for exact jobs", "remove them", "model")
+	if d.given("model.averaging") || d.given("model.factors") || d.given("model.min_class_rows") {
+		d.report("averaging, factors and min_class_rows are for exact jobs", "remove them", "model")
 	}
 	if d.given("model.solver") && s.Model.Solver != solverPrivate {
 		d.report("solver "+s.Model.Solver+" is for exact jobs: it needs sums without noise", "write solver: "+solverPrivate+", or leave it out", "model.solver")

@@ -74,10 +74,16 @@ func Sums(s *pipeline.Spec, t *dataset.Table) (pipeline.Totals, error) {
 	}
 	n := s.Numbers()
 	out := pipeline.Totals{Present: make([]int64, n), Sum: make([]float64, n), Square: make([]float64, n)}
+	if t.Class != nil {
+		out.Classes = make([]int64, len(t.Classes))
+	}
 	for i := range t.Rows {
 		switch {
 		case t.Held(i):
 			out.HeldOut++
+		case t.Class != nil:
+			out.Classes[t.Class[i]]++
+			out.Rows++
 		case t.Label[i]:
 			out.Positives++
 			out.Rows++

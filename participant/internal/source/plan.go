@@ -88,7 +88,7 @@ func newPlan(b Binding, c *jobspec.Contract, header []string) (*plan, error) {
 		key:   field{name: c.Key, source: b.sourceName(c.Key), index: locate(c.Key)},
 		label: field{name: c.Label.Column, source: b.sourceName(c.Label.Column), index: locate(c.Label.Column), other: unlisted},
 	}
-	p.label.codes = codes([]string{c.Label.Negative, c.Label.Positive}, b.Values[c.Label.Column], missing)
+	p.label.codes = codes(c.Label.Values(), b.Values[c.Label.Column], missing)
 	for i := range c.Columns {
 		col := &c.Columns[i]
 		f := field{name: col.Name, source: b.sourceName(col.Name), index: locate(col.Name), column: col, other: unlisted}

@@ -130,12 +130,12 @@ func (r *reader) row(record []string) {
 		r.wrong(r.key, &wrong{"the key is empty", "every row needs its key: it decides the hold-out; leave such rows out with where"})
 	}
 	tenth := r.folds.tenth(key)
-	label, w := r.label.positive(strings.TrimSpace(record[r.label.index]), r.contract.Label)
+	label, w := r.label.class(strings.TrimSpace(record[r.label.index]), r.contract.Label)
 	if w != nil {
 		r.wrong(r.label, w)
 	}
 	r.rows.tenths = append(r.rows.tenths, tenth)
-	r.rows.label = append(r.rows.label, label)
+	r.rows.add(label)
 	r.digest.row(label, tenth)
 	next := 0
 	for i := range r.columns {
