@@ -36,9 +36,13 @@ func ClassScores(p *optim.Program, s *optim.State, t *dataset.Table) ([][]float6
 	if err != nil {
 		return nil, err
 	}
+	numbers, err := bindOffset(p, t)
+	if err != nil {
+		return nil, err
+	}
 	d := newDesign(p, s)
 	out := make([][]float64, t.Rows)
-	d.classes(d.encode(columns, t, t.Rows, func(int) bool { return true }), s.Coefficients(), false, func(i int, p []float64) {
+	d.classes(d.encode(columns, t, numbers, t.Rows, func(int) bool { return true }), s.Coefficients(), false, func(i int, p []float64) {
 		out[i] = append([]float64(nil), p...)
 	})
 	return out, nil
@@ -46,8 +50,8 @@ func ClassScores(p *optim.Program, s *optim.State, t *dataset.Table) ([][]float6
 
 // classified are rows at the coefficients of a model with K classes.
 type classified struct {
-	loss      float64   // Σ min(log loss, 64), nats
-	residual  []float64 // 1-p of each row's own class: half of Σ|p-y| over the classes
+	loss      float64   // Σ weight·min(log loss, 64), nats
+	residual  []float64 // weight·(1-p) of each row's own class: half of Σ|p-y| over the classes
 	gradient  []float64 // Σ (p-y)·x by class, K × columns; nil unless asked for
 	confusion []int64   // K × K: rows by class, then by the class of the largest probability
 }
@@ -93,16 +97,19 @@ func (d *Design) classes(r *rows, w []float64, derive bool, each func(i int, p [
 			for i := start; i < end; i++ {
 				row, y := block.Data[(i-start)*count:(i-start+1)*count], r.class[i]
 				loss, predicted := softmax(row, y)
-				part.loss += min(loss, metrics.MaxLoss)
+				weight := r.weightOf(i)
+				part.loss += weight * min(loss, metrics.MaxLoss)
 				part.confusion[int(y)*count+predicted]++
-				residual[i] = -math.Expm1(-loss)
+				residual[i] = -math.Expm1(-loss) // 1-p
 				if each != nil {
 					each(i, row)
 				}
 				if derive {
 					row[y] = -residual[i]
+					blas64.Scal(weight, vector(row))
 					d.addClasses(sum, r, i, row)
 				}
+				residual[i] *= weight
 			}
 			if derive && k > 0 {
 				x := d.block(r, start, end)

@@ -30,11 +30,13 @@ type Design struct {
 
 // rows are encoded rows in the table's order.
 type rows struct {
-	n     int
-	label []bool
-	class []int32   // in place of label, if it has several classes
-	dense []float64 // n × len(Design.dense): value columns
-	slots []int32   // n × Design.slots: the active indicator column of each slot, or none
+	n      int
+	label  []bool
+	class  []int32   // in place of label, if it has several classes
+	weight []float64 // nil: 1 each; held-out rows have none
+	offset []float64 // nil: 0 each
+	dense  []float64 // n × len(Design.dense): value columns
+	slots  []int32   // n × Design.slots: the active indicator column of each slot, or none
 }
 
 // none marks a slot without an active column.
@@ -63,8 +65,13 @@ func Prepare(p *optim.Program, s *optim.State, t *dataset.Table) (*Design, error
 	if int64(t.Rows) > p.MaxRows {
 		return nil, fmt.Errorf("%w: %d rows, the contract allows %d\nhint: raise max_rows in the contract", fit.ErrTable, t.Rows, p.MaxRows)
 	}
-	d.train = d.encode(columns, t, t.Rows-held, func(i int) bool { return !t.Held(i) })
-	d.held = d.encode(columns, t, held, t.Held)
+	numbers, err := bindNumbers(p, t)
+	if err != nil {
+		return nil, err
+	}
+	d.train = d.encode(columns, t, numbers, t.Rows-held, func(i int) bool { return !t.Held(i) })
+	d.held = d.encode(columns, t, numbers, held, t.Held)
+	d.held.weight = nil // what is measured isn't weighted
 	return d, nil
 }
 
@@ -103,7 +110,7 @@ func newDesign(p *optim.Program, s *optim.State) *Design {
 }
 
 // encode takes the n rows for which keep holds.
-func (d *Design) encode(columns []*dataset.Column, t *dataset.Table, n int, keep func(int) bool) *rows {
+func (d *Design) encode(columns []*dataset.Column, t *dataset.Table, numbers rowNumbers, n int, keep func(int) bool) *rows {
 	out := &rows{n: n, dense: make([]float64, n*len(d.dense)), slots: make([]int32, n*d.slots)}
 	kept := make([]int, 0, n)
 	for i := range t.Rows {
@@ -116,6 +123,7 @@ func (d *Design) encode(columns []*dataset.Column, t *dataset.Table, n int, keep
 			}
 		}
 	}
+	d.weigh(out, kept, numbers)
 	spec := d.program.Pipeline()
 	value, slot := 0, 0
 	for feature, c := range columns {

@@ -7,7 +7,7 @@ import (
 	"gonum.org/v1/gonum/blas/blas64"
 )
 
-// residuals gives |p-y| of each training row.
+// residuals gives |p-y| of each training row, times its weight.
 func (d *Design) residuals(s *scored) []float64 {
 	out := make([]float64, d.train.n)
 	for i := range out {

@@ -132,7 +132,8 @@ type job struct {
 	features                               []feature
 	l1, l2, tolerance                      float64
 	holdout                                bool
-	solver                                 string // empty: newton
+	solver                                 string         // empty: newton
+	weighting                              map[string]any // nil: none
 }
 
 func (j job) program(t testing.TB) *optim.Program {
@@ -144,11 +145,15 @@ func (j job) program(t testing.TB) *optim.Program {
 	if j.l1 > 0 {
 		model["l1"] = j.l1
 	}
-	doc, err := json.Marshal(map[string]any{
+	document := map[string]any{
 		"version": 1, "contributors": j.contributors, "bits": j.bits, "max_rows": j.maxRows, "features": j.features,
 		"model":    model,
 		"evaluate": map[string]any{"holdout": j.holdout, "metrics": []string{"auc", "log_loss", "accuracy"}},
-	})
+	}
+	if j.weighting != nil {
+		document["weighting"] = j.weighting
+	}
+	doc, err := json.Marshal(document)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,9 @@ func Sums(p *optim.Program, s *optim.State, t *dataset.Table) ([][]float64, erro
 	if _, err := bind(p, t); err != nil {
 		return nil, err
 	}
+	if _, err := bindNumbers(p, t); err != nil {
+		return nil, err
+	}
 	totals, err := fit.Sums(p.Pipeline(), t)
 	if err != nil {
 		return nil, err
@@ -70,7 +73,7 @@ func (d *Design) Sums(s *optim.State) ([][]float64, error) {
 	if err := Concentration(weights); err != nil {
 		return nil, err
 	}
-	loss := train.loss(d.train.label)
+	loss := train.loss(d.train)
 	switch {
 	case s.Kind() == optim.Train && d.program.Model.Solver == optim.LBFGS:
 		return d.program.EncodeGradient(s, optim.TrainSums{Rows: int64(d.train.n), Loss: loss, Gradient: d.gradient(train)}), nil
@@ -79,7 +82,7 @@ func (d *Design) Sums(s *optim.State) ([][]float64, error) {
 		return d.program.EncodeTrain(s, optim.TrainSums{Rows: int64(d.train.n), Loss: loss, Gradient: gradient, Hessian: hessian}), nil
 	}
 	held := d.scores(d.held, s.Coefficients())
-	return d.program.EncodeEvaluate(s, Evaluate(d.train.n, loss, d.held.label, held.p, held.loss(d.held.label))), nil
+	return d.program.EncodeEvaluate(s, Evaluate(d.train.n, loss, d.held.label, held.p, held.loss(d.held))), nil
 }
 
 // Evaluate sums what an EVALUATE round asks for: of the training rows their number and loss, of the held-out ones labels,
@@ -115,16 +118,20 @@ func Score(p *optim.Program, s *optim.State, t *dataset.Table) ([]float64, error
 	if err != nil {
 		return nil, err
 	}
+	numbers, err := bindOffset(p, t)
+	if err != nil {
+		return nil, err
+	}
 	d := newDesign(p, s)
-	all := d.encode(columns, t, t.Rows, func(int) bool { return true })
-	return d.scores(all, s.Coefficients()).p, nil
+	rows := d.encode(columns, t, numbers, t.Rows, func(int) bool { return true })
+	return d.scores(rows, s.Coefficients()).p, nil
 }
 
 // scored are rows at some coefficients.
 type scored struct {
 	margin []float64 // w·x; of a private program's unit-norm x
 	p      []float64 // 1/(1+exp(-margin))
-	h      []float64 // p(1-p)
+	h      []float64 // p(1-p), times the row's weight
 }
 
 func (d *Design) scores(r *rows, w []float64) *scored {
@@ -137,7 +144,7 @@ func (d *Design) scores(r *rows, w []float64) *scored {
 		for i := from; i < to; i++ {
 			e := math.Exp(-math.Abs(out.margin[i])) // never overflows
 			q := 1 / (1 + e)
-			out.h[i] = e * q * q
+			out.h[i] = r.weightOf(i) * e * q * q
 			if out.margin[i] < 0 {
 				q = e * q
 			}
@@ -147,17 +154,17 @@ func (d *Design) scores(r *rows, w []float64) *scored {
 	return out
 }
 
-// loss is Σ min(log loss, 64) in nats.
-func (s *scored) loss(label []bool) float64 {
-	return sum(len(label), func(from, to int) float64 {
+// loss is Σ min(log loss, 64) in nats, times the rows' weights.
+func (s *scored) loss(r *rows) float64 {
+	return sum(r.n, func(from, to int) float64 {
 		total := 0.0
 		for i := from; i < to; i++ {
 			m := s.margin[i]
-			if label[i] {
+			if r.label[i] {
 				m = -m
 			}
 			// log(1+exp(m)) without overflow.
-			total += min(max(m, 0)+math.Log1p(math.Exp(-math.Abs(m))), metrics.MaxLoss)
+			total += r.weightOf(i) * min(max(m, 0)+math.Log1p(math.Exp(-math.Abs(m))), metrics.MaxLoss)
 		}
 		return total
 	})

@@ -72,15 +72,16 @@ type documentLabel struct {
 }
 
 type document struct {
-	Version      int              `json:"version"`
-	Contributors int              `json:"contributors"`
-	Bits         int              `json:"bits"`
-	MaxRows      int64            `json:"max_rows"`
-	Features     []any            `json:"features"`
-	Model        documentModel    `json:"model"`
-	Private      *documentPrivacy `json:"private,omitempty"`
-	Evaluate     documentEvaluate `json:"evaluate"`
-	Label        *documentLabel   `json:"label,omitempty"`
+	Version      int                `json:"version"`
+	Contributors int                `json:"contributors"`
+	Bits         int                `json:"bits"`
+	MaxRows      int64              `json:"max_rows"`
+	Features     []any              `json:"features"`
+	Model        documentModel      `json:"model"`
+	Private      *documentPrivacy   `json:"private,omitempty"`
+	Evaluate     documentEvaluate   `json:"evaluate"`
+	Label        *documentLabel     `json:"label,omitempty"`
+	Weighting    *documentWeighting `json:"weighting,omitempty"`
 }
 
 // Document is the program as canonical JSON: ParseProgram of it gives an equal program.
@@ -112,6 +113,7 @@ func (p *Program) Document() ([]byte, error) {
 	if p.Label != nil {
 		out.Label = &documentLabel{p.Label.Classes, p.Label.MinRows}
 	}
+	out.Weighting = p.Weighting.document()
 	p.solver.describe(&out)
 	for _, m := range []struct {
 		on   bool

@@ -47,7 +47,7 @@ func (p *Program) layoutHeldOut(add func(name string, length int, scale uint64))
 // EncodeEvaluate gives EVALUATE sums as the segments of Layout(Evaluate). The state must have a fitted pipeline.
 func (p *Program) EncodeEvaluate(s *State, t EvaluateSums) [][]float64 {
 	return p.assemble(Evaluate, map[string][]float64{
-		segRows: one(t.Rows), segLoss: encodeLoss(t.Loss, s.fitted.Rows),
+		segRows: one(t.Rows), segLoss: p.encodeTrainLoss(t.Loss, s.fitted.Rows),
 		segHeldOut: one(t.HeldOut), segHeldPos: one(t.Positives), segHeldCorrect: one(t.Correct),
 		segHeldLoss: encodeLoss(t.HeldOutLoss, s.fitted.HeldOut), segConfusion: floats(t.Confusion),
 		segBinsPos: floats(t.PositiveBins), segBinsNeg: floats(t.NegativeBins),

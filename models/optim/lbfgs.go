@@ -60,12 +60,12 @@ func (l lbfgs) maxRounds(kind RoundKind) int { return newton(l).maxRounds(kind) 
 // EncodeGradient gives TRAIN sums without a Hessian as the segments of Layout(Train); Gradient has a block for each class.
 func (p *Program) EncodeGradient(s *State, t TrainSums) [][]float64 {
 	return p.assemble(Train, map[string][]float64{
-		segRows: one(t.Rows), segLoss: encodeLoss(t.Loss, s.fitted.Rows), segGradient: p.scaleGradient(s, t.Gradient, -1),
+		segRows: one(t.Rows), segLoss: p.encodeTrainLoss(t.Loss, s.fitted.Rows), segGradient: p.scaleGradient(s, t.Gradient, -1),
 	})
 }
 
 func (p *Program) scaleGradient(s *State, gradient []float64, sign int) []float64 {
-	r, e := rowExponent(s.fitted.Rows), p.exponents()
+	r, e := p.trainExponent(s.fitted.Rows), p.exponents()
 	out := make([]float64, len(gradient))
 	for i, g := range gradient {
 		out[i] = pow2(g, sign*(r+e[i%len(e)]))
@@ -104,7 +104,7 @@ func (l lbfgs) step(s *State, v map[string][]float64) (*State, Report, error) {
 		for i, g := range m.gradient {
 			slope += float64(g * (s.w[i] - m.best[i]))
 		}
-		noise := float64(2*l.lossNoise(rows)) + float64(0x1p-40*objective)
+		noise := float64(2*l.trainNoise(rows)) + float64(0x1p-40*objective)
 		if objective > m.objective+float64(armijo*slope)+noise {
 			next.w, next.lbfgs = m.shorter(s.w, objective, slope), m
 			report.Decrement, report.Damped, report.Note = m.decrement, true, "the objective didn't fall enough: a shorter step"
@@ -247,7 +247,7 @@ func (l lbfgs) curvatures(f *pipeline.Fitted, v map[string][]float64) []float64 
 	for range l.blocks() {
 		const rate = 0.25
 		for i, square := range squares {
-			c := float64(rate * square)
+			c := pow2(float64(rate*square), l.weightExponent())
 			if i < len(squares)-1 {
 				c += l.Model.L2
 			}

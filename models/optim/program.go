@@ -72,7 +72,8 @@ type Program struct {
 	MaxRows      int64 // per participant, by the contract
 	Model        Model
 	Evaluate     Evaluation
-	Label        *Label // of several classes; nil: yes or no
+	Weighting    *Weighting // nil: all rows count alike
+	Label        *Label     // of several classes; nil: yes or no
 
 	spec    *pipeline.Spec
 	privacy *Privacy // nil: exact
@@ -118,8 +119,12 @@ func parse(data []byte) (*Program, error) {
 	if _, given := doc.keys["label"]; given {
 		p.Label = parseLabel(doc)
 	}
+	if _, given := doc.keys["weighting"]; given {
+		p.Weighting = parseWeighting(doc)
+	}
 	if doc.err == nil {
 		p.checkLabel(doc)
+		p.checkWeighting(doc)
 	}
 	if private {
 		p.privacy = parsePrivacy(doc)

@@ -25,13 +25,13 @@ type TrainSums struct {
 func (p *Program) EncodeTrain(s *State, t TrainSums) [][]float64 {
 	gradient, hessian := p.scaleTrain(s, t.Gradient, t.Hessian, -1)
 	return p.assemble(Train, map[string][]float64{
-		segRows: one(t.Rows), segLoss: encodeLoss(t.Loss, s.fitted.Rows), segGradient: gradient, segHessian: hessian,
+		segRows: one(t.Rows), segLoss: p.encodeTrainLoss(t.Loss, s.fitted.Rows), segGradient: gradient, segHessian: hessian,
 	})
 }
 
 // scaleTrain multiplies by the normalisation to the power of sign; powers of two are exact.
 func (p *Program) scaleTrain(s *State, gradient, hessian []float64, sign int) (g, h []float64) {
-	r, e := rowExponent(s.fitted.Rows), p.exponents()
+	r, e := p.trainExponent(s.fitted.Rows), p.exponents()
 	g, h = make([]float64, len(gradient)), make([]float64, len(hessian))
 	at := 0
 	for i := range e {
@@ -95,7 +95,10 @@ func (p *Program) trainLoss(s *State, v map[string][]float64) (float64, error) {
 		return 0, fmt.Errorf("%w: %g rows, FIT had %d\nhint: a participant's rows changed during the job", ErrSums, v[segRows][0], rows)
 	}
 	loss := decodeLoss(v[segLoss], rows)
-	return loss, p.checkLoss(loss, rows)
+	if err := p.checkLoss(loss, rows); err != nil {
+		return 0, err
+	}
+	return pow2(loss, p.weightExponent()), nil
 }
 
 func (p *Program) applyTrain(s *State, v map[string][]float64) (*State, Report, error) {
@@ -112,7 +115,7 @@ func (p *Program) applyTrain(s *State, v map[string][]float64) (*State, Report, 
 
 	variance := make([]float64, len(s.w))
 	// Two sums err by the quantisation, and their float64 arithmetic by far less than 2^-40.
-	noise := float64(2*p.lossNoise(rows)) + float64(0x1p-40*objective)
+	noise := float64(2*p.trainNoise(rows)) + float64(0x1p-40*objective)
 	if s.rounds > 0 && objective > s.bestObjective+noise {
 		next.best, next.bestObjective, next.decrement = s.best, s.bestObjective, s.decrement
 		report.Decrement, report.Damped = s.decrement, true
@@ -190,7 +193,7 @@ func (p *Program) quadratic(s *State, gradient, hessian []float64) quadratic {
 	// The quantisation of a sum of K lanes has deviation √(K/12) lane steps, and a symmetric matrix of such errors a norm near
 	// 2√d times that: 16 is a wide margin.
 	noise := float64(16*math.Sqrt(float64(p.Contributors*d)/12)) / float64(p.lane())
-	r, e := rowExponent(s.fitted.Rows), p.exponents()
+	r, e := p.trainExponent(s.fitted.Rows), p.exponents()
 	for i := range d {
 		least[i] = max(pow2(noise, r+2*e[i]), float64(0x1p-40*m.row(i)[i]))
 		if i < d-1 {

@@ -84,6 +84,9 @@ func (p *page) model(j *Resolved) {
 	if a := j.Model.Averaging; a != nil {
 		p.line("            %s: each participant passes %d times over its rows; the mean of the changes is added", a.Optimizer, a.Epochs)
 	}
+	if j.Weighting != nil {
+		p.line("Weights     %s", j.Weighting.text(j.Classes))
+	}
 	for i, f := range j.Features {
 		head := "           "
 		if i == 0 {

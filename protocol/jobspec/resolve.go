@@ -52,6 +52,7 @@ func Resolve(s *Spec, c *Contract, o Options) (*Resolved, []Problem) {
 			"leave out the category columns with the most values, or list fewer values in the contract", "features")
 	}
 	labelOf(s, c, r, f.report)
+	weightingOf(s, c, r, f.report)
 	r.checkSize(f.report, "model")
 	evaluation(s, c, r, f.report)
 	cohort(s, o, r, f.report)

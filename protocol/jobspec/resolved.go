@@ -34,6 +34,7 @@ type Resolved struct {
 	Model        Model
 	Metrics      []string // empty without a hold-out
 	Classes      []string // of the label; nil: two values
+	Weighting    *RowWeighting
 }
 
 // Feature is one column of the contract as the model sees it. Min, Max, Log1p,
@@ -89,15 +90,16 @@ type resolvedJSON struct {
 }
 
 type programJSON struct {
-	Version      int           `json:"version"`
-	Contributors int           `json:"contributors"`
-	Bits         int           `json:"bits"`
-	MaxRows      int64         `json:"max_rows"`
-	Features     []featureJSON `json:"features"`
-	Model        modelJSON     `json:"model"`
-	Private      *noiseJSON    `json:"private,omitempty"`
-	Evaluate     evaluateJSON  `json:"evaluate"`
-	Label        *labelJSON    `json:"label,omitempty"`
+	Version      int            `json:"version"`
+	Contributors int            `json:"contributors"`
+	Bits         int            `json:"bits"`
+	MaxRows      int64          `json:"max_rows"`
+	Features     []featureJSON  `json:"features"`
+	Model        modelJSON      `json:"model"`
+	Private      *noiseJSON     `json:"private,omitempty"`
+	Evaluate     evaluateJSON   `json:"evaluate"`
+	Label        *labelJSON     `json:"label,omitempty"`
+	Weighting    *weightingJSON `json:"weighting,omitempty"`
 }
 
 // modelJSON writes the fields that a job's kind has, and only those.
@@ -138,7 +140,7 @@ func (r *Resolved) program() *programJSON {
 	p := &programJSON{
 		Version: 1, Contributors: r.Contributors, Bits: r.Bits, MaxRows: r.MaxRows, Features: []featureJSON{},
 		Model:    modelJSON{Type: m.Type, L1: m.L1, L2: m.L2, Solver: m.Solver, MaxRounds: m.MaxRounds, Factors: m.Factors, Averaging: m.Averaging.json(r.Seed)},
-		Evaluate: evaluateJSON{Holdout: !r.Holdout.None(), Metrics: append([]string{}, r.Metrics...)}, Label: r.label()}
+		Evaluate: evaluateJSON{Holdout: !r.Holdout.None(), Metrics: append([]string{}, r.Metrics...)}, Label: r.label(), Weighting: r.Weighting.json()}
 	if private {
 		p.Private = r.Private.program()
 	} else {
@@ -204,7 +206,7 @@ func ParseResolved(data []byte) (*Resolved, error) {
 		Name: in.Name, Contract: ref, Kind: in.Privacy, Mode: in.Mode, Participants: in.Participants, Committee: in.Committee,
 		Seed: in.Seed, Holdout: in.Holdout, Contributors: in.Program.Contributors, Bits: in.Program.Bits,
 		MaxRows: in.Program.MaxRows, Model: in.Program.Model.model(), Metrics: in.Program.Evaluate.Metrics,
-		F: or0(in.F), NMin: or0(in.NMin), Private: in.Private.private()}
+		Weighting: in.Program.Weighting.weighting(), F: or0(in.F), NMin: or0(in.NMin), Private: in.Private.private()}
 	if b, err := hex.DecodeString(in.ContractDigest); err != nil || len(b) != len(r.ContractDigest) {
 		return nil, fmt.Errorf("%w: contract_digest is not 32 bytes in hexadecimal", ErrNotCanonical)
 	} else {

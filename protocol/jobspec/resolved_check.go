@@ -47,6 +47,7 @@ func (r *Resolved) check(report report) {
 	} else {
 		r.checkModel(report)
 	}
+	r.checkWeighting(report, "program.weighting", false)
 	inRange(report, "program.model.max_rounds", m.MaxRounds, 1, maxTrainRounds)
 	if !(m.L1 >= 0 && m.L1 <= maxL2) || m.L1 > 0 && m.Solver != solverNewton {
 		report(fmt.Sprintf("l1 %v is out of range, or not with solver %s", m.L1, show(m.Solver)), "", "program.model.l1")
@@ -142,6 +143,9 @@ func (r *Resolved) Conforms(c *Contract) error {
 	}
 	if !slices.Equal(r.Classes, c.Label.Classes) {
 		return fmt.Errorf("the job says the label's classes are %q, the contract says %q", r.Classes, c.Label.Classes)
+	}
+	if err := r.Weighting.conforms(c); err != nil {
+		return err
 	}
 	for _, f := range r.Features {
 		col, ok := c.Column(f.Name)

@@ -49,14 +49,15 @@ const (
 // come from ParseSpec only. What the text leaves out is at its default already,
 // except the committee, which depends on the charter.
 type Spec struct {
-	Name     string
-	Contract ContractRef
-	Features []FeatureSpec
-	Model    Model
-	Holdout  Holdout
-	Metrics  []string // in the order of metricNames; nil: not given
-	Privacy  Privacy
-	Run      Run
+	Name      string
+	Contract  ContractRef
+	Features  []FeatureSpec
+	Model     Model
+	Weighting Weighting // exact jobs with newton or lbfgs
+	Holdout   Holdout
+	Metrics   []string // in the order of metricNames; nil: not given
+	Privacy   Privacy
+	Run       Run
 
 	places map[string]place
 }
@@ -168,7 +169,7 @@ func ParseSpec(data []byte) (*Spec, []Problem) {
 		s.Features = d.features(v)
 	}
 	if v, ok := keys["model"]; ok {
-		s.Model = d.model(v)
+		s.Model, s.Weighting = d.model(v)
 	}
 	if v, ok := keys["evaluate"]; ok {
 		d.evaluate(v, s)

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-func (d *document) model(v value) Model {
+func (d *document) model(v value) (Model, Weighting) {
 	m := Model{L2: defaultL2, Solver: solverNewton, MaxRounds: defaultMaxRounds, Tolerance: defaultTolerance}
-	_, keys, ok := d.fields(v, "type", "l1", "l2", "solver", "max_rounds", "tolerance", "factors", "min_class_rows", "averaging")
+	_, keys, ok := d.fields(v, "type", "l1", "l2", "solver", "max_rounds", "tolerance", "factors", "min_class_rows", "averaging", "weight", "offset", "class_weights")
 	if !ok {
-		return m
+		return m, Weighting{}
 	}
 	d.require(v, keys, map[string]string{"type": "write type: logistic_regression"}, "type")
 	if v, ok := keys["type"]; ok {
@@ -47,7 +47,7 @@ func (d *document) model(v value) Model {
 	if v, ok := keys["averaging"]; ok {
 		m.Averaging = d.averaging(v)
 	}
-	return m
+	return m, d.weighting(keys)
 }
 
 func (d *document) evaluate(v value, s *Spec) {

@@ -15,6 +15,9 @@ func (d *document) matchKind(s *Spec) {
 			d.report("scale is for private jobs", "use standardize", child(at, "transform"))
 		}
 	}
+	if known {
+		defer d.matchWeighting(s)
+	}
 	switch {
 	case known && private:
 		d.matchPrivate(s)
