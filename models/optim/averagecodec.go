@@ -127,7 +127,7 @@ func (a averaging) check(s *State) error {
 	}
 	fresh := s
 	if s.rounds == 0 {
-		fresh = &State{fitted: s.fitted, w: make([]float64, len(s.w))}
+		fresh = &State{fitted: s.fitted, w: a.startingPoint(s.fitted)}
 		a.start(fresh)
 	}
 	for i, w := range s.w {

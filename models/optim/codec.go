@@ -123,8 +123,11 @@ func (p *Program) checkState(s *State) error {
 	if s.bestObjective < 0 || s.decrement < 0 {
 		return fmt.Errorf("objective %g, decrement %g", s.bestObjective, s.decrement)
 	}
+	if s.rounds == 0 {
+		return p.checkStarted(s.fitted, s.w)
+	}
 	for i, w := range s.w {
-		zero := s.rounds == 0 || i < len(s.fitted.Folded) && s.fitted.Folded[i]
+		zero := i < len(s.fitted.Folded) && s.fitted.Folded[i]
 		if zero && w != 0 || math.Abs(w) > maxCoefficient || s.rounds > 0 && (zero && s.best[i] != 0 || math.Abs(s.best[i]) > maxCoefficient) {
 			return fmt.Errorf("coefficient %d is %g", i, w)
 		}

@@ -66,6 +66,11 @@ type documentEvaluate struct {
 	Metrics []string `json:"metrics"`
 }
 
+type documentStart struct {
+	Model        string    `json:"model"`
+	Coefficients []float64 `json:"coefficients"`
+}
+
 type documentLabel struct {
 	Classes []string `json:"classes"`
 	MinRows int64    `json:"min_rows"`
@@ -82,6 +87,7 @@ type document struct {
 	Evaluate     documentEvaluate   `json:"evaluate"`
 	Label        *documentLabel     `json:"label,omitempty"`
 	Weighting    *documentWeighting `json:"weighting,omitempty"`
+	Start        *documentStart     `json:"start,omitempty"`
 }
 
 // Document is the program as canonical JSON: ParseProgram of it gives an equal program.
@@ -114,6 +120,9 @@ func (p *Program) Document() ([]byte, error) {
 		out.Label = &documentLabel{p.Label.Classes, p.Label.MinRows}
 	}
 	out.Weighting = p.Weighting.document()
+	if p.Start != nil {
+		out.Start = &documentStart{p.Start.Model, p.Start.Coefficients}
+	}
 	p.solver.describe(&out)
 	for _, m := range []struct {
 		on   bool

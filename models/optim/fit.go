@@ -76,7 +76,10 @@ func (p *Program) applyFit(s *State, v map[string][]float64) (*State, Report, er
 		return nil, Report{}, fmt.Errorf("%w: %w", ErrSums, err)
 	}
 	next := s.advance(Train)
-	next.fitted, next.w = fitted, make([]float64, p.Coefficients())
+	next.fitted, next.w = fitted, p.startingPoint(fitted)
+	if err := p.checkStarted(fitted, next.w); err != nil {
+		return nil, Report{}, fmt.Errorf("%w: %w\nhint: leave warm_start out", ErrDiverged, err)
+	}
 	folded := 0
 	for _, f := range fitted.Folded {
 		if f {

@@ -135,9 +135,9 @@ func (l lbfgs) check(s *State) error {
 	if err := l.checkVector("coefficient", s, s.w, maxCoefficient); err != nil {
 		return err
 	}
-	for i, w := range s.w {
-		if s.rounds == 0 && w != 0 {
-			return fmt.Errorf("coefficient %d is %g before training", i, w)
+	if s.rounds == 0 {
+		if err := l.checkStarted(s.fitted, s.w); err != nil {
+			return err
 		}
 	}
 	if s.kind == Done {

@@ -73,6 +73,7 @@ type Program struct {
 	Model        Model
 	Evaluate     Evaluation
 	Weighting    *Weighting // nil: all rows count alike
+	Start        *Start     // nil: training starts at zero
 	Label        *Label     // of several classes; nil: yes or no
 
 	spec    *pipeline.Spec
@@ -122,6 +123,9 @@ func parse(data []byte) (*Program, error) {
 	if _, given := doc.keys["weighting"]; given {
 		p.Weighting = parseWeighting(doc)
 	}
+	if _, given := doc.keys["start"]; given {
+		p.Start = parseStart(doc)
+	}
 	if doc.err == nil {
 		p.checkLabel(doc)
 		p.checkWeighting(doc)
@@ -144,7 +148,7 @@ func parse(data []byte) (*Program, error) {
 	if p.spec, err = pipeline.NewSpec(features); err != nil {
 		return nil, err
 	}
-	return p, p.checkSize()
+	return p, errors.Join(p.checkSize(), p.checkStart())
 }
 
 func parseFeatures(doc *object, private bool) []pipeline.Feature {

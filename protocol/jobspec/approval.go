@@ -84,6 +84,9 @@ func (p *page) model(j *Resolved) {
 	if a := j.Model.Averaging; a != nil {
 		p.line("            %s: each participant passes %d times over its rows; the mean of the changes is added", a.Optimizer, a.Epochs)
 	}
+	if j.Start != nil {
+		p.line("Start       at the coefficients of the model %x, not at zero; they are in the job, and nobody recomputes them", j.Start.Model)
+	}
 	if j.Weighting != nil {
 		p.line("Weights     %s", j.Weighting.text(j.Classes))
 	}

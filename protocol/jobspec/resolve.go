@@ -20,6 +20,9 @@ type Options struct {
 	Members      []string // the charter's members that bring data; nil: not known
 	Contributors int      // how many those are, if Members is nil
 	Seats        int      // members that may sit on a committee; 0: not known
+	// Start gives the coefficients of the model with that state, for training to start from, in the contract's units and as the
+	// program's model has them; nil: there are no models. The error says for people why there are none.
+	Start func(model [32]byte, program []byte) ([]float64, error)
 }
 
 // Resolve checks a spec against its contract and the charter and fills in every
@@ -63,6 +66,9 @@ func Resolve(s *Spec, c *Contract, o Options) (*Resolved, []Problem) {
 		} else {
 			r.Private = p
 		}
+	}
+	if len(f.problems) == 0 {
+		startOf(s, o, r, f.report)
 	}
 	if len(f.problems) == 0 {
 		if n := len(r.Canonical()); n > MaxDocumentBytes {

@@ -35,6 +35,7 @@ type Resolved struct {
 	Metrics      []string // empty without a hold-out
 	Classes      []string // of the label; nil: two values
 	Weighting    *RowWeighting
+	Start        *Start
 }
 
 // Feature is one column of the contract as the model sees it. Min, Max, Log1p,
@@ -100,6 +101,7 @@ type programJSON struct {
 	Evaluate     evaluateJSON   `json:"evaluate"`
 	Label        *labelJSON     `json:"label,omitempty"`
 	Weighting    *weightingJSON `json:"weighting,omitempty"`
+	Start        *startJSON     `json:"start,omitempty"`
 }
 
 // modelJSON writes the fields that a job's kind has, and only those.
@@ -140,7 +142,7 @@ func (r *Resolved) program() *programJSON {
 	p := &programJSON{
 		Version: 1, Contributors: r.Contributors, Bits: r.Bits, MaxRows: r.MaxRows, Features: []featureJSON{},
 		Model:    modelJSON{Type: m.Type, L1: m.L1, L2: m.L2, Solver: m.Solver, MaxRounds: m.MaxRounds, Factors: m.Factors, Averaging: m.Averaging.json(r.Seed)},
-		Evaluate: evaluateJSON{Holdout: !r.Holdout.None(), Metrics: append([]string{}, r.Metrics...)}, Label: r.label(), Weighting: r.Weighting.json()}
+		Evaluate: evaluateJSON{Holdout: !r.Holdout.None(), Metrics: append([]string{}, r.Metrics...)}, Label: r.label(), Weighting: r.Weighting.json(), Start: r.Start.json()}
 	if private {
 		p.Private = r.Private.program()
 	} else {
@@ -216,6 +218,7 @@ func ParseResolved(data []byte) (*Resolved, error) {
 		r.Classes, r.Model.MinClassRows = append([]string{}, l.Classes...), l.MinRows
 	}
 	f := newFindings(nil)
+	r.Start = in.Program.Start.start(f.report)
 	r.RoundTimeout = milliseconds(in.RoundTimeoutMs, maxRoundTimeout, f.report, "round_timeout_ms")
 	r.Expires = milliseconds(in.ExpiresMs, maxExpires, f.report, "expires_ms")
 	for _, j := range in.Program.Features {

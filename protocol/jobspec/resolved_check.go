@@ -48,6 +48,7 @@ func (r *Resolved) check(report report) {
 		r.checkModel(report)
 	}
 	r.checkWeighting(report, "program.weighting", false)
+	r.checkStart(report, "program.start")
 	inRange(report, "program.model.max_rounds", m.MaxRounds, 1, maxTrainRounds)
 	if !(m.L1 >= 0 && m.L1 <= maxL2) || m.L1 > 0 && m.Solver != solverNewton {
 		report(fmt.Sprintf("l1 %v is out of range, or not with solver %s", m.L1, show(m.Solver)), "", "program.model.l1")

@@ -54,6 +54,7 @@ type Spec struct {
 	Features  []FeatureSpec
 	Model     Model
 	Weighting Weighting // exact jobs with newton or lbfgs
+	WarmStart *[32]byte // state of the model to start from; nil: zero
 	Holdout   Holdout
 	Metrics   []string // in the order of metricNames; nil: not given
 	Privacy   Privacy
@@ -169,7 +170,7 @@ func ParseSpec(data []byte) (*Spec, []Problem) {
 		s.Features = d.features(v)
 	}
 	if v, ok := keys["model"]; ok {
-		s.Model, s.Weighting = d.model(v)
+		d.model(v, s)
 	}
 	if v, ok := keys["evaluate"]; ok {
 		d.evaluate(v, s)

@@ -6,11 +6,12 @@ import (
 	"time"
 )
 
-func (d *document) model(v value) (Model, Weighting) {
-	m := Model{L2: defaultL2, Solver: solverNewton, MaxRounds: defaultMaxRounds, Tolerance: defaultTolerance}
-	_, keys, ok := d.fields(v, "type", "l1", "l2", "solver", "max_rounds", "tolerance", "factors", "min_class_rows", "averaging", "weight", "offset", "class_weights")
+func (d *document) model(v value, s *Spec) {
+	s.Model = Model{L2: defaultL2, Solver: solverNewton, MaxRounds: defaultMaxRounds, Tolerance: defaultTolerance}
+	m := &s.Model
+	_, keys, ok := d.fields(v, "type", "l1", "l2", "solver", "max_rounds", "tolerance", "factors", "min_class_rows", "averaging", "weight", "offset", "class_weights", "warm_start")
 	if !ok {
-		return m, Weighting{}
+		return
 	}
 	d.require(v, keys, map[string]string{"type": "write type: logistic_regression"}, "type")
 	if v, ok := keys["type"]; ok {
@@ -47,7 +48,10 @@ func (d *document) model(v value) (Model, Weighting) {
 	if v, ok := keys["averaging"]; ok {
 		m.Averaging = d.averaging(v)
 	}
-	return m, d.weighting(keys)
+	if v, ok := keys["warm_start"]; ok {
+		s.WarmStart = d.warmStart(v)
+	}
+	s.Weighting = d.weighting(keys)
 }
 
 func (d *document) evaluate(v value, s *Spec) {
