@@ -95,6 +95,9 @@ func (l lbfgs) step(s *State, v map[string][]float64) (*State, Report, error) {
 	}
 	rows, objective := s.fitted.Rows, l.objective(loss, s.w)
 	next := s.advance(Train)
+	if err := l.checkVanished(loss, rows, next.step); err != nil {
+		return nil, Report{}, err
+	}
 	next.rounds, next.curvature = s.rounds+1, s.curvature
 	last := int(next.rounds) >= l.Model.MaxRounds
 	report := Report{Kind: Train, Step: next.step, Rows: rows, Objective: objective, LossPerRow: loss / float64(rows)}

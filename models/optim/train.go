@@ -108,6 +108,9 @@ func (p *Program) applyTrain(s *State, v map[string][]float64) (*State, Report, 
 	}
 	rows := s.fitted.Rows
 	next := s.advance(Train)
+	if err := p.checkVanished(loss, rows, next.step); err != nil {
+		return nil, Report{}, err
+	}
 	next.rounds = s.rounds + 1
 	last := int(next.rounds) >= p.Model.MaxRounds
 	objective := p.objective(loss, s.w)
@@ -155,6 +158,15 @@ func (p *Program) applyTrain(s *State, v map[string][]float64) (*State, Report, 
 		report.Note = fmt.Sprintf("not converged after %d rounds", next.rounds)
 	}
 	return next, report, nil
+}
+
+// checkVanished refuses a training loss that is nothing but quantisation: every row is predicted surely, and the coefficients grow
+// without end, though gradient and Hessian look like those of an optimum.
+func (p *Program) checkVanished(loss float64, rows int64, step uint32) error {
+	if loss <= p.trainNoise(rows) && loss <= float64(0x1p-13*float64(rows)) {
+		return fmt.Errorf("%w: the training loss has vanished at step %d: the columns separate the classes, or one of them has no weight\nhint: raise l2, or check the columns and the weights", ErrDiverged, step)
+	}
+	return nil
 }
 
 // infers tells whether standard errors follow from the last Hessian.
