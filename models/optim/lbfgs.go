@@ -119,6 +119,11 @@ func (l lbfgs) step(s *State, v map[string][]float64) (*State, Report, error) {
 		}
 	}
 	g := l.gradient(s, v[segGradient])
+	for i := range g {
+		if !(math.Abs(g[i]) <= maxCoefficient) {
+			return nil, Report{}, fmt.Errorf("%w: derivative %d is %g after step %d\nhint: raise l2", ErrDiverged, i, g[i], next.step)
+		}
+	}
 	accepted := &lbfgsMemory{objective: objective, best: s.w, gradient: g}
 	if m != nil {
 		accepted.pairs = m.remember(s.w, g, l.kept())

@@ -224,3 +224,35 @@ func TestParseLabelIsStrict(t *testing.T) {
 		}
 	}
 }
+
+func FuzzDecodeClassState(f *testing.F) {
+	p := classProgram(f)
+	for _, s := range classRun(f, p) {
+		f.Add(s.Encode())
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s, err := p.DecodeState(data)
+		if err != nil {
+			if !errors.Is(err, ErrState) {
+				t.Fatalf("foreign error %v", err)
+			}
+			return
+		}
+		if !bytes.Equal(s.Encode(), data) {
+			t.Fatal("two encodings of one state")
+		}
+		if s.Kind() != Train {
+			return
+		}
+		next, _, err := p.Apply(s, classTrainSums(p, s, 500))
+		if err != nil {
+			if !errors.Is(err, ErrSums) && !errors.Is(err, ErrDiverged) {
+				t.Fatalf("foreign error %v", err)
+			}
+			return
+		}
+		if _, err := p.DecodeState(next.Encode()); err != nil {
+			t.Fatalf("a state of Apply is refused: %v", err)
+		}
+	})
+}
