@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -28,6 +29,7 @@ type Data struct {
 	Rows           [][]string // as long as Columns
 	Test           []bool     // by row
 	Label, Yes, No string
+	Classes        []string // of the label, in place of Yes and No
 	Numbers        []string // the other columns but the label are categories
 }
 
@@ -82,7 +84,11 @@ func Open(folder, name string) (io.ReadCloser, error) {
 // Contract declares ranges and values as the data have them; values are quoted, since YAML reads some of them as numbers.
 func (d *Data) Contract() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "version: 1\nname: %s\nrevision: 1\nkey: row\nmax_rows: 100000\nlabel: {column: %s, positive: %q, negative: %q}\ncolumns:\n", d.Name, d.Label, d.Yes, d.No)
+	label := fmt.Sprintf("positive: %q, negative: %q", d.Yes, d.No)
+	if d.Classes != nil {
+		label = "classes: [" + quoted(d.Classes) + "]"
+	}
+	fmt.Fprintf(&b, "version: 1\nname: %s\nrevision: 1\nkey: row\nmax_rows: 100000\nlabel: {column: %s, %s}\ncolumns:\n", d.Name, d.Label, label)
 	for c, column := range d.Columns {
 		if column == d.Label {
 			continue
@@ -100,15 +106,18 @@ func (d *Data) Contract() string {
 		for _, row := range d.Rows {
 			values[row[c]] = true
 		}
-		var list []string
-		for v := range values {
-			list = append(list, strconv.Quote(v))
-		}
-		slices.Sort(list)
-		fmt.Fprintf(&b, "  %s: {type: category, values: [%s]}\n", column, strings.Join(list, ", "))
+		fmt.Fprintf(&b, "  %s: {type: category, values: [%s]}\n", column, quoted(slices.Sorted(maps.Keys(values))))
 	}
 	b.WriteString("  fold: {type: split, values: [train, test]}\n")
 	return b.String()
+}
+
+func quoted(values []string) string {
+	var out []string
+	for _, v := range values {
+		out = append(out, strconv.Quote(v))
+	}
+	return strings.Join(out, ", ")
 }
 
 // Categories are the columns that are neither numbers nor the label.
@@ -125,7 +134,7 @@ func (d *Data) Deal(n int, seed uint64) ([]*dataset.Table, error) {
 	random := rand.New(rand.NewPCG(seed, 1))
 	out := make([]*dataset.Table, n)
 	for i := range out {
-		out[i] = &dataset.Table{}
+		out[i] = &dataset.Table{Classes: d.Classes}
 		for _, name := range d.Columns {
 			if name == d.Label {
 				continue
@@ -151,6 +160,14 @@ func (d *Data) add(to *dataset.Table, row int) error {
 	at := 0
 	for i, name := range d.Columns {
 		cell := d.Rows[row][i]
+		if name == d.Label && d.Classes != nil {
+			class := slices.Index(d.Classes, cell)
+			if class < 0 {
+				return fmt.Errorf("%w: row %d: no class %q", ErrData, row, cell)
+			}
+			to.Class = append(to.Class, int32(class))
+			continue
+		}
 		if name == d.Label {
 			to.Label = append(to.Label, cell == d.Yes)
 			continue

@@ -31,7 +31,7 @@ func newCommittee() (*committee, error) {
 	return c, nil
 }
 
-// Train runs a whole job, one table a participant, with fresh noise and fresh keys: two runs differ.
+// Train runs a whole private job, one table a participant, with fresh noise and fresh keys: two runs differ.
 func Train(ctx context.Context, r *jobspec.Resolved, tables []*dataset.Table) (*optim.Program, *optim.State, error) {
 	p, err := optim.ParseProgram(r.Program())
 	if err != nil {
@@ -46,7 +46,12 @@ func Train(ctx context.Context, r *jobspec.Resolved, tables []*dataset.Table) (*
 		if err := ctx.Err(); err != nil {
 			return nil, nil, err
 		}
-		sums, err := c.round(r, p, s, tables, secagg.Context{byte(step), byte(step >> 8)})
+		sums, err := c.round(p, s, len(tables), secagg.Context{byte(step), byte(step >> 8)}, func(i int, _ secagg.Params) ([]int64, error) {
+			return noised(r, p, s, tables[i])
+		})
+		if err == nil {
+			sums, err = withoutCanary(r, s.Kind(), sums, len(tables))
+		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("step %d: %w", step, err)
 		}
@@ -57,21 +62,23 @@ func Train(ctx context.Context, r *jobspec.Resolved, tables []*dataset.Table) (*
 	return p, s, nil
 }
 
-// round is one sum: every participant's part is clipped, noised and encrypted, and threshold seats open their total.
-func (c *committee) round(r *jobspec.Resolved, p *optim.Program, s *optim.State, tables []*dataset.Table, ctx secagg.Context) ([][]float64, error) {
-	options := secagg.Options{Contributors: len(tables), Bits: p.Bits, Threshold: threshold, Seats: seats}
+// round is one sum: every participant's part, in lanes, is encrypted, and threshold seats open their total.
+func (c *committee) round(p *optim.Program, s *optim.State, participants int, ctx secagg.Context, part func(i int, codec secagg.Params) ([]int64, error)) ([][]float64, error) {
+	options := secagg.Options{Contributors: participants, Bits: p.Bits, Threshold: threshold, Seats: seats}
 	for _, seg := range p.Layout(s.Kind()) {
 		options.Segments = append(options.Segments, secagg.Segment{Name: seg.Name, Length: seg.Length, ScaleNum: seg.ScaleNum, ScaleDen: seg.ScaleDen})
 	}
-	options.Segments = append(options.Segments, secagg.Segment{Name: dp.Canary().Name, Length: dp.CanaryLanes, ScaleNum: 1, ScaleDen: 1})
+	if p.Private() {
+		options.Segments = append(options.Segments, secagg.Segment{Name: dp.Canary().Name, Length: dp.CanaryLanes, ScaleNum: 1, ScaleDen: 1})
+	}
 	codec, err := secagg.NewParams(options)
 	if err != nil {
 		return nil, err
 	}
 	sum := secagg.NewAccumulator(codec, ctx)
 	shares := make([][]secagg.Share, threshold)
-	for i, table := range tables {
-		lanes, err := noised(r, p, s, table)
+	for i := range participants {
+		lanes, err := part(i, codec)
 		if err != nil {
 			return nil, err
 		}
@@ -99,13 +106,17 @@ func (c *committee) round(r *jobspec.Resolved, p *optim.Program, s *optim.State,
 	if err != nil {
 		return nil, err
 	}
-	values := codec.Dequantise(opened.Values)
-	last := len(values) - 1
-	noise, _, _ := r.Noise(uint8(s.Kind()))
-	if err := dp.CheckCanary(values[last], float64(len(tables))*noise.Local.Float()); err != nil {
+	return codec.Dequantise(opened.Values), nil
+}
+
+// withoutCanary checks the lanes of noise alone of a private sum and cuts them off.
+func withoutCanary(r *jobspec.Resolved, kind optim.RoundKind, sum [][]float64, participants int) ([][]float64, error) {
+	last := len(sum) - 1
+	noise, _, _ := r.Noise(uint8(kind))
+	if err := dp.CheckCanary(sum[last], float64(participants)*noise.Local.Float()); err != nil {
 		return nil, err
 	}
-	return values[:last], nil
+	return sum[:last], nil
 }
 
 // noised is one participant's part of a sum, in lanes.

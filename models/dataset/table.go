@@ -26,12 +26,14 @@ type Column struct {
 	Values  []string  // the contract's values in its order (categories only)
 }
 
-// Table is an ordered set of rows.
+// Table is an ordered set of rows. Its label has two values, in Label, or several, in Class and Classes.
 type Table struct {
 	Rows    int
 	Columns []Column
-	Label   []bool // true: the contract's positive value; nil: the contract has no label
-	HeldOut []bool // true: evaluation only; nil: no row is held out
+	Label   []bool   // true: the contract's positive value; nil with Class, or if the contract has no label
+	Class   []int32  // index into Classes; nil with Label
+	Classes []string // the contract's, in its order
+	HeldOut []bool   // true: evaluation only; nil: no row is held out
 
 	// User numbers the rows' keys from 0 in the order in which they appear first. The numbers mean nothing to anybody else; nil:
 	// not known.
@@ -56,7 +58,10 @@ func (t *Table) Validate() error {
 	if t.Rows < 0 {
 		return fmt.Errorf("%w: %d rows", ErrInvalid, t.Rows)
 	}
-	if t.Label != nil && len(t.Label) != t.Rows || t.Label == nil && t.User == nil && t.Rows > 0 {
+	if err := t.validateClasses(); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if t.Label != nil && len(t.Label) != t.Rows || t.Label == nil && t.Class == nil && t.User == nil && t.Rows > 0 {
 		return fmt.Errorf("%w: %d labels for %d rows", ErrInvalid, len(t.Label), t.Rows)
 	}
 	if err := t.validateUsers(); err != nil {
@@ -96,6 +101,24 @@ func (t *Table) validateUsers() error {
 		}
 		if u == next {
 			next++
+		}
+	}
+	return nil
+}
+
+// validateClasses checks a label of several classes.
+func (t *Table) validateClasses() error {
+	switch {
+	case t.Class == nil && t.Classes == nil:
+		return nil
+	case t.Class == nil || t.Label != nil:
+		return errors.New("a label has two values or several classes, not both")
+	case len(t.Class) != t.Rows:
+		return fmt.Errorf("%d labels for %d rows", len(t.Class), t.Rows)
+	}
+	for i, code := range t.Class {
+		if code < 0 || int(code) >= len(t.Classes) {
+			return fmt.Errorf("row %d: class %d is outside 0..%d", i, code, len(t.Classes)-1)
 		}
 	}
 	return nil
@@ -162,6 +185,17 @@ func (t *Table) Digest() [sha256.Size]byte {
 		for _, code := range c.Codes {
 			w.number(uint64(int64(code)))
 		}
+	}
+	if t.Class != nil {
+		w.number(3)
+		w.number(uint64(len(t.Classes)))
+		for _, c := range t.Classes {
+			w.text(c)
+		}
+		for i, code := range t.Class {
+			w.number(uint64(code)<<1 | mark(t.Held(i)))
+		}
+		return w.sum()
 	}
 	for i := range t.Rows {
 		w.number(mark(t.Label != nil && t.Label[i]) | mark(t.Held(i))<<1 | mark(t.Label == nil)<<2)

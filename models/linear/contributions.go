@@ -87,7 +87,7 @@ func (d *Design) SparseContributions(s *optim.State, batch []int) (iter.Seq2[[]i
 	case len(s.Coefficients()) != d.columns:
 		return nil, fmt.Errorf("%w: it is another program's", ErrState)
 	case s.Kind() == optim.Train:
-		row = d.gradient(s.Point())
+		row = d.rowGradient(s.Point())
 	case s.Kind() == optim.Evaluate:
 		row = d.bin(s.Coefficients())
 	default:
@@ -179,8 +179,8 @@ func (d *Design) gram() rowLanes {
 	}
 }
 
-// gradient gives (p-y)·x.
-func (d *Design) gradient(w []float64) rowLanes {
+// rowGradient gives (p-y)·x.
+func (d *Design) rowGradient(w []float64) rowLanes {
 	scale := float64(d.program.Privacy().Scale)
 	return func(i int, columns []int, x []float64) ([]int, []float64) {
 		columns, x = d.unit(d.train, i, columns, x)

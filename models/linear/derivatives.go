@@ -55,7 +55,7 @@ func (d *Design) block(r *rows, from, to int) blas64.General {
 	return blas64.General{Rows: to - from, Cols: k, Stride: k, Data: r.dense[from*k : to*k]}
 }
 
-// margins gives w·x of each row.
+// margins gives w·x of each row, and its offset.
 func (d *Design) margins(r *rows, w []float64) []float64 {
 	out := make([]float64, r.n)
 	dense := make([]float64, len(d.dense))
@@ -65,6 +65,9 @@ func (d *Design) margins(r *rows, w []float64) []float64 {
 	shards(r.n, func(_, from, to int) {
 		for i := from; i < to; i++ {
 			out[i] = w[d.columns-1]
+			if r.offset != nil {
+				out[i] += r.offset[i]
+			}
 			for _, c := range r.slots[i*d.slots : (i+1)*d.slots] {
 				if c != none {
 					out[i] += w[c]
@@ -146,12 +149,12 @@ func (d *Design) addDense(p *partial, s *scored, from, to int) {
 	}
 }
 
-// residual is p - y of a training row.
+// residual is p - y of a training row, times its weight.
 func (d *Design) residual(s *scored, i int) float64 {
 	if d.train.label[i] {
-		return s.p[i] - 1
+		return d.train.weightOf(i) * (s.p[i] - 1)
 	}
-	return s.p[i]
+	return d.train.weightOf(i) * s.p[i]
 }
 
 // addSparse adds all pairs with an indicator or the intercept.

@@ -6,6 +6,7 @@ package linear
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"tributary/models/dataset"
 	"tributary/models/optim"
@@ -29,11 +30,14 @@ type Design struct {
 
 // rows are encoded rows in the table's order.
 type rows struct {
-	n     int
-	units units // of a private program
-	label []bool
-	dense []float64 // n × len(Design.dense): value columns
-	slots []int32   // n × Design.slots: the active indicator column of each slot, or none
+	n      int
+	units  units // of a private program
+	label  []bool
+	class  []int32   // in place of label, if it has several classes
+	weight []float64 // nil: 1 each; held-out rows have none
+	offset []float64 // nil: 0 each
+	dense  []float64 // n × len(Design.dense): value columns
+	slots  []int32   // n × Design.slots: the active indicator column of each slot, or none
 }
 
 // none marks a slot without an active column.
@@ -45,7 +49,7 @@ func Prepare(p *optim.Program, s *optim.State, t *dataset.Table) (*Design, error
 	if s.Fitted() == nil && !p.Private() {
 		return nil, fmt.Errorf("%w: the pipeline isn't fitted before FIT", ErrState)
 	}
-	columns, err := fit.Bind(p.Pipeline(), t)
+	columns, err := bind(p, t)
 	if err != nil {
 		return nil, err
 	}
@@ -62,8 +66,13 @@ func Prepare(p *optim.Program, s *optim.State, t *dataset.Table) (*Design, error
 	if int64(t.Rows) > p.MaxRows {
 		return nil, fmt.Errorf("%w: %d rows, the contract allows %d\nhint: raise max_rows in the contract", fit.ErrTable, t.Rows, p.MaxRows)
 	}
+	numbers, err := bindNumbers(p, t)
+	if err != nil {
+		return nil, err
+	}
 	training := func(i int) bool { return !t.Held(i) }
-	d.train, d.held = d.encode(columns, t, t.Rows-held, training), d.encode(columns, t, held, t.Held)
+	d.train, d.held = d.encode(columns, t, numbers, t.Rows-held, training), d.encode(columns, t, numbers, held, t.Held)
+	d.held.weight = nil // what is measured isn't weighted
 	if p.Private() {
 		unit := p.Privacy().Unit
 		if d.train.units, err = unitsOf(unit, t, d.train.n, training); err == nil {
@@ -71,6 +80,22 @@ func Prepare(p *optim.Program, s *optim.State, t *dataset.Table) (*Design, error
 		}
 	}
 	return d, err
+}
+
+// bind is fit.Bind, and checks that the label has the program's classes.
+func bind(p *optim.Program, t *dataset.Table) ([]*dataset.Column, error) {
+	columns, err := fit.Bind(p.Pipeline(), t)
+	if err != nil {
+		return nil, err
+	}
+	var want []string
+	if p.Label != nil {
+		want = p.Label.Classes
+	}
+	if !slices.Equal(t.Classes, want) {
+		return nil, fmt.Errorf("%w: the label's classes are %q, the job has %q\nhint: the contract differs from the job's", fit.ErrTable, t.Classes, want)
+	}
+	return columns, nil
 }
 
 func newDesign(p *optim.Program, s *optim.State) *Design {
@@ -92,15 +117,20 @@ func newDesign(p *optim.Program, s *optim.State) *Design {
 }
 
 // encode takes the n rows for which keep holds.
-func (d *Design) encode(columns []*dataset.Column, t *dataset.Table, n int, keep func(int) bool) *rows {
-	out := &rows{n: n, label: make([]bool, 0, n), dense: make([]float64, n*len(d.dense)), slots: make([]int32, n*d.slots)}
+func (d *Design) encode(columns []*dataset.Column, t *dataset.Table, numbers rowNumbers, n int, keep func(int) bool) *rows {
+	out := &rows{n: n, dense: make([]float64, n*len(d.dense)), slots: make([]int32, n*d.slots)}
 	kept := make([]int, 0, n)
 	for i := range t.Rows {
 		if keep(i) {
 			kept = append(kept, i)
-			out.label = append(out.label, t.Label[i])
+			if t.Class != nil {
+				out.class = append(out.class, t.Class[i])
+			} else {
+				out.label = append(out.label, t.Label[i])
+			}
 		}
 	}
+	d.weigh(out, kept, numbers)
 	spec := d.program.Pipeline()
 	value, slot := 0, 0
 	for feature, c := range columns {

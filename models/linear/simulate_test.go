@@ -130,17 +130,30 @@ func (f feature) with(key string, value any) feature {
 type job struct {
 	contributors, bits, maxRows, maxRounds int
 	features                               []feature
-	l2, tolerance                          float64
+	l1, l2, tolerance                      float64
 	holdout                                bool
+	solver                                 string         // empty: newton
+	weighting                              map[string]any // nil: none
 }
 
 func (j job) program(t testing.TB) *optim.Program {
 	t.Helper()
-	doc, err := json.Marshal(map[string]any{
+	model := map[string]any{"type": "logistic_regression", "l2": j.l2, "solver": "newton", "max_rounds": j.maxRounds, "tolerance": j.tolerance}
+	if j.solver != "" {
+		model["solver"] = j.solver
+	}
+	if j.l1 > 0 {
+		model["l1"] = j.l1
+	}
+	document := map[string]any{
 		"version": 1, "contributors": j.contributors, "bits": j.bits, "max_rows": j.maxRows, "features": j.features,
-		"model":    map[string]any{"type": "logistic_regression", "l2": j.l2, "solver": "newton", "max_rounds": j.maxRounds, "tolerance": j.tolerance},
+		"model":    model,
 		"evaluate": map[string]any{"holdout": j.holdout, "metrics": []string{"auc", "log_loss", "accuracy"}},
-	})
+	}
+	if j.weighting != nil {
+		document["weighting"] = j.weighting
+	}
+	doc, err := json.Marshal(document)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,8 +178,13 @@ func split(table *dataset.Table, n int) []*dataset.Table {
 }
 
 func pick(table *dataset.Table, rows []int) *dataset.Table {
-	out := &dataset.Table{Rows: len(rows), Label: []bool{}, HeldOut: []bool{}}
+	out := &dataset.Table{Rows: len(rows), HeldOut: []bool{}, Classes: table.Classes}
 	for _, i := range rows {
+		if table.Class != nil {
+			out.Class = append(out.Class, table.Class[i])
+			out.HeldOut = append(out.HeldOut, table.Held(i))
+			continue
+		}
 		out.Label = append(out.Label, table.Label[i])
 		out.HeldOut = append(out.HeldOut, table.Held(i))
 	}

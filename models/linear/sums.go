@@ -35,6 +35,12 @@ func Sums(p *optim.Program, s *optim.State, t *dataset.Table) ([][]float64, erro
 	if int64(t.Rows) > p.MaxRows {
 		return nil, fmt.Errorf("%w: %d rows, the contract allows %d\nhint: raise max_rows in the contract", fit.ErrTable, t.Rows, p.MaxRows)
 	}
+	if _, err := bind(p, t); err != nil {
+		return nil, err
+	}
+	if _, err := bindNumbers(p, t); err != nil {
+		return nil, err
+	}
 	totals, err := fit.Sums(p.Pipeline(), t)
 	if err != nil {
 		return nil, err
@@ -56,17 +62,27 @@ func (d *Design) Sums(s *optim.State) ([][]float64, error) {
 	if k := s.Kind(); k != optim.Train && k != optim.Evaluate {
 		return nil, fmt.Errorf("%w: no sum for %s", ErrState, k)
 	}
+	if d.program.Label != nil {
+		return d.classSums(s)
+	}
 	train := d.scores(d.train, s.Coefficients())
-	if err := Concentration(train.h); err != nil {
+	weights := train.h
+	if d.program.Model.Solver == optim.LBFGS {
+		weights = d.residuals(train) // what its sums weigh rows by
+	}
+	if err := Concentration(weights); err != nil {
 		return nil, err
 	}
-	loss := train.loss(d.train.label)
-	if s.Kind() == optim.Train {
+	loss := train.loss(d.train)
+	switch {
+	case s.Kind() == optim.Train && d.program.Model.Solver == optim.LBFGS:
+		return d.program.EncodeGradient(s, optim.TrainSums{Rows: int64(d.train.n), Loss: loss, Gradient: d.gradient(train)}), nil
+	case s.Kind() == optim.Train:
 		gradient, hessian := d.derivatives(train)
 		return d.program.EncodeTrain(s, optim.TrainSums{Rows: int64(d.train.n), Loss: loss, Gradient: gradient, Hessian: hessian}), nil
 	}
 	held := d.scores(d.held, s.Coefficients())
-	return d.program.EncodeEvaluate(s, Evaluate(d.train.n, loss, d.held.label, held.p, held.loss(d.held.label))), nil
+	return d.program.EncodeEvaluate(s, Evaluate(d.train.n, loss, d.held.label, held.p, held.loss(d.held))), nil
 }
 
 // Evaluate sums what an EVALUATE round asks for: of the training rows their number and loss, of the held-out ones labels,
@@ -95,20 +111,27 @@ func Score(p *optim.Program, s *optim.State, t *dataset.Table) ([]float64, error
 	if s.Fitted() == nil {
 		return nil, fmt.Errorf("%w: the pipeline isn't fitted before FIT", ErrState)
 	}
-	columns, err := fit.Bind(p.Pipeline(), t)
+	if p.Label != nil {
+		return nil, fmt.Errorf("%w: it has several classes\nhint: use ClassScores", ErrState)
+	}
+	columns, err := bind(p, t)
+	if err != nil {
+		return nil, err
+	}
+	numbers, err := bindOffset(p, t)
 	if err != nil {
 		return nil, err
 	}
 	d := newDesign(p, s)
-	all := d.encode(columns, t, t.Rows, func(int) bool { return true })
-	return d.scores(all, s.Coefficients()).p, nil
+	rows := d.encode(columns, t, numbers, t.Rows, func(int) bool { return true })
+	return d.scores(rows, s.Coefficients()).p, nil
 }
 
 // scored are rows at some coefficients.
 type scored struct {
 	margin []float64 // w·x; of a private program's unit-norm x
 	p      []float64 // 1/(1+exp(-margin))
-	h      []float64 // p(1-p)
+	h      []float64 // p(1-p), times the row's weight
 }
 
 func (d *Design) scores(r *rows, w []float64) *scored {
@@ -119,7 +142,8 @@ func (d *Design) scores(r *rows, w []float64) *scored {
 	out := &scored{margin: margins(r, w), p: make([]float64, r.n), h: make([]float64, r.n)}
 	shards(r.n, func(_, from, to int) {
 		for i := from; i < to; i++ {
-			out.p[i], out.h[i] = logistic(out.margin[i])
+			p, h := logistic(out.margin[i])
+			out.p[i], out.h[i] = p, r.weightOf(i)*h
 		}
 	})
 	return out
@@ -136,17 +160,17 @@ func logistic(margin float64) (p, h float64) {
 	return q, h
 }
 
-// loss is Σ min(log loss, 64) in nats.
-func (s *scored) loss(label []bool) float64 {
-	return sum(len(label), func(from, to int) float64 {
+// loss is Σ min(log loss, 64) in nats, times the rows' weights.
+func (s *scored) loss(r *rows) float64 {
+	return sum(r.n, func(from, to int) float64 {
 		total := 0.0
 		for i := from; i < to; i++ {
 			m := s.margin[i]
-			if label[i] {
+			if r.label[i] {
 				m = -m
 			}
 			// log(1+exp(m)) without overflow.
-			total += min(max(m, 0)+math.Log1p(math.Exp(-math.Abs(m))), metrics.MaxLoss)
+			total += r.weightOf(i) * min(max(m, 0)+math.Log1p(math.Exp(-math.Abs(m))), metrics.MaxLoss)
 		}
 		return total
 	})

@@ -37,7 +37,7 @@ func New(p *optim.Program, t *dataset.Table) (Rounds, error) {
 		return &averagingRounds{program: p, table: t}, nil
 	case p.Model.Type == optim.MatrixFactorization:
 		return &pairRounds{program: p, table: t}, nil
-	case p.Model.Type == optim.LogisticRegression:
+	case p.Model.Type == optim.LogisticRegression || p.Model.Type == optim.MultinomialRegression:
 		return &linearRounds{program: p, table: t}, nil
 	}
 	return nil, fmt.Errorf("no model %s", p.Model.Type)

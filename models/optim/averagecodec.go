@@ -70,7 +70,7 @@ func (a averaging) decode(data []byte) (*State, error) {
 	case d.err != nil:
 	case s.kind == Fit:
 	case s.kind == Train || s.kind == Evaluate || s.kind == Done:
-		s.fitted = d.fitted(a.spec)
+		s.fitted = d.fitted(a.Program)
 		s.w = d.list(a.coefficients())
 		if s.rounds > 0 {
 			s.average = a.decodeMemory(&d, s.kind)
@@ -122,12 +122,12 @@ func (a averaging) check(s *State) error {
 	if !ok {
 		return fmt.Errorf("kind %s, step %d, %d TRAIN rounds of %d, converged %t", s.kind, s.step, s.rounds, limit, s.converged)
 	}
-	if err := a.spec.Check(s.fitted); err != nil {
+	if err := a.checkFitted(s.fitted); err != nil {
 		return err
 	}
 	fresh := s
 	if s.rounds == 0 {
-		fresh = &State{fitted: s.fitted, w: make([]float64, len(s.w))}
+		fresh = &State{fitted: s.fitted, w: a.startingPoint(s.fitted)}
 		a.start(fresh)
 	}
 	for i, w := range s.w {
@@ -167,6 +167,10 @@ func (a averaging) still(s *State, i int) bool {
 
 func (e *encoder) fitted(f *pipeline.Fitted) {
 	e.integers(f.Rows, f.Positives, f.HeldOut)
+	if f.Classes != nil {
+		e.length(len(f.Classes))
+		e.integers(f.Classes...)
+	}
 	e.list(f.Mean)
 	e.list(f.SD)
 	e.length(len(f.Folded))
@@ -175,8 +179,11 @@ func (e *encoder) fitted(f *pipeline.Fitted) {
 	}
 }
 
-func (d *decoder) fitted(spec *pipeline.Spec) *pipeline.Fitted {
-	f := &pipeline.Fitted{Rows: d.i64(), Positives: d.i64(), HeldOut: d.i64()}
+func (d *decoder) fitted(p *Program) *pipeline.Fitted {
+	spec, f := p.spec, &pipeline.Fitted{Rows: d.i64(), Positives: d.i64(), HeldOut: d.i64()}
+	if p.Label != nil {
+		f.Classes = d.counts(p.blocks())
+	}
 	f.Mean = d.list(spec.Numbers())
 	f.SD = d.list(spec.Numbers())
 	if columns := len(spec.Columns()); d.length(columns, 1) {

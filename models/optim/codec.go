@@ -10,14 +10,15 @@ import (
 // ErrState is wrapped by every error of DecodeState.
 var ErrState = errors.New("invalid state")
 
-// stateVersion is the first field of an encoded state.
-const stateVersion = 1
+// stateVersion is the first field of an encoded state; 1 had no variances.
+const stateVersion = 4
 
 // Encode is the state's one encoding, big-endian; floats are IEEE 754 bits:
 //
 //	version u16, kind u8, step u32, rounds u32, converged u8
 //	not FIT:     rows u64, positives u64, held_out u64, mean []f64, sd []f64, folded []u8, w []f64
 //	rounds > 0:  best []f64, best_objective f64, decrement f64
+//	not FIT, not TRAIN, without L1:  variance []f64
 //	DONE:        train_loss f64, objective f64, held_out u64, positives u64, auc, log_loss, accuracy (known u8, f64)
 //
 // Each list is a u32 length and its items. This is an exact linear model's; a private program's state has an encoding of its
@@ -39,6 +40,9 @@ func (s *State) encodeExact() []byte {
 	if s.rounds > 0 {
 		e.list(s.best)
 		e.numbers(s.bestObjective, s.decrement)
+	}
+	if s.variance != nil {
+		e.list(s.variance)
 	}
 	if s.kind == Done {
 		e.summary(&s.summary)
@@ -82,11 +86,14 @@ func (p *Program) decodeExact(data []byte) (*State, error) {
 
 func (p *Program) decodeBody(d *decoder, s *State) {
 	coefficients := p.Coefficients()
-	s.fitted = d.fitted(p.spec)
+	s.fitted = d.fitted(p)
 	s.w = d.list(coefficients)
 	if s.rounds > 0 {
 		s.best = d.list(coefficients)
 		s.bestObjective, s.decrement = d.f64(), d.f64()
+	}
+	if s.kind != Train && p.infers() {
+		s.variance = d.list(coefficients)
 	}
 	if s.kind == Done {
 		s.summary = d.summary(s.fitted.Rows)
@@ -110,16 +117,25 @@ func (p *Program) checkState(s *State) error {
 	if !ok || s.kind == Evaluate && s.rounds < limit && !s.converged || s.kind == Done && s.rounds < limit && !s.converged {
 		return fmt.Errorf("kind %s, step %d, %d TRAIN rounds of %d, converged %t", s.kind, s.step, s.rounds, limit, s.converged)
 	}
-	if err := p.spec.Check(s.fitted); err != nil {
+	if err := p.checkFitted(s.fitted); err != nil {
 		return err
 	}
 	if s.bestObjective < 0 || s.decrement < 0 {
 		return fmt.Errorf("objective %g, decrement %g", s.bestObjective, s.decrement)
 	}
+	if s.rounds == 0 {
+		return p.checkStarted(s.fitted, s.w)
+	}
 	for i, w := range s.w {
-		zero := s.rounds == 0 || i < len(s.fitted.Folded) && s.fitted.Folded[i]
+		zero := i < len(s.fitted.Folded) && s.fitted.Folded[i]
 		if zero && w != 0 || math.Abs(w) > maxCoefficient || s.rounds > 0 && (zero && s.best[i] != 0 || math.Abs(s.best[i]) > maxCoefficient) {
 			return fmt.Errorf("coefficient %d is %g", i, w)
+		}
+	}
+	for i, v := range s.variance {
+		unknown := !s.converged || i < len(s.fitted.Folded) && s.fitted.Folded[i]
+		if !(v >= 0) || math.Signbit(v) || unknown && v != 0 {
+			return fmt.Errorf("variance %d is %g", i, v)
 		}
 	}
 	return nil
@@ -233,6 +249,17 @@ func (d *decoder) list(n int) []float64 {
 	out := make([]float64, n)
 	for i := range out {
 		out[i] = d.f64()
+	}
+	return out
+}
+
+func (d *decoder) counts(n int) []int64 {
+	if !d.length(n, 8) {
+		return nil
+	}
+	out := make([]int64, n)
+	for i := range out {
+		out[i] = d.i64()
 	}
 	return out
 }

@@ -115,8 +115,14 @@ func FuzzDecodeState(f *testing.F) {
 			t.Fatal("two encodings of one state")
 		}
 		if s.Kind() == Train {
-			if _, _, err := p.Apply(s, trainSums(p, s, 500, 1)); err != nil && !errors.Is(err, ErrSums) && !errors.Is(err, ErrDiverged) {
+			next, _, err := p.Apply(s, trainSums(p, s, 500, 1))
+			if err != nil && !errors.Is(err, ErrSums) && !errors.Is(err, ErrDiverged) {
 				t.Fatalf("foreign error %v", err)
+			}
+			if err == nil {
+				if _, err := p.DecodeState(next.Encode()); err != nil {
+					t.Fatalf("a state of Apply is refused: %v", err)
+				}
 			}
 		}
 	})

@@ -33,6 +33,7 @@ type documentCategory struct {
 
 type documentModel struct {
 	Type      string             `json:"type"`
+	L1        float64            `json:"l1,omitempty"`
 	L2        float64            `json:"l2"`
 	Solver    string             `json:"solver"`
 	MaxRounds int                `json:"max_rounds"`
@@ -77,22 +78,35 @@ type documentEvaluate struct {
 	Metrics []string `json:"metrics"`
 }
 
+type documentStart struct {
+	Model        string    `json:"model"`
+	Coefficients []float64 `json:"coefficients"`
+}
+
+type documentLabel struct {
+	Classes []string `json:"classes"`
+	MinRows int64    `json:"min_rows"`
+}
+
 type document struct {
-	Version      int              `json:"version"`
-	Contributors int              `json:"contributors"`
-	Bits         int              `json:"bits"`
-	MaxRows      int64            `json:"max_rows"`
-	Features     []any            `json:"features"`
-	Model        documentModel    `json:"model"`
-	Private      *documentPrivacy `json:"private,omitempty"`
-	Evaluate     documentEvaluate `json:"evaluate"`
+	Version      int                `json:"version"`
+	Contributors int                `json:"contributors"`
+	Bits         int                `json:"bits"`
+	MaxRows      int64              `json:"max_rows"`
+	Features     []any              `json:"features"`
+	Model        documentModel      `json:"model"`
+	Private      *documentPrivacy   `json:"private,omitempty"`
+	Evaluate     documentEvaluate   `json:"evaluate"`
+	Label        *documentLabel     `json:"label,omitempty"`
+	Weighting    *documentWeighting `json:"weighting,omitempty"`
+	Start        *documentStart     `json:"start,omitempty"`
 }
 
 // Document is the program as canonical JSON: ParseProgram of it gives an equal program.
 func (p *Program) Document() ([]byte, error) {
 	out := document{
 		Version: 1, Contributors: p.Contributors, Bits: p.Bits, MaxRows: p.MaxRows,
-		Model:    documentModel{Type: p.Model.Type, L2: p.Model.L2, Solver: p.Model.Solver, MaxRounds: p.Model.MaxRounds, Factors: p.Model.Factors},
+		Model:    documentModel{Type: p.Model.Type, L1: p.Model.L1, L2: p.Model.L2, Solver: p.Model.Solver, MaxRounds: p.Model.MaxRounds, Factors: p.Model.Factors},
 		Evaluate: documentEvaluate{p.Evaluate.HoldOut, []string{}},
 	}
 	for _, f := range p.spec.Features() {
@@ -113,6 +127,13 @@ func (p *Program) Document() ([]byte, error) {
 	if q := p.privacy; q != nil {
 		decimal := func(v uint64) string { return strconv.FormatUint(v, 10) }
 		out.Private = &documentPrivacy{string(q.Unit), q.Clip, q.Scale, decimal(q.Sigma2Fit), decimal(q.Sigma2Train), decimal(q.Sigma2Evaluate), q.Bins}
+	}
+	if p.Label != nil {
+		out.Label = &documentLabel{p.Label.Classes, p.Label.MinRows}
+	}
+	out.Weighting = p.Weighting.document()
+	if p.Start != nil {
+		out.Start = &documentStart{p.Start.Model, p.Start.Coefficients}
 	}
 	p.solver.describe(&out)
 	for _, m := range p.Evaluate.metrics() {

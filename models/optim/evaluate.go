@@ -15,6 +15,10 @@ type EvaluateSums struct {
 	Correct                    int64   // held-out rows right at probability 0.5
 	HeldOutLoss                float64 // Σ min(log loss, 64), nats
 	PositiveBins, NegativeBins []int64 // held-out rows by metrics.Bin, length metrics.Bins
+
+	// With several classes, in place of Positives, Correct and bins: held-out rows by class, then by the class of the largest
+	// probability (the first of equal ones).
+	Confusion []int64
 }
 
 // layoutHeldOut adds only what the job's metrics need: no other sum is opened.
@@ -23,8 +27,12 @@ func (p *Program) layoutHeldOut(add func(name string, length int, scale uint64))
 		return
 	}
 	add(segHeldOut, 1, 1)
-	add(segHeldPos, 1, 1)
-	if p.Evaluate.Correct {
+	if p.Label == nil {
+		add(segHeldPos, 1, 1)
+	}
+	if p.confuses() {
+		add(segConfusion, p.blocks()*p.blocks(), 1)
+	} else if p.Evaluate.Correct {
 		add(segHeldCorrect, 1, 1)
 	}
 	if p.Evaluate.LogLoss {
@@ -39,28 +47,28 @@ func (p *Program) layoutHeldOut(add func(name string, length int, scale uint64))
 // EncodeEvaluate gives EVALUATE sums as the segments of Layout(Evaluate). The state must have a fitted pipeline.
 func (p *Program) EncodeEvaluate(s *State, t EvaluateSums) [][]float64 {
 	return p.assemble(Evaluate, map[string][]float64{
-		segRows: one(t.Rows), segLoss: encodeLoss(t.Loss, s.fitted.Rows),
+		segRows: one(t.Rows), segLoss: p.encodeTrainLoss(t.Loss, s.fitted.Rows),
 		segHeldOut: one(t.HeldOut), segHeldPos: one(t.Positives), segHeldCorrect: one(t.Correct),
-		segHeldLoss: encodeLoss(t.HeldOutLoss, s.fitted.HeldOut),
-		segBinsPos:  floats(t.PositiveBins), segBinsNeg: floats(t.NegativeBins),
+		segHeldLoss: encodeLoss(t.HeldOutLoss, s.fitted.HeldOut), segConfusion: floats(t.Confusion),
+		segBinsPos: floats(t.PositiveBins), segBinsNeg: floats(t.NegativeBins),
 	})
 }
 
 func (p *Program) applyEvaluate(s *State, v map[string][]float64) (*State, Report, error) {
-	rows := s.fitted.Rows
-	if int64(v[segRows][0]) != rows {
-		return nil, Report{}, fmt.Errorf("%w: %g rows, FIT had %d\nhint: a participant's rows changed during the job", ErrSums, v[segRows][0], rows)
-	}
-	loss := decodeLoss(v[segLoss], rows)
-	if err := p.checkLoss(loss, rows); err != nil {
+	loss, err := p.trainLoss(s, v)
+	if err != nil {
 		return nil, Report{}, err
 	}
+	rows := s.fitted.Rows
 	summary := metrics.Summary{Rows: rows, TrainLoss: loss / float64(rows), Objective: p.objective(loss, s.w)}
 	if err := p.heldOut(s, v, &summary); err != nil {
 		return nil, Report{}, err
 	}
 	next := *s
 	next.kind, next.step, next.summary = Done, s.step+1, summary
+	if p.confuses() {
+		next.confusion = counts(v[segConfusion])
+	}
 	report := Report{
 		Kind: Evaluate, Step: next.step, Rows: rows, Objective: summary.Objective, LossPerRow: summary.TrainLoss,
 		Decrement: s.decrement, Converged: s.converged, Metrics: &summary,
@@ -75,11 +83,25 @@ func (p *Program) heldOut(s *State, v map[string][]float64, out *metrics.Summary
 	if !p.Evaluate.HoldOut {
 		return nil
 	}
-	out.HeldOut, out.Positives = int64(v[segHeldOut][0]), int64(v[segHeldPos][0])
+	out.HeldOut = int64(v[segHeldOut][0])
+	if p.Label == nil {
+		out.Positives = int64(v[segHeldPos][0])
+	}
 	if out.HeldOut != s.fitted.HeldOut || out.Positives < 0 || out.Positives > out.HeldOut {
 		return fmt.Errorf("%w: %d held-out rows with %d positives, FIT had %d\nhint: a participant's rows changed during the job", ErrSums, out.HeldOut, out.Positives, s.fitted.HeldOut)
 	}
-	if p.Evaluate.Correct {
+	switch {
+	case p.confuses():
+		confusion := counts(v[segConfusion])
+		if err := p.checkConfusion(confusion, out.HeldOut); err != nil {
+			return fmt.Errorf("%w: %w", ErrSums, err)
+		}
+		right := int64(0)
+		for k := range p.blocks() {
+			right += confusion[k*p.blocks()+k]
+		}
+		out.Accuracy = metrics.Mean(float64(right), out.HeldOut)
+	case p.Evaluate.Correct:
 		correct := v[segHeldCorrect][0]
 		if correct < 0 || correct > float64(out.HeldOut) {
 			return fmt.Errorf("%w: %g of %d held-out rows are right", ErrSums, correct, out.HeldOut)

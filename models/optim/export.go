@@ -20,16 +20,24 @@ var ErrNotFitted = errors.New("no model before FIT")
 // values of folded columns, unlisted values, and missing ones without a column of their own count as the feature's "other". The
 // norm is √(1+Σ value²) where unit_norm is set, as in private models, and 1 elsewhere. A factorization machine adds
 // Σ_{i<j} ⟨factor_i, factor_j⟩·value_i·value_j over its columns to the sum. Counts and metrics of a private model are noised.
-// Package score reads it.
+// The offset, a column of the record that isn't among the others, is added to the sum. With classes there is such a sum for each, of
+// intercepts and coefficients by class, and a class's probability is exp(its sum) by the total of these. A test says how surely a
+// coefficient isn't 0, see inference.go. Package score reads it.
 type exportModel struct {
 	Format       string         `json:"format"`
 	Version      int            `json:"version"`
 	Type         string         `json:"type"`
 	Private      bool           `json:"private,omitempty"`
 	UnitNorm     bool           `json:"unit_norm,omitempty"`
+	L1           float64        `json:"l1,omitempty"`
 	L2           float64        `json:"l2"`
 	Factors      int            `json:"factors,omitempty"`
-	Intercept    float64        `json:"intercept"`
+	Offset       string         `json:"offset,omitempty"`     // the record's value of this column is added to the sum
+	Classes      []string       `json:"classes,omitempty"`    // of a label with several
+	Intercept    *float64       `json:"intercept,omitempty"`  // of one with two
+	Intercepts   []float64      `json:"intercepts,omitempty"` // by class
+	Test         *exportTest    `json:"intercept_test,omitempty"`
+	TestNote     string         `json:"tests,omitempty"` // what the tests are worth
 	Columns      []exportColumn `json:"columns"`
 	TrainingRows int64          `json:"training_rows"`
 	Rounds       int            `json:"train_rounds"`
@@ -45,8 +53,17 @@ type exportColumn struct {
 	Number      *exportNumber `json:"number,omitempty"`
 	Nullable    bool          `json:"nullable,omitempty"` // the feature may be missing; on its number or other
 	Folded      bool          `json:"folded"`
-	Coefficient float64       `json:"coefficient"`
+	Coefficient *float64      `json:"coefficient,omitempty"`
+	ByClass     []float64     `json:"coefficients,omitempty"`
 	Factor      []float64     `json:"factor,omitempty"` // of a factorization machine, length factors
+	Test        *exportTest   `json:"test,omitempty"`   // of a converged Newton model without L1
+}
+
+// exportTest is Wald's test of one coefficient, in the coefficient's own units.
+type exportTest struct {
+	StandardError float64 `json:"standard_error"`
+	Z             float64 `json:"z"`
+	P             float64 `json:"p_value"`
 }
 
 type exportNumber struct {
@@ -61,14 +78,15 @@ type exportNumber struct {
 }
 
 type exportMetrics struct {
-	Noised    bool     `json:"noised,omitempty"`
-	Objective *float64 `json:"objective,omitempty"`      // of exact models
-	TrainLoss *float64 `json:"train_log_loss,omitempty"` // of exact models
-	HeldOut   int64    `json:"held_out_rows"`
-	Positives int64    `json:"held_out_positives"`
-	AUC       *float64 `json:"auc,omitempty"`
-	LogLoss   *float64 `json:"log_loss,omitempty"`
-	Accuracy  *float64 `json:"accuracy,omitempty"`
+	Noised    bool      `json:"noised,omitempty"`
+	Objective *float64  `json:"objective,omitempty"`      // of exact models
+	TrainLoss *float64  `json:"train_log_loss,omitempty"` // of exact models
+	HeldOut   int64     `json:"held_out_rows"`
+	Positives int64     `json:"held_out_positives"`
+	AUC       *float64  `json:"auc,omitempty"`
+	LogLoss   *float64  `json:"log_loss,omitempty"`
+	Accuracy  *float64  `json:"accuracy,omitempty"`
+	Confusion [][]int64 `json:"confusion,omitempty"` // held-out rows by class, then by predicted class
 }
 
 // Export writes a fitted model as an indented JSON document that is enough to score raw records. Coefficients are those of the
@@ -86,10 +104,19 @@ func Export(p *Program, s *State) ([]byte, error) {
 
 // exportModel is the document of a linear model or a factorization machine.
 func (p *Program) exportModel(s *State) *exportModel {
-	last := p.Coefficients() - 1
 	m := &exportModel{
-		Format: "tributary-model", Version: 1, Type: p.Model.Type, L2: p.Model.L2, Factors: p.Model.Factors, Intercept: s.w[last],
+		Format: "tributary-model", Version: 1, Type: p.Model.Type, L1: p.Model.L1, L2: p.Model.L2, Factors: p.Model.Factors,
 		TrainingRows: s.fitted.Rows, Rounds: int(s.rounds),
+	}
+	last := p.columns()
+	if p.Label != nil {
+		m.Classes, m.Intercepts = p.Label.Classes, p.byClass(s, last)
+	} else {
+		last = p.Coefficients() - 1
+		m.Intercept = &s.w[last]
+	}
+	if w := p.Weighting; w != nil && w.Offset != nil {
+		m.Offset = w.Offset.Name
 	}
 	if m.Private, m.UnitNorm = p.Private(), p.Private(); !m.Private {
 		m.Converged = &s.converged
@@ -97,10 +124,23 @@ func (p *Program) exportModel(s *State) *exportModel {
 	for i, c := range p.spec.Columns() {
 		m.Columns = append(m.Columns, p.exportColumn(s, c, i))
 	}
+	if m.Test = exportTestOf(s, last); m.Test != nil {
+		if m.TestNote = "asymptotic (Wald)"; p.Model.L2 > 0 {
+			m.TestNote = "approximate: the L2 penalty draws coefficients to 0, which the errors don't know"
+		}
+		if p.Weighting != nil && (p.Weighting.Weight != nil || p.Weighting.Classes != nil) {
+			m.TestNote += "; a weight counts as so many rows"
+		}
+	}
 	if summary, ok := s.Metrics(); ok && (!m.Private || p.measures()) {
 		m.Metrics = &exportMetrics{
 			Noised: m.Private, HeldOut: summary.HeldOut, Positives: summary.Positives,
 			AUC: known(summary.AUC), LogLoss: known(summary.LogLoss), Accuracy: known(summary.Accuracy),
+		}
+		for k := range p.blocks() {
+			if s.confusion != nil {
+				m.Metrics.Confusion = append(m.Metrics.Confusion, s.confusion[k*p.blocks():(k+1)*p.blocks()])
+			}
 		}
 		if !m.Private {
 			m.Metrics.Objective, m.Metrics.TrainLoss = &summary.Objective, &summary.TrainLoss
@@ -111,7 +151,12 @@ func (p *Program) exportModel(s *State) *exportModel {
 
 func (p *Program) exportColumn(s *State, c pipeline.Column, i int) exportColumn {
 	f := &p.spec.Features()[c.Feature]
-	out := exportColumn{Name: c.Name, Feature: f.Name, Folded: s.fitted.Folded[i], Coefficient: s.w[i]}
+	out := exportColumn{Name: c.Name, Feature: f.Name, Folded: s.fitted.Folded[i], Test: exportTestOf(s, i)}
+	if p.Label != nil {
+		out.ByClass = p.byClass(s, i)
+	} else {
+		out.Coefficient = &s.w[i]
+	}
 	if k := p.Model.Factors; k > 0 {
 		at := p.columns() + i*k
 		out.Factor = s.w[at : at+k]
@@ -132,6 +177,23 @@ func (p *Program) exportColumn(s *State, c pipeline.Column, i int) exportColumn 
 		out.Role, out.Nullable = "other", f.Nullable
 	}
 	return out
+}
+
+// byClass is one column's coefficients, or the intercepts.
+func (p *Program) byClass(s *State, column int) []float64 {
+	out := make([]float64, p.blocks())
+	for k := range out {
+		out[k] = s.w[k*(p.columns()+1)+column]
+	}
+	return out
+}
+
+func exportTestOf(s *State, i int) *exportTest {
+	t, ok := s.Inference(i)
+	if !ok {
+		return nil
+	}
+	return &exportTest{t.StandardError, t.Z, t.P}
 }
 
 func known(v metrics.Value) *float64 {

@@ -252,8 +252,8 @@ func (g *splitMix) next() float64 {
 	return float64(float64((z^z>>31)>>11) * 0x1p-53)
 }
 
-// weightExponent is the e of 2^e ≥ c for any pair.
-func (p *Program) weightExponent() int {
+// pairExponent is the e of 2^e ≥ c for any pair.
+func (p *Program) pairExponent() int {
 	if p.Model.Recommendation.Explicit {
 		return 0
 	}
@@ -269,7 +269,7 @@ func (p *Program) lossExponents(s *State) (train, held int) {
 	if p.Model.Recommendation.Explicit {
 		return rowExponent(s.fitted.Rows) + pairExponent, rowExponent(s.fitted.HeldOut) + pairExponent
 	}
-	return rowExponent(s.fitted.Rows) + p.weightExponent(), rowExponent(s.factors.users)
+	return rowExponent(s.fitted.Rows) + p.pairExponent(), rowExponent(s.factors.users)
 }
 
 // scaleFactors multiplies by the normalisation to the power of sign, which is exact: each item's sums by its number of users, and
@@ -286,7 +286,7 @@ func (p *Program) scaleFactors(s *State, gram, matrix, vector []float64, sign in
 	}
 	triangle := d * (d + 1) / 2
 	for item, users := range s.factors.itemUsers {
-		e := rowExponent(users) + p.weightExponent()
+		e := rowExponent(users) + p.pairExponent()
 		for i := item * triangle; i < (item+1)*triangle; i++ {
 			m[i] = pow2(matrix[i], sign*(e+2*normExponent))
 		}

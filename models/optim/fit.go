@@ -20,7 +20,7 @@ func (p *Program) EncodeFit(t pipeline.Totals) [][]float64 {
 	sumWhole, sumPart := parts(t.Sum)
 	squareWhole, squarePart := parts(t.Square)
 	return p.assemble(Fit, map[string][]float64{
-		segRows: one(t.Rows), segPositives: one(t.Positives), segHeldOut: one(t.HeldOut),
+		segRows: one(t.Rows), segPositives: one(t.Positives), segClasses: floats(t.Classes), segHeldOut: one(t.HeldOut),
 		segPresent:  floats(t.Present),
 		segSumWhole: sumWhole, segSumPart: sumPart, segSquareWhole: squareWhole, segSquarePart: squarePart,
 		segCategories: floats(t.Counts),
@@ -46,14 +46,23 @@ func join(whole, part []float64) []float64 {
 
 func (p *Program) applyFit(s *State, v map[string][]float64) (*State, Report, error) {
 	t := pipeline.Totals{
-		Rows: int64(v[segRows][0]), Positives: int64(v[segPositives][0]), HeldOut: int64(v[segHeldOut][0]),
+		Rows: int64(v[segRows][0]), HeldOut: int64(v[segHeldOut][0]),
 		Present: counts(v[segPresent]),
 		Sum:     join(v[segSumWhole], v[segSumPart]), Square: join(v[segSquareWhole], v[segSquarePart]),
 		Counts: counts(v[segCategories]),
 	}
+	if p.Label != nil {
+		t.Classes = counts(v[segClasses])
+	} else {
+		t.Positives = int64(v[segPositives][0])
+	}
 	switch {
 	case t.Rows == 0:
 		return nil, Report{}, fmt.Errorf("%w: the cohort has %d held-out rows and nothing to train on\nhint: check the bindings' filters and the split column", ErrNoRows, t.HeldOut)
+	case p.Label != nil:
+		if err := p.checkClasses(t.Classes); err != nil {
+			return nil, Report{}, err
+		}
 	case t.Rows > 0 && t.Positives == 0:
 		return nil, Report{}, fmt.Errorf("%w: all %d training rows have the negative label\nhint: check the label's mapping in the bindings", ErrOneClass, t.Rows)
 	case t.Rows > 0 && t.Positives == t.Rows:
@@ -67,13 +76,20 @@ func (p *Program) applyFit(s *State, v map[string][]float64) (*State, Report, er
 		return nil, Report{}, fmt.Errorf("%w: %w", ErrSums, err)
 	}
 	next := s.advance(Train)
-	next.fitted, next.w = fitted, make([]float64, p.Coefficients())
+	next.fitted, next.w = fitted, p.startingPoint(fitted)
+	if err := p.checkStarted(fitted, next.w); err != nil {
+		return nil, Report{}, fmt.Errorf("%w: %w\nhint: leave warm_start out", ErrDiverged, err)
+	}
 	folded := 0
 	for _, f := range fitted.Folded {
 		if f {
 			folded++
 		}
 	}
-	note := fmt.Sprintf("%d training rows, %d positive, %d held out; %d rare or constant columns folded", t.Rows, t.Positives, t.HeldOut, folded)
+	labels := fmt.Sprintf("%d positive", t.Positives)
+	if p.Label != nil {
+		labels = fmt.Sprintf("%d classes", p.blocks())
+	}
+	note := fmt.Sprintf("%d training rows, %s, %d held out; %d rare or constant columns folded", t.Rows, labels, t.HeldOut, folded)
 	return next, Report{Kind: Fit, Step: next.step, Rows: t.Rows, Note: note}, nil
 }

@@ -134,9 +134,9 @@ func rowExponent(rows int64) int {
 	return bits.Len64(uint64(rows - 1))
 }
 
-// exponents are the column bounds, the intercept's last.
+// exponents are the column bounds of one block of coefficients, the intercept's last.
 func (p *Program) exponents() []int {
-	out := make([]int, 0, p.Coefficients())
+	out := make([]int, 0, p.columns()+1)
 	for _, c := range p.spec.Columns() {
 		out = append(out, c.Exponent)
 	}

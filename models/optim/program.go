@@ -4,8 +4,8 @@
 // package math that has an assembly form with other rounding. A test holds the source to that.
 //
 // The solver is Newton's method on the summed log loss with an L2 penalty: sum the gradient and the Hessian at the
-// coefficients w, step by -(H+λI)⁻¹(g+λw) [BV04, §9.5]. The intercept is the last coefficient and isn't penalised. Private
-// programs, whose sums are noised, have a solver of their own: see private.go.
+// coefficients w, step by -(H+λI)⁻¹(g+λw) [BV04, §9.5]. With an L1 penalty, too, it is proximal: see proximal.go. The intercept
+// is the last coefficient and isn't penalised. Private programs, whose sums are noised, have a solver of their own: see private.go.
 //
 // [BV04] S. Boyd, L. Vandenberghe: Convex Optimization. Cambridge University Press, 2004.
 package optim
@@ -46,6 +46,7 @@ const Newton = "newton"
 // Model says what is trained, and how.
 type Model struct {
 	Type      string
+	L1        float64 // λ₁ of λ₁·‖w‖₁, as L2; 0: none
 	L2        float64 // λ of (λ/2)·‖w‖² on the summed log loss; the intercept is free
 	Solver    string
 	MaxRounds int // TRAIN rounds
@@ -79,6 +80,9 @@ type Program struct {
 	MaxRows      int64 // per participant, by the contract
 	Model        Model
 	Evaluate     Evaluation
+	Weighting    *Weighting // nil: all rows count alike
+	Start        *Start     // nil: training starts at zero
+	Label        *Label     // of several classes; nil: yes or no
 
 	spec    *pipeline.Spec
 	privacy *Privacy // nil: exact
@@ -121,6 +125,19 @@ func parse(data []byte) (*Program, error) {
 	features := parseFeatures(doc, private)
 	p.Model = parseModel(doc, private)
 	p.Evaluate = parseEvaluation(doc)
+	if _, given := doc.keys["label"]; given {
+		p.Label = parseLabel(doc)
+	}
+	if _, given := doc.keys["weighting"]; given {
+		p.Weighting = parseWeighting(doc)
+	}
+	if _, given := doc.keys["start"]; given {
+		p.Start = parseStart(doc)
+	}
+	if doc.err == nil {
+		p.checkLabel(doc)
+		p.checkWeighting(doc)
+	}
 	if private {
 		p.privacy = parsePrivacy(doc)
 		if doc.err == nil {
@@ -149,7 +166,7 @@ func parse(data []byte) (*Program, error) {
 	if p.spec, err = pipeline.NewSpec(features); err != nil {
 		return nil, err
 	}
-	return p, p.checkSize()
+	return p, errors.Join(p.checkSize(), p.checkStart())
 }
 
 func parseFeatures(doc *object, private bool) []pipeline.Feature {
@@ -213,6 +230,14 @@ func parseModel(doc *object, private bool) Model {
 		m.Factors = int(o.integer("factors", 1, MaxFactors))
 	}
 	checkSolver(o, m, private)
+	if _, given := o.keys["l1"]; given {
+		if m.L1 = o.number("l1"); !(m.L1 > 0 && m.L1 <= 1e12) {
+			o.fail("l1", "%g is not above 0 and at most 1e12\nhint: leave l1 out for none", m.L1)
+		}
+		if m.Solver != Newton {
+			o.fail("l1", "solver %q has no L1 penalty\nhint: %s", m.Solver, Newton)
+		}
+	}
 	switch {
 	case averages(m.Solver):
 		m.Averaging = parseAveraging(o, m.Solver)
@@ -241,14 +266,16 @@ func averages(solver string) bool { return solver == FedAvg || solver == FedProx
 func checkSolver(o *object, m Model, private bool) {
 	var solvers []string
 	switch {
-	case m.Type != LogisticRegression && m.Type != FactorizationMachine && m.Type != MatrixFactorization:
-		o.fail("type", "unknown model %q\nhint: %s, %s or %s", m.Type, LogisticRegression, FactorizationMachine, MatrixFactorization)
+	case m.Type != LogisticRegression && m.Type != FactorizationMachine && m.Type != MultinomialRegression && m.Type != MatrixFactorization:
+		o.fail("type", "unknown model %q\nhint: %s, %s, %s or %s", m.Type, LogisticRegression, MultinomialRegression, FactorizationMachine, MatrixFactorization)
 	case private && m.Type == LogisticRegression:
 		solvers = []string{DPGradientDescent, DPSGD}
 	case private:
 		o.fail("type", "%s is not for private jobs\nhint: %s", m.Type, LogisticRegression)
 	case m.Type == LogisticRegression:
-		solvers = []string{Newton, FedAvg, FedProx, FedAdam}
+		solvers = []string{Newton, LBFGS, FedAvg, FedProx, FedAdam}
+	case m.Type == MultinomialRegression:
+		solvers = []string{LBFGS}
 	case m.Type == MatrixFactorization:
 		solvers = []string{ALS}
 	default:
@@ -256,7 +283,7 @@ func checkSolver(o *object, m Model, private bool) {
 	}
 	switch {
 	case slices.Contains(solvers, m.Solver):
-	case !slices.Contains([]string{Newton, FedAvg, FedProx, FedAdam, ALS, DPGradientDescent, DPSGD}, m.Solver):
+	case !slices.Contains([]string{Newton, LBFGS, FedAvg, FedProx, FedAdam, ALS, DPGradientDescent, DPSGD}, m.Solver):
 		o.fail("solver", "unknown solver %q\nhint: %s", m.Solver, strings.Join(solvers, ", "))
 	default:
 		o.fail("solver", "%q is not a solver of %s in this kind of job\nhint: %s", m.Solver, m.Type, strings.Join(solvers, ", "))

@@ -107,6 +107,9 @@ func FuzzParseProgram(f *testing.F) {
 	f.Add([]byte(averagingDocument(f)))
 	f.Add([]byte(factorDocument))
 	f.Add([]byte(implicitDocument()))
+	f.Add([]byte(classDocument(f)))
+	f.Add([]byte(weightedDocument()))
+	f.Add([]byte(startDocument(testDocument(), 10)))
 	f.Add([]byte(`{"version":1}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := ParseProgram(data)

@@ -25,6 +25,8 @@ func solverOf(p *Program) solver {
 	switch {
 	case p.Model.Type == LogisticRegression && p.Model.Solver == Newton && !p.Private():
 		return newton{p}
+	case (p.Model.Type == LogisticRegression || p.Model.Type == MultinomialRegression) && p.Model.Solver == LBFGS && !p.Private():
+		return lbfgs{p}
 	case averages(p.Model.Solver) && !p.Private():
 		return averaging{p}
 	case p.Model.Type == MatrixFactorization && p.Model.Solver == ALS && !p.Private():
@@ -48,7 +50,11 @@ func (n newton) layout(kind RoundKind, add func(name string, length int, scale u
 	switch kind {
 	case Fit:
 		add(segRows, 1, 1)
-		add(segPositives, 1, 1)
+		if n.Label != nil {
+			add(segClasses, n.blocks(), 1)
+		} else {
+			add(segPositives, 1, 1)
+		}
 		add(segHeldOut, 1, 1)
 		add(segPresent, numbers, 1)
 		add(segSumWhole, numbers, 1)

@@ -20,6 +20,7 @@ type State struct {
 	bestObjective float64
 	decrement     float64
 	converged     bool
+	variance      []float64 // Newton without L1, after TRAIN: of each coefficient, 0: unknown; nil elsewhere
 
 	solver  solver
 	factors *factorMemory  // of a matrix factorisation, after FIT
@@ -27,7 +28,11 @@ type State struct {
 	factor  *matrix        // TRAIN of DPGradientDescent only: the Cholesky factor of the preconditioner
 	sampled *sampledMemory // TRAIN of DPSGD only
 
-	summary metrics.Summary // Done only
+	lbfgs     *lbfgsMemory // L-BFGS TRAIN after its first round, and later
+	curvature []float64    // L-BFGS TRAIN only: about the second derivative by each coefficient at the start, positive
+
+	summary   metrics.Summary // Done only
+	confusion []int64         // Done with several classes only: held-out rows by class, then by prediction
 }
 
 // Initial is the state before any round: nothing is fitted, the coefficients will be zero.
@@ -50,7 +55,8 @@ func (s *State) TrainRounds() int { return int(s.rounds) }
 // Fitted is the fitted pipeline, nil before FIT; the caller must not change it. A private one has only a noised row count.
 func (s *State) Fitted() *pipeline.Fitted { return s.fitted }
 
-// Coefficients are the model's, one per output column and the intercept last; nil before FIT. The caller must not change them.
+// Coefficients are the model's, one per output column and the intercept last, and so for each class of a label with several; nil
+// before FIT. The caller must not change them.
 func (s *State) Coefficients() []float64 { return s.w }
 
 // Point is where a TRAIN round takes its gradients: the coefficients, or what they are averaged from. The caller must not change it.
@@ -63,6 +69,10 @@ func (s *State) Point() []float64 {
 
 // Converged tells whether the solver reached its tolerance; a private one has none.
 func (s *State) Converged() bool { return s.converged }
+
+// Confusion counts the held-out rows of each class by the class that the model predicts, row by row; nil unless the state is Done,
+// the label has several classes and the job asks for accuracy. The caller must not change it.
+func (s *State) Confusion() []int64 { return s.confusion }
 
 // Metrics are the model's quality, once the state is Done. Those of a private program are noisy, without a training loss, and
 // unknown if the job measures nothing.

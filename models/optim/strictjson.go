@@ -148,8 +148,10 @@ func (o *object) integer(key string, lo, hi int64) int64 {
 	return n
 }
 
-func (o *object) number(key string) float64 {
-	raw := o.take(key)
+func (o *object) number(key string) float64 { return o.numberOf(key, o.take(key)) }
+
+// numberOf reads a number of a key's value.
+func (o *object) numberOf(key string, raw json.RawMessage) float64 {
 	if o.err != nil {
 		return 0
 	}

@@ -25,13 +25,13 @@ type TrainSums struct {
 func (p *Program) EncodeTrain(s *State, t TrainSums) [][]float64 {
 	gradient, hessian := p.scaleTrain(s, t.Gradient, t.Hessian, -1)
 	return p.assemble(Train, map[string][]float64{
-		segRows: one(t.Rows), segLoss: encodeLoss(t.Loss, s.fitted.Rows), segGradient: gradient, segHessian: hessian,
+		segRows: one(t.Rows), segLoss: p.encodeTrainLoss(t.Loss, s.fitted.Rows), segGradient: gradient, segHessian: hessian,
 	})
 }
 
 // scaleTrain multiplies by the normalisation to the power of sign; powers of two are exact.
 func (p *Program) scaleTrain(s *State, gradient, hessian []float64, sign int) (g, h []float64) {
-	r, e := rowExponent(s.fitted.Rows), p.exponents()
+	r, e := p.trainExponent(s.fitted.Rows), p.exponents()
 	g, h = make([]float64, len(gradient)), make([]float64, len(hessian))
 	at := 0
 	for i := range e {
@@ -66,29 +66,59 @@ func (p *Program) lossNoise(rows int64) float64 {
 	return pow2(float64(p.unit()*metrics.MaxLoss), rowExponent(rows))
 }
 
-// objective adds the penalty on all coefficients but the intercept.
+// objective adds the penalties on all coefficients but the intercept.
 func (p *Program) objective(loss float64, w []float64) float64 {
+	if p.Label != nil {
+		size := p.columns() + 1
+		for at := 0; at < len(w); at += size {
+			block := w[at : at+size-1]
+			loss += float64(float64(0.5*p.Model.L2) * dot(block, block))
+		}
+		return loss
+	}
 	w = w[:len(w)-1]
-	return loss + float64(float64(0.5*p.Model.L2)*dot(w, w))
+	loss += float64(float64(0.5*p.Model.L2) * dot(w, w))
+	if p.Model.L1 > 0 {
+		size := 0.0
+		for _, v := range w {
+			size += math.Abs(v)
+		}
+		loss += float64(p.Model.L1 * size)
+	}
+	return loss
 }
 
-func (p *Program) applyTrain(s *State, v map[string][]float64) (*State, Report, error) {
+// trainLoss reads the loss of the training rows, which must be those that FIT counted.
+func (p *Program) trainLoss(s *State, v map[string][]float64) (float64, error) {
 	rows := s.fitted.Rows
 	if int64(v[segRows][0]) != rows {
-		return nil, Report{}, fmt.Errorf("%w: %g rows, FIT had %d\nhint: a participant's rows changed during the job", ErrSums, v[segRows][0], rows)
+		return 0, fmt.Errorf("%w: %g rows, FIT had %d\nhint: a participant's rows changed during the job", ErrSums, v[segRows][0], rows)
 	}
 	loss := decodeLoss(v[segLoss], rows)
 	if err := p.checkLoss(loss, rows); err != nil {
+		return 0, err
+	}
+	return pow2(loss, p.weightExponent()), nil
+}
+
+func (p *Program) applyTrain(s *State, v map[string][]float64) (*State, Report, error) {
+	loss, err := p.trainLoss(s, v)
+	if err != nil {
 		return nil, Report{}, err
 	}
+	rows := s.fitted.Rows
 	next := s.advance(Train)
+	if err := p.checkVanished(loss, rows, next.step); err != nil {
+		return nil, Report{}, err
+	}
 	next.rounds = s.rounds + 1
 	last := int(next.rounds) >= p.Model.MaxRounds
 	objective := p.objective(loss, s.w)
 	report := Report{Kind: Train, Step: next.step, Rows: rows, Objective: objective, LossPerRow: loss / float64(rows)}
 
+	variance := make([]float64, len(s.w))
 	// Two sums err by the quantisation, and their float64 arithmetic by far less than 2^-40.
-	noise := float64(2*p.lossNoise(rows)) + float64(0x1p-40*objective)
+	noise := float64(2*p.trainNoise(rows)) + float64(0x1p-40*objective)
 	if s.rounds > 0 && objective > s.bestObjective+noise {
 		next.best, next.bestObjective, next.decrement = s.best, s.bestObjective, s.decrement
 		report.Decrement, report.Damped = s.decrement, true
@@ -98,10 +128,15 @@ func (p *Program) applyTrain(s *State, v map[string][]float64) (*State, Report, 
 			next.w, report.Note = s.best, "the objective rose in the last round: the step is undone"
 		}
 	} else {
-		step, decrement, frozen := p.newtonStep(s, v[segGradient], v[segHessian])
-		next.w = make([]float64, len(s.w))
-		for i := range step {
-			next.w[i] = s.w[i] + step[i]
+		q := p.quadratic(s, v[segGradient], v[segHessian])
+		var decrement float64
+		var frozen int
+		if p.Model.L1 > 0 {
+			next.w, decrement, frozen, report.Note = p.proximalStep(s, q, objective)
+		} else {
+			next.w, decrement, frozen = newtonStep(s, q) // q.m becomes its factor
+		}
+		for i := range next.w {
 			if !(math.Abs(next.w[i]) <= maxCoefficient) {
 				return nil, Report{}, fmt.Errorf("%w: coefficient %d is %g after step %d\nhint: raise l2", ErrDiverged, i, next.w[i], next.step)
 			}
@@ -109,15 +144,33 @@ func (p *Program) applyTrain(s *State, v map[string][]float64) (*State, Report, 
 		next.best, next.bestObjective, next.decrement = s.w, objective, decrement
 		next.converged = float64(0.5*float64(decrement*decrement)) <= float64(p.Model.Tolerance*objective)
 		report.Decrement, report.Converged, report.Frozen = decrement, next.converged, frozen
+		if next.converged && p.infers() {
+			variance = q.m.inverseDiagonal()
+		}
 	}
 	if next.converged || last {
 		next.kind = Evaluate
+		if p.infers() {
+			next.variance = variance
+		}
 	}
 	if last && !next.converged && report.Note == "" {
 		report.Note = fmt.Sprintf("not converged after %d rounds", next.rounds)
 	}
 	return next, report, nil
 }
+
+// checkVanished refuses a training loss that is nothing but quantisation: every row is predicted surely, and the coefficients grow
+// without end, though gradient and Hessian look like those of an optimum.
+func (p *Program) checkVanished(loss float64, rows int64, step uint32) error {
+	if loss <= p.trainNoise(rows) && loss <= float64(0x1p-13*float64(rows)) {
+		return fmt.Errorf("%w: the training loss has vanished at step %d: the columns separate the classes, or one of them has no weight\nhint: raise l2, or check the columns and the weights", ErrDiverged, step)
+	}
+	return nil
+}
+
+// infers tells whether standard errors follow from the last Hessian.
+func (p *Program) infers() bool { return p.Model.L1 == 0 }
 
 // maxCoefficient bounds a coefficient of a state: its square is far from overflow.
 const maxCoefficient = 1e30
@@ -130,9 +183,14 @@ func midpoint(a, b []float64) []float64 {
 	return out
 }
 
-// newtonStep solves (H+λI)·step = -(g+λw). Folded columns, and columns whose pivot can't be told from the quantisation (collinear
-// or separated ones without a penalty), are frozen: their step is 0.
-func (p *Program) newtonStep(s *State, gradient, hessian []float64) (step []float64, decrement float64, frozen int) {
+// quadratic is the model of the objective's smooth part, loss and L2 penalty, around a state's coefficients.
+type quadratic struct {
+	g     []float64 // its gradient
+	m     *matrix   // its Hessian, the lower triangle
+	least []float64 // of each column: a pivot that isn't above can't be told from the quantisation, or belongs to a folded column
+}
+
+func (p *Program) quadratic(s *State, gradient, hessian []float64) quadratic {
 	g, h := p.scaleTrain(s, gradient, hessian, 1)
 	d := len(g)
 	m := newMatrix(d)
@@ -147,7 +205,7 @@ func (p *Program) newtonStep(s *State, gradient, hessian []float64) (step []floa
 	// The quantisation of a sum of K lanes has deviation √(K/12) lane steps, and a symmetric matrix of such errors a norm near
 	// 2√d times that: 16 is a wide margin.
 	noise := float64(16*math.Sqrt(float64(p.Contributors*d)/12)) / float64(p.lane())
-	r, e := rowExponent(s.fitted.Rows), p.exponents()
+	r, e := p.trainExponent(s.fitted.Rows), p.exponents()
 	for i := range d {
 		least[i] = max(pow2(noise, r+2*e[i]), float64(0x1p-40*m.row(i)[i]))
 		if i < d-1 {
@@ -158,14 +216,21 @@ func (p *Program) newtonStep(s *State, gradient, hessian []float64) (step []floa
 			}
 		}
 	}
-	pivots := m.cholesky(least)
-	y := m.forward(g)
-	step = m.backward(y)
+	return quadratic{g, m, least}
+}
+
+// newtonStep solves (H+λI)·(v-w) = -(g+λw) for the coefficients v. Folded columns, and columns whose pivot can't be told from the
+// quantisation (collinear or separated ones without a penalty), are frozen: they keep their coefficient.
+func newtonStep(s *State, q quadratic) (v []float64, decrement float64, frozen int) {
+	pivots := q.m.cholesky(q.least)
+	y := q.m.forward(q.g)
+	step := q.m.backward(y)
+	v = make([]float64, len(step))
 	for i := range step {
-		step[i] = -step[i]
-		if !pivots[i] && !(i < d-1 && s.fitted.Folded[i]) {
+		v[i] = s.w[i] - step[i]
+		if !pivots[i] && !(i < len(step)-1 && s.fitted.Folded[i]) {
 			frozen++
 		}
 	}
-	return step, math.Sqrt(dot(y, y)), frozen
+	return v, math.Sqrt(dot(y, y)), frozen
 }

@@ -14,6 +14,7 @@ var ErrInconsistent = errors.New("inconsistent sums")
 // except for HeldOut.
 type Totals struct {
 	Rows, Positives, HeldOut int64
+	Classes                  []int64 // of a label with several classes: rows of each; then Positives is 0
 
 	Present []int64   // per number: rows where it isn't missing
 	Sum     []float64 // per number: Σu, u = Spec.Unit(x) in [0, 1]
@@ -24,6 +25,7 @@ type Totals struct {
 // Fitted is what a pipeline learnt from the sum.
 type Fitted struct {
 	Rows, Positives, HeldOut int64
+	Classes                  []int64 // as in Totals
 
 	Mean, SD []float64 // per number, in units of Spec.Unit; 0 and 1 unless standardised; SD > 0
 	Folded   []bool    // per output column: carries nothing (its values are 0), as Fit explains
@@ -37,7 +39,7 @@ func (s *Spec) Fit(t Totals, uncertainty float64) (*Fitted, error) {
 		return nil, err
 	}
 	out := &Fitted{
-		Rows: t.Rows, Positives: t.Positives, HeldOut: t.HeldOut,
+		Rows: t.Rows, Positives: t.Positives, HeldOut: t.HeldOut, Classes: t.Classes,
 		Mean: make([]float64, s.numbers), SD: make([]float64, s.numbers), Folded: make([]bool, len(s.columns)),
 	}
 	indicator := 0
@@ -89,6 +91,9 @@ func (s *Spec) checkTotals(t Totals, uncertainty float64) error {
 	if t.Rows < 0 || t.Positives < 0 || t.Positives > t.Rows || t.HeldOut < 0 {
 		return fmt.Errorf("%w: %d rows, %d positives, %d held out", ErrInconsistent, t.Rows, t.Positives, t.HeldOut)
 	}
+	if err := checkClasses(t.Classes, t.Rows, t.Positives); err != nil {
+		return err
+	}
 	counts, at := make([]int64, len(s.features)), 0
 	for _, c := range s.columns {
 		f, n := &s.features[c.Feature], s.number[c.Feature]
@@ -120,7 +125,10 @@ func (s *Spec) Check(f *Fitted) error {
 	if len(f.Mean) != s.numbers || len(f.SD) != s.numbers || len(f.Folded) != len(s.columns) {
 		return fmt.Errorf("%w: the fitted pipeline has the wrong shape", ErrInconsistent)
 	}
-	if f.Rows < 1 || f.Positives < 1 || f.Positives >= f.Rows || f.HeldOut < 0 {
+	if err := checkClasses(f.Classes, f.Rows, f.Positives); err != nil {
+		return err
+	}
+	if f.Rows < 1 || f.Classes == nil && (f.Positives < 1 || f.Positives >= f.Rows) || f.HeldOut < 0 {
 		return fmt.Errorf("%w: %d rows, %d positives, %d held out", ErrInconsistent, f.Rows, f.Positives, f.HeldOut)
 	}
 	for i, c := range s.columns {
@@ -136,6 +144,56 @@ func (s *Spec) Check(f *Fitted) error {
 		if !(mean >= 0 && mean <= 1) || !(sd >= 0x1p-24 && sd <= 1) || plain || f.Folded[i] && sd != 1 {
 			return fmt.Errorf("%w: column %q has mean %g and deviation %g of its range", ErrInconsistent, c.Name, mean, sd)
 		}
+	}
+	return nil
+}
+
+// Squares are Σx² of each output column over the training rows, as fitted: about those of clipped numbers, 0 of folded columns.
+func (s *Spec) Squares(f *Fitted, t Totals) []float64 {
+	out := make([]float64, len(s.columns))
+	indicator := 0
+	for i, c := range s.columns {
+		feature, n := &s.features[c.Feature], s.number[c.Feature]
+		switch {
+		case feature.Kind == Category:
+			at := i
+			if f.Folded[i] {
+				at = s.OtherColumn(c.Feature)
+			}
+			out[at] += float64(t.Counts[indicator])
+			indicator++
+		case f.Folded[i]:
+		case c.Role == MissingRole:
+			out[i] = float64(t.Rows - t.Present[n])
+		default:
+			// x = a + b·u: Σx² follows from Σu and Σu².
+			a, b := -f.Mean[n]/f.SD[n], 1/f.SD[n]
+			if !feature.Standardize {
+				lo, hi := s.ranges[c.Feature][0], s.ranges[c.Feature][1]
+				a, b = lo, hi-lo
+			}
+			present := float64(t.Present[n])
+			out[i] = float64(float64(a*a)*present) + float64(float64(float64(2*a)*b)*t.Sum[n]) + float64(float64(b*b)*t.Square[n])
+			out[i] = max(out[i], 0)
+		}
+	}
+	return out
+}
+
+// checkClasses holds the counts of classes, if there are any, to the rows.
+func checkClasses(classes []int64, rows, positives int64) error {
+	if classes == nil {
+		return nil
+	}
+	total := int64(0)
+	for i, n := range classes {
+		if n < 0 || n > rows {
+			return fmt.Errorf("%w: class %d has %d of %d rows", ErrInconsistent, i, n, rows)
+		}
+		total += n
+	}
+	if total != rows || positives != 0 {
+		return fmt.Errorf("%w: the classes have %d rows of %d, and %d are positive", ErrInconsistent, total, rows, positives)
 	}
 	return nil
 }
@@ -200,6 +258,6 @@ func (s *Spec) Natural(f *Fitted, feature int) (mean, sd float64) {
 
 // Equal compares two fitted pipelines.
 func (f *Fitted) Equal(g *Fitted) bool {
-	return f.Rows == g.Rows && f.Positives == g.Positives && f.HeldOut == g.HeldOut &&
+	return f.Rows == g.Rows && f.Positives == g.Positives && f.HeldOut == g.HeldOut && slices.Equal(f.Classes, g.Classes) &&
 		slices.Equal(f.Mean, g.Mean) && slices.Equal(f.SD, g.SD) && slices.Equal(f.Folded, g.Folded)
 }

@@ -140,7 +140,7 @@ func columnsOf(i int, f *Feature) []Column {
 }
 
 func (f *Feature) check() error {
-	if err := checkName(f.Name); err != nil {
+	if err := CheckName(f.Name); err != nil {
 		return err
 	}
 	switch f.Kind {
@@ -194,14 +194,15 @@ func (f *Feature) checkCategory() error {
 		return fmt.Errorf("min_count %d is negative", f.MinCount)
 	}
 	for _, v := range f.Values {
-		if err := checkName(v); err != nil {
+		if err := CheckName(v); err != nil {
 			return fmt.Errorf("value %q: %w", v, err)
 		}
 	}
 	return nil
 }
 
-func checkName(s string) error {
+// CheckName refuses what names no column, value or class: nothing, more than MaxNameBytes, control characters.
+func CheckName(s string) error {
 	if s == "" {
 		return errors.New("empty name")
 	}

@@ -106,7 +106,10 @@ func parse(document []byte) (*Model, error) {
 	default:
 		o.fail("type", "want %s or %s", LogisticRegression, FactorizationMachine)
 	}
-	o.only("format", "version", "type", "private", "unit_norm", "l2", "factors", "intercept", "columns", "training_rows", "train_rounds", "converged", "metrics")
+	o.only("format", "version", "type", "private", "unit_norm", "l1", "l2", "factors", "offset", "intercept", "intercept_test", "tests", "columns", "training_rows", "train_rounds", "converged", "metrics")
+	if o.has("offset") {
+		o.fail("offset", "models with an offset aren't scored by this version")
+	}
 	m.Private, m.unitNorm = o.flag("private"), o.flag("unit_norm")
 	if m.Factors == 0 && o.has("factors") || m.Factors > 0 && m.unitNorm {
 		o.fail("factors", "not of this type of model")
@@ -143,7 +146,7 @@ func (m *Model) encoded(o *object, i int) {
 		at = none
 	}
 	m.coefficient = append(m.coefficient, o.number("coefficient", maxCoefficient))
-	keys := []string{"name", "feature", "role", "folded", "coefficient"}
+	keys := []string{"name", "feature", "role", "folded", "coefficient", "test"}
 	if m.Factors > 0 {
 		keys = append(keys, "factor")
 		m.factor = append(m.factor, o.numbers("factor", m.Factors, maxFactor)...)

@@ -50,7 +50,7 @@ func ApprovalText(in ApprovalInput) string {
 	if j.Model.recommends() {
 		b.recommended(j, n)
 	} else {
-		line("Learnt exactly, summed over these %d organisations: rows, positives, missing values, means and variances per column, the count of every category and of every pair of categories (with their label sums, approximately), held-out scores by label in 1,024 bins. What only one customer has is that customer's.", n)
+		line("Learnt exactly, summed over these %d organisations: %s. What only one customer has is that customer's.", n, sumsText(j))
 	}
 	if n == 3 {
 		line("With N = 3, each organisation learns the sum of the other two.")
@@ -80,7 +80,11 @@ func (p *page) committee(in ApprovalInput) {
 }
 
 func (p *page) model(j *Resolved) {
-	p.line("Model       %s, l2 %s, %s", j.Model.text(), decimalOf(j.Model.L2), j.Model.Solver)
+	l1 := ""
+	if j.Model.L1 > 0 {
+		l1 = "l1 " + decimalOf(j.Model.L1) + ", "
+	}
+	p.line("Model       %s, %sl2 %s, %s", j.Model.text(), l1, decimalOf(j.Model.L2), j.Model.Solver)
 	if a := j.Model.Averaging; a != nil {
 		p.line("            %s: each participant passes %d times over its rows; the mean of the changes is added", a.Optimizer, a.Epochs)
 	}
@@ -88,6 +92,12 @@ func (p *page) model(j *Resolved) {
 		p.matrix(j)
 		p.line("Evaluation  %s", evaluationText(j))
 		return
+	}
+	if j.Start != nil {
+		p.line("Start       at the coefficients of the model %x, not at zero; they are in the job, and nobody recomputes them", j.Start.Model)
+	}
+	if j.Weighting != nil {
+		p.line("Weights     %s", j.Weighting.text(j.Classes))
 	}
 	for i, f := range j.Features {
 		head := "           "
@@ -105,6 +115,19 @@ func (p *page) expiry(in ApprovalInput) {
 	} else {
 		p.line("Expiry      %s after the job is made; then its keys are erased", durationText(in.Job.Expires))
 	}
+}
+
+// sumsText lists what an exact job's sums tell.
+func sumsText(j *Resolved) string {
+	labels, categories, scores := "positives", "the count of every category and of every pair of categories (with their label sums, approximately)", "held-out scores by label in 1,024 bins"
+	if j.Model.Solver == solverLBFGS {
+		categories = "the count of every category (with its label sums, approximately), the loss's derivative by every coefficient in each round"
+	}
+	if j.Classes != nil {
+		labels = fmt.Sprintf("the count of each of %d classes (fewer than %d training rows of one end the job)", len(j.Classes), j.Model.MinClassRows)
+		scores = "the held-out rows' classes against the predicted ones"
+	}
+	return fmt.Sprintf("rows, %s, missing values, means and variances per column, %s, %s", labels, categories, scores)
 }
 
 func (p *page) seatStops(in ApprovalInput) {

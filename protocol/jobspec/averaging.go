@@ -56,13 +56,15 @@ func averages(solver string) bool {
 
 // exactSolvers lists a model's solvers in exact jobs, the default first.
 func exactSolvers(model string) []string {
-	if model == typeMatrix {
+	switch model {
+	case typeMatrix:
 		return []string{solverALS}
-	}
-	if model == typeFactorization {
+	case typeFactorization:
 		return []string{solverFedAvg, solverFedProx, solverFedAdam}
+	case typeMultinomial:
+		return []string{solverLBFGS}
 	}
-	return []string{solverNewton, solverFedAvg, solverFedProx, solverFedAdam}
+	return []string{solverNewton, solverLBFGS, solverFedAvg, solverFedProx, solverFedAdam}
 }
 
 // text names a model for people.
@@ -128,6 +130,13 @@ func (d *document) matchModel(s *Spec) {
 	}
 	if d.given("model.recommendation") {
 		d.report("recommendation is for a matrix_factorization", "remove recommendation, or write type: matrix_factorization", "model.recommendation")
+	}
+	d.matchClasses(s)
+	if m.Solver == solverLBFGS && !d.given("model.max_rounds") {
+		m.MaxRounds = lbfgsRounds
+	}
+	if m.L1 > 0 && m.Solver != solverNewton {
+		d.report("solver "+m.Solver+" has no L1 penalty", "remove l1, or write solver: newton", "model.l1", "model.solver")
 	}
 	if !averages(m.Solver) {
 		if d.given("model.averaging") {
@@ -197,19 +206,6 @@ func (d *document) matchAveraging(s *Spec) {
 	}
 }
 
-// Coefficients counts a model's coefficients.
-func (r *Resolved) Coefficients() int {
-	if rec := r.Model.Recommendation; rec != nil {
-		d := int(r.Model.Factors)
-		if rec.Rating != "" {
-			d++
-		}
-		return r.items() * d
-	}
-	columns := r.Outputs() - 1
-	return columns*(1+int(r.Model.Factors)) + 1
-}
-
 type averagingJSON struct {
 	Epochs       int64   `json:"epochs"`
 	Batch        int64   `json:"batch"`
@@ -239,7 +235,7 @@ func (j *averagingJSON) averaging() *Averaging {
 // checkModel checks a resolved exact model.
 func (r *Resolved) checkModel(report report) {
 	m, a := r.Model, r.Model.Averaging
-	if m.Type != typeLogistic && m.Type != typeFactorization && !m.recommends() || !slices.Contains(exactSolvers(m.Type), m.Solver) {
+	if m.Type != typeLogistic && m.Type != typeFactorization && m.Type != typeMultinomial && !m.recommends() || !slices.Contains(exactSolvers(m.Type), m.Solver) {
 		report(fmt.Sprintf("there is no model %s with solver %s", show(m.Type), show(m.Solver)), "", "program.model")
 		return
 	}
@@ -253,6 +249,8 @@ func (r *Resolved) checkModel(report report) {
 		report("averaging goes with the solvers fedavg, fedprox and fedadam, and only with them", "", "program.model.averaging")
 		return
 	}
+	r.checkLabel(report)
+	r.checkSize(report, "program.model")
 	if a == nil {
 		return
 	}
@@ -265,8 +263,5 @@ func (r *Resolved) checkModel(report report) {
 	proximal := a.Proximal == 0 && m.Solver != solverFedProx || a.Proximal > 0 && a.Proximal <= maxProximal && m.Solver == solverFedProx
 	if !known || !rates || !proximal || a.Patience > 0 && r.Holdout.None() {
 		report(fmt.Sprintf("optimizer %s with batch %d, rates %v and %v, proximal %v, patience %d don't go together", show(a.Optimizer), a.Batch, a.LearningRate, a.ServerRate, a.Proximal, a.Patience), "", "program.model.averaging")
-	}
-	if n := r.Coefficients(); n > maxAveraged {
-		report(fmt.Sprintf("the model has %d coefficients, at most %d can be averaged", n, maxAveraged), "", "program.model")
 	}
 }

@@ -48,11 +48,12 @@ type Contract struct {
 	places map[string]place
 }
 
-// Label is the column that a model predicts and its two values.
+// Label is the column that a model predicts and its two values, or its classes.
 type Label struct {
-	Column   string `json:"column"`
-	Positive string `json:"positive"`
-	Negative string `json:"negative"`
+	Column   string   `json:"column"`
+	Positive string   `json:"positive,omitempty"`
+	Negative string   `json:"negative,omitempty"`
+	Classes  []string `json:"classes,omitempty"` // in the contract's order, which is that of the codes; nil: two values
 }
 
 // Column is one column of a contract. Min, Max and Outside are set for numbers,
@@ -69,7 +70,7 @@ type Column struct {
 
 // HasLabel reports whether the contract has a label. One without is of what users took or rated: a row is an interaction, and
 // the key is the user.
-func (c *Contract) HasLabel() bool { return c.Label != Label{} }
+func (c *Contract) HasLabel() bool { return c.Label.Column != "" }
 
 // ID returns "name@revision", as a spec or a binding refers to the contract.
 func (c *Contract) ID() string { return ContractRef{c.Name, c.Revision}.String() }
@@ -135,22 +136,6 @@ func ParseContract(data []byte) (*Contract, []Problem) {
 		return nil, d.sorted()
 	}
 	return c, nil
-}
-
-func (d *document) label(v value) (l Label) {
-	_, keys, ok := d.fields(v, "column", "positive", "negative")
-	if !ok {
-		return l
-	}
-	d.require(v, keys, nil, "column", "positive", "negative")
-	get := func(key string) (s string) {
-		if v, ok := keys[key]; ok {
-			s, _ = d.text(v)
-		}
-		return s
-	}
-	l.Column, l.Positive, l.Negative = get("column"), get("positive"), get("negative")
-	return l
 }
 
 func (d *document) columns(v value, c *Contract) {

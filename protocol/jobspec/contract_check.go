@@ -55,11 +55,7 @@ func (c *Contract) checkLabel(report report) {
 	if l.Column == c.Key {
 		report("the label and the key are one column", "", "label.column", "key")
 	}
-	checkValue(report, "label.positive", l.Positive)
-	checkValue(report, "label.negative", l.Negative)
-	if l.Positive == l.Negative {
-		report("both label values are "+show(l.Positive), "they must differ", "label.negative", "label.positive")
-	}
+	l.check(report)
 }
 
 func (c *Column) check(report report, path string) {

@@ -22,6 +22,9 @@ func Difference(job, yours *Contract) []string {
 	say("label", "column", job.Label.Column, yours.Label.Column)
 	say("label", "positive", show(job.Label.Positive), show(yours.Label.Positive))
 	say("label", "negative", show(job.Label.Negative), show(yours.Label.Negative))
+	if a, b := job.Label.Classes, yours.Label.Classes; !slices.Equal(a, b) {
+		out = append(out, fmt.Sprintf("label: the job's contract lists the classes %q, yours %q", a, b))
+	}
 	for _, a := range job.Columns {
 		b, ok := yours.Column(a.Name)
 		if !ok {

@@ -126,6 +126,8 @@ func (d *document) matchMatrix(s *Spec) {
 // metrics lists a model's metrics, in the order of metricNames.
 func (m *Model) metrics() []string {
 	switch {
+	case m.Type == typeMultinomial:
+		return metricNames()[1:3]
 	case !m.recommends():
 		return metricNames()[:3]
 	case m.Recommendation == nil || m.Recommendation.Rating == "":

@@ -21,6 +21,9 @@ type Options struct {
 	Members      []string // the charter's members that bring data; nil: not known
 	Contributors int      // how many those are, if Members is nil
 	Seats        int      // members that may sit on a committee; 0: not known
+	// Start gives the coefficients of the model with that state, for training to start from, in the contract's units and as the
+	// program's model has them; nil: there are no models. The error says for people why there are none.
+	Start func(model [32]byte, program []byte) ([]float64, error)
 }
 
 // Resolve checks a spec against its contract and the charter and fills in every
@@ -62,9 +65,9 @@ func Resolve(s *Spec, c *Contract, o Options) (*Resolved, []Problem) {
 		f.report(fmt.Sprintf("the features give %d output columns with the intercept, %s takes at most %d", n, r.Model.Solver, most),
 			"leave out the category columns with the most values, or list fewer values in the contract", "features")
 	}
-	if n := r.Coefficients(); r.Model.Averaging != nil && n > maxAveraged {
-		f.report(fmt.Sprintf("the model has %d coefficients, at most %d can be averaged", n, maxAveraged), "use fewer factors, or leave out the category columns with the most values", "model")
-	}
+	labelOf(s, c, r, f.report)
+	weightingOf(s, c, r, f.report)
+	r.checkSize(f.report, "model")
 	evaluation(s, c, r, f.report)
 	cohort(s, o, r, f.report)
 	if private && len(f.problems) == 0 {
@@ -74,6 +77,9 @@ func Resolve(s *Spec, c *Contract, o Options) (*Resolved, []Problem) {
 		} else {
 			r.Private = p
 		}
+	}
+	if len(f.problems) == 0 {
+		startOf(s, o, r, f.report)
 	}
 	if len(f.problems) == 0 {
 		if n := len(r.Canonical()); n > MaxDocumentBytes {

@@ -33,6 +33,9 @@ type Resolved struct {
 	Features     []Feature
 	Model        Model
 	Metrics      []string // empty without a hold-out
+	Classes      []string // of the label; nil: two values
+	Weighting    *RowWeighting
+	Start        *Start
 }
 
 // Feature is one column of the contract as the model sees it. Min, Max, Log1p,
@@ -88,19 +91,23 @@ type resolvedJSON struct {
 }
 
 type programJSON struct {
-	Version      int           `json:"version"`
-	Contributors int           `json:"contributors"`
-	Bits         int           `json:"bits"`
-	MaxRows      int64         `json:"max_rows"`
-	Features     []featureJSON `json:"features"`
-	Model        modelJSON     `json:"model"`
-	Private      *noiseJSON    `json:"private,omitempty"`
-	Evaluate     evaluateJSON  `json:"evaluate"`
+	Version      int            `json:"version"`
+	Contributors int            `json:"contributors"`
+	Bits         int            `json:"bits"`
+	MaxRows      int64          `json:"max_rows"`
+	Features     []featureJSON  `json:"features"`
+	Model        modelJSON      `json:"model"`
+	Private      *noiseJSON     `json:"private,omitempty"`
+	Evaluate     evaluateJSON   `json:"evaluate"`
+	Label        *labelJSON     `json:"label,omitempty"`
+	Weighting    *weightingJSON `json:"weighting,omitempty"`
+	Start        *startJSON     `json:"start,omitempty"`
 }
 
 // modelJSON writes the fields that a job's kind has, and only those.
 type modelJSON struct {
 	Type      string         `json:"type"`
+	L1        float64        `json:"l1,omitempty"`
 	L2        float64        `json:"l2"`
 	Solver    string         `json:"solver"`
 	MaxRounds int64          `json:"max_rounds"`
@@ -137,8 +144,8 @@ func (r *Resolved) program() *programJSON {
 	m, private := r.Model, r.Private != nil
 	p := &programJSON{
 		Version: 1, Contributors: r.Contributors, Bits: r.Bits, MaxRows: r.MaxRows, Features: []featureJSON{},
-		Model:    modelJSON{Type: m.Type, L2: m.L2, Solver: m.Solver, MaxRounds: m.MaxRounds, Factors: m.Factors, Averaging: m.Averaging.json(r.Seed), Sampling: m.Sampling.json(), Recommendation: m.Recommendation.json(r.Seed)},
-		Evaluate: evaluateJSON{Holdout: !r.Holdout.None(), Metrics: append([]string{}, r.Metrics...)}}
+		Model:    modelJSON{Type: m.Type, L1: m.L1, L2: m.L2, Solver: m.Solver, MaxRounds: m.MaxRounds, Factors: m.Factors, Averaging: m.Averaging.json(r.Seed), Sampling: m.Sampling.json(), Recommendation: m.Recommendation.json(r.Seed)},
+		Evaluate: evaluateJSON{Holdout: !r.Holdout.None(), Metrics: append([]string{}, r.Metrics...)}, Label: r.label(), Weighting: r.Weighting.json(), Start: r.Start.json()}
 	if private {
 		p.Private = r.noiseProgram()
 	} else {
@@ -204,13 +211,17 @@ func ParseResolved(data []byte) (*Resolved, error) {
 		Name: in.Name, Contract: ref, Kind: in.Privacy, Mode: in.Mode, Participants: in.Participants, Committee: in.Committee,
 		Seed: in.Seed, Holdout: in.Holdout, Contributors: in.Program.Contributors, Bits: in.Program.Bits,
 		MaxRows: in.Program.MaxRows, Model: in.Program.Model.model(), Metrics: in.Program.Evaluate.Metrics,
-		F: or0(in.F), NMin: or0(in.NMin), Private: in.Private.private()}
+		Weighting: in.Program.Weighting.weighting(), F: or0(in.F), NMin: or0(in.NMin), Private: in.Private.private()}
 	if b, err := hex.DecodeString(in.ContractDigest); err != nil || len(b) != len(r.ContractDigest) {
 		return nil, fmt.Errorf("%w: contract_digest is not 32 bytes in hexadecimal", ErrNotCanonical)
 	} else {
 		copy(r.ContractDigest[:], b)
 	}
+	if l := in.Program.Label; l != nil {
+		r.Classes, r.Model.MinClassRows = append([]string{}, l.Classes...), l.MinRows
+	}
 	f := newFindings(nil)
+	r.Start = in.Program.Start.start(f.report)
 	r.RoundTimeout = milliseconds(in.RoundTimeoutMs, maxRoundTimeout, f.report, "round_timeout_ms")
 	r.Expires = milliseconds(in.ExpiresMs, maxExpires, f.report, "expires_ms")
 	for _, j := range in.Program.Features {

@@ -50,7 +50,12 @@ func (r *Resolved) check(report report) {
 			report("sampling is for private jobs", "", "program.model.sampling")
 		}
 	}
+	r.checkWeighting(report, "program.weighting", false)
+	r.checkStart(report, "program.start")
 	inRange(report, "program.model.max_rounds", m.MaxRounds, 1, maxTrainRounds)
+	if !(m.L1 >= 0 && m.L1 <= maxL2) || m.L1 > 0 && m.Solver != solverNewton {
+		report(fmt.Sprintf("l1 %v is out of range, or not with solver %s", m.L1, show(m.Solver)), "", "program.model.l1")
+	}
 	if !(m.L2 >= 0 && m.L2 <= maxL2) || negativeZero(m.L2) || !tolerable {
 		report(fmt.Sprintf("l2 %v or tolerance %v is out of range", m.L2, m.Tolerance), "", "program.model")
 	}
@@ -145,6 +150,12 @@ func (r *Resolved) Conforms(c *Contract) error {
 	}
 	if r.Model.recommends() == c.HasLabel() {
 		return fmt.Errorf("a model that recommends needs a contract without a label, and any other one with a label: this is a %s", r.Model.Type)
+	}
+	if !slices.Equal(r.Classes, c.Label.Classes) {
+		return fmt.Errorf("the job says the label's classes are %q, the contract says %q", r.Classes, c.Label.Classes)
+	}
+	if err := r.Weighting.conforms(c); err != nil {
+		return err
 	}
 	for _, f := range r.Features {
 		col, ok := c.Column(f.Name)

@@ -15,7 +15,7 @@ const (
 	defaultMinCount     = 20 // rows
 	maxMinCount         = 1_000_000
 	defaultL2           = 1.0
-	maxL2               = 1e12
+	maxL2               = 1e12 // of l1, too
 	defaultMaxRounds    = 10
 	privateMaxRounds    = 12 // the default of dp_gradient_descent
 	maxTrainRounds      = 1000
@@ -53,14 +53,16 @@ const (
 // come from ParseSpec only. What the text leaves out is at its default already,
 // except the committee, which depends on the charter.
 type Spec struct {
-	Name     string
-	Contract ContractRef
-	Features []FeatureSpec
-	Model    Model
-	Holdout  Holdout
-	Metrics  []string // in the order of metricNames; nil: not given
-	Privacy  Privacy
-	Run      Run
+	Name      string
+	Contract  ContractRef
+	Features  []FeatureSpec
+	Model     Model
+	Weighting Weighting // exact jobs with newton or lbfgs
+	WarmStart *[32]byte // state of the model to start from; nil: zero
+	Holdout   Holdout
+	Metrics   []string // in the order of metricNames; nil: not given
+	Privacy   Privacy
+	Run       Run
 
 	places map[string]place
 }
@@ -86,13 +88,16 @@ type FeatureSpec struct {
 // Model is the model and its solver.
 type Model struct {
 	Type      string
+	L1        float64 // newton in exact jobs
 	L2        float64
-	Solver    string // newton, fedavg, fedprox, fedadam or als in exact jobs, dp_gradient_descent or dp_sgd in private ones
+	Solver    string // newton, lbfgs, fedavg, fedprox, fedadam or als in exact jobs, dp_gradient_descent or dp_sgd in private ones
 	MaxRounds int64
-	Tolerance float64    // 0 in private jobs, which always run all rounds
-	Factors   int64      // of each column of a factorization machine or item of a matrix factorisation; 0 in a linear model
-	Averaging *Averaging // fedavg, fedprox and fedadam
-	Sampling  *Sampling  // dp_sgd
+	Tolerance float64 // 0 in private jobs, which always run all rounds
+	// MinClassRows is the fewest training rows of each class; 0 unless there are several.
+	MinClassRows int64
+	Factors      int64      // of each column of a factorization machine or item of a matrix factorisation; 0 in a linear model
+	Averaging    *Averaging // fedavg, fedprox and fedadam
+	Sampling     *Sampling  // dp_sgd
 
 	Recommendation *Recommendation // matrix_factorization
 }
@@ -174,7 +179,7 @@ func ParseSpec(data []byte) (*Spec, []Problem) {
 		s.Features = d.features(v)
 	}
 	if v, ok := keys["model"]; ok {
-		s.Model = d.model(v)
+		d.model(v, s)
 	}
 	d.matchFeatures(root, keys, s)
 	if v, ok := keys["evaluate"]; ok {

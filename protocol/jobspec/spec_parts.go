@@ -6,24 +6,31 @@ import (
 	"time"
 )
 
-func (d *document) model(v value) Model {
-	m := Model{L2: defaultL2, Solver: solverNewton, MaxRounds: defaultMaxRounds, Tolerance: defaultTolerance}
-	_, keys, ok := d.fields(v, "type", "l2", "solver", "max_rounds", "tolerance", "factors", "averaging", "sampling", "recommendation")
+func (d *document) model(v value, s *Spec) {
+	s.Model = Model{L2: defaultL2, Solver: solverNewton, MaxRounds: defaultMaxRounds, Tolerance: defaultTolerance}
+	m := &s.Model
+	_, keys, ok := d.fields(v, "type", "l1", "l2", "solver", "max_rounds", "tolerance", "factors", "min_class_rows", "averaging", "weight", "offset", "class_weights", "warm_start", "sampling", "recommendation")
 	if !ok {
-		return m
+		return
 	}
 	d.require(v, keys, map[string]string{"type": "write type: logistic_regression"}, "type")
 	if v, ok := keys["type"]; ok {
-		m.Type, _ = d.choice(v, typeLogistic, typeFactorization, typeMatrix)
+		m.Type, _ = d.choice(v, typeLogistic, typeMultinomial, typeFactorization, typeMatrix)
 	}
 	if v, ok := keys["solver"]; ok {
-		m.Solver, _ = d.choice(v, solverNewton, solverFedAvg, solverFedProx, solverFedAdam, solverALS, solverPrivate, solverSGD)
+		m.Solver, _ = d.choice(v, solverNewton, solverLBFGS, solverFedAvg, solverFedProx, solverFedAdam, solverALS, solverPrivate, solverSGD)
 	}
-	if v, ok := keys["l2"]; ok {
-		if m.L2, ok = d.number(v); ok && !(m.L2 >= 0 && m.L2 <= maxL2) {
-			d.at(v.path, v.at, fmt.Sprintf("l2 %v is not within 0 to %v", m.L2, maxL2), "")
+	penalty := func(key string, out *float64) {
+		v, ok := keys[key]
+		if !ok {
+			return
+		}
+		if *out, ok = d.number(v); ok && !(*out >= 0 && *out <= maxL2) {
+			d.at(v.path, v.at, fmt.Sprintf("%s %v is not within 0 to %v", key, *out, maxL2), "")
 		}
 	}
+	penalty("l1", &m.L1)
+	penalty("l2", &m.L2)
 	if v, ok := keys["max_rounds"]; ok {
 		m.MaxRounds, _ = d.integer(v, 1, maxTrainRounds)
 	}
@@ -35,6 +42,9 @@ func (d *document) model(v value) Model {
 	if v, ok := keys["factors"]; ok {
 		m.Factors, _ = d.integer(v, 1, maxFactors)
 	}
+	if v, ok := keys["min_class_rows"]; ok {
+		m.MinClassRows, _ = d.integer(v, 1, maxMinCount)
+	}
 	if v, ok := keys["averaging"]; ok {
 		m.Averaging = d.averaging(v)
 	}
@@ -44,7 +54,10 @@ func (d *document) model(v value) Model {
 	if v, ok := keys["recommendation"]; ok {
 		m.Recommendation = d.recommendation(v)
 	}
-	return m
+	if v, ok := keys["warm_start"]; ok {
+		s.WarmStart = d.warmStart(v)
+	}
+	s.Weighting = d.weighting(keys)
 }
 
 func (d *document) evaluate(v value, s *Spec) {

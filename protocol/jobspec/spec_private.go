@@ -15,6 +15,10 @@ func (d *document) matchKind(s *Spec) {
 			d.report("scale is for private jobs", "use standardize", child(at, "transform"))
 		}
 	}
+	if known {
+		defer d.matchWeighting(s)
+		d.matchStart(s)
+	}
 	switch {
 	case known && private:
 		d.matchPrivate(s)
@@ -55,14 +59,17 @@ func (d *document) matchOptions(f *FeatureSpec, at string, private bool) {
 }
 
 func (d *document) matchPrivate(s *Spec) {
-	if s.Model.Type == typeFactorization {
-		d.report("a factorization_machine is trained in exact jobs only in this version", "write type: logistic_regression, or privacy: exact", "model.type")
+	if s.Model.Type == typeFactorization || s.Model.Type == typeMultinomial {
+		d.report("a "+s.Model.Type+" is trained in exact jobs only in this version", "write type: logistic_regression, or privacy: exact", "model.type")
 	}
 	if s.Model.recommends() {
 		d.report("a matrix_factorization is trained in exact jobs only in this version", "write privacy: exact", "model.type")
 	}
-	if d.given("model.averaging") || d.given("model.factors") || d.given("model.recommendation") {
-		d.report("averaging, factors and recommendation are for exact jobs", "remove them", "model")
+	if s.Model.L1 > 0 {
+		d.report("a private job has no L1 penalty in this version", "remove l1", "model.l1")
+	}
+	if d.given("model.averaging") || d.given("model.factors") || d.given("model.min_class_rows") || d.given("model.recommendation") {
+		d.report("averaging, factors, min_class_rows and recommendation are for exact jobs", "remove them", "model")
 	}
 	switch {
 	case !d.given("model.solver"):

@@ -126,23 +126,6 @@ func (a *app) listModels(ctx context.Context) error {
 	})
 }
 
-// exported is what model show needs of an exported model.
-type exported struct {
-	Type      string  `json:"type"`
-	L2        float64 `json:"l2"`
-	Intercept float64 `json:"intercept"`
-	Columns   []struct {
-		Name        string  `json:"name"`
-		Folded      bool    `json:"folded"`
-		Coefficient float64 `json:"coefficient"`
-		Number      *struct {
-			Mean float64 `json:"mean"`
-			SD   float64 `json:"sd"`
-		} `json:"number"`
-	} `json:"columns"`
-	recommender
-}
-
 func (a *app) showModel(ctx context.Context, job string) error {
 	return a.call(ctx, func(ctx context.Context, o pb.OperatorClient) error {
 		alias, err := o.GetAlias(ctx, &pb.GetAliasRequest{Alias: job})
@@ -180,45 +163,6 @@ func (a *app) showModel(ctx context.Context, job string) error {
 			}
 		})
 	})
-}
-
-func (m *exported) show(w io.Writer, j *pb.JobInfo) {
-	q := readQuality(j.GetMetricsJson())
-	if m.Type == "matrix_factorization" {
-		m.recommender.show(w, m, q, j)
-		return
-	}
-	rows := [][]string{{"model", fmt.Sprintf("%s, l2 %g", m.Type, m.L2)}, {"job", hex.EncodeToString(j.GetJob())}, {"name", j.GetName()}, {"state", hex.EncodeToString(j.GetState())}}
-	if j.GetStatus() == "completed" {
-		rows = append(rows, []string{"solver", q.verdict()})
-	} else {
-		rows = append(rows, []string{"solver", "the job is " + j.GetStatus() + ": this is the model so far, not evaluated"})
-	}
-	if q.Noised {
-		rows = append(rows, []string{"privacy", privacy(j.GetResolvedJson())}, []string{"training rows", fmt.Sprintf("about %d", q.Rows)}, []string{"note", "counts and metrics are noisy; the objective isn't known"})
-	} else {
-		rows = append(rows, []string{"training rows", fmt.Sprint(q.Rows)}, []string{"objective", fmt.Sprintf("%.6f nats", j.GetObjective())})
-	}
-	if q.HeldOut > 0 {
-		rows = append(rows, []string{"held-out rows", fmt.Sprint(q.HeldOut)}, []string{"AUC", metric(q.AUC)}, []string{"log loss", metric(q.LogLoss)}, []string{"accuracy", metric(q.Accuracy)})
-	}
-	if q.Frozen > 0 {
-		rows = append(rows, []string{"note", fmt.Sprintf("%d columns are collinear or separated and were left at 0; raise l2 to use them", q.Frozen)})
-	}
-	table(w, "", rows)
-	fmt.Fprintln(w)
-	columns := [][]string{{"(intercept)", fmt.Sprintf("%.9g", m.Intercept), "", "", ""}}
-	for _, c := range m.Columns {
-		row := []string{c.Name, fmt.Sprintf("%.9g", c.Coefficient), "", "", ""}
-		if c.Number != nil {
-			row[2], row[3] = fmt.Sprintf("%.6g", c.Number.Mean), fmt.Sprintf("%.6g", c.Number.SD)
-		}
-		if c.Folded {
-			row[4] = "too rare: folded into other"
-		}
-		columns = append(columns, row)
-	}
-	table(w, "COLUMN | COEFFICIENT | MEAN | SD | ", columns)
 }
 
 func (a *app) exportModel(ctx context.Context, r *pb.ExportRequest, file string) error {

@@ -63,7 +63,9 @@ func (e *Engine) check(ctx context.Context, r Request) (*checked, []Problem, err
 	if err != nil {
 		return nil, nil, err
 	}
-	options := jobspec.Options{F: int(c.charter.F), Members: []string{}}
+	options := jobspec.Options{F: int(c.charter.F), Members: []string{}, Start: func(model [32]byte, program []byte) ([]float64, error) {
+		return e.startFrom(ctx, model, program)
+	}}
 	for _, m := range c.charter.Members {
 		if revoked[m.Card.Key] {
 			continue

@@ -136,6 +136,7 @@ func TestJobRunsToItsEndOverRestarts(t *testing.T) {
 	}
 	_, err = operator.ExportModel(t.Context(), &pb.ExportRequest{Job: "churn", Format: "pmml"})
 	refused(t, err, codes.InvalidArgument, "format")
+	startsFrom(t, operator, info)
 	watchToTheEnd(t, operator, info)
 	verifyLedger(t, w, operator, info)
 }

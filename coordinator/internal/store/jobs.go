@@ -79,6 +79,11 @@ func (t *Tx) State(job, digest wire.Digest) ([]byte, error) {
 // Job finds a job by its digest, or ErrNotFound.
 func (t *Tx) Job(id wire.Digest) (*Job, error) { return t.oneJob(`WHERE id = ?`, id[:]) }
 
+// CompletedByState finds the first completed job whose model has that state, or ErrNotFound.
+func (t *Tx) CompletedByState(state wire.Digest) (*Job, error) {
+	return t.oneJob(`WHERE state = ? AND status = 'completed' ORDER BY ended_ms, id LIMIT 1`, state[:])
+}
+
 // JobByToken finds what a submit token made, or ErrNotFound.
 func (t *Tx) JobByToken(token string) (*Job, error) { return t.oneJob(`WHERE submit_token = ?`, token) }
 

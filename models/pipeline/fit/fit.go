@@ -19,7 +19,7 @@ func Bind(s *pipeline.Spec, t *dataset.Table) ([]*dataset.Column, error) {
 	if err := t.Validate(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrTable, err)
 	}
-	if t.Label == nil && t.Rows > 0 {
+	if t.Label == nil && t.Class == nil && t.Rows > 0 {
 		return nil, fmt.Errorf("%w: no labels\nhint: the contract has none; its jobs recommend", ErrTable)
 	}
 	return Columns(s, t)
@@ -82,10 +82,16 @@ func Sums(s *pipeline.Spec, t *dataset.Table) (pipeline.Totals, error) {
 	}
 	n := s.Numbers()
 	out := pipeline.Totals{Present: make([]int64, n), Sum: make([]float64, n), Square: make([]float64, n)}
+	if t.Class != nil {
+		out.Classes = make([]int64, len(t.Classes))
+	}
 	for i := range t.Rows {
 		switch {
 		case t.Held(i):
 			out.HeldOut++
+		case t.Class != nil:
+			out.Classes[t.Class[i]]++
+			out.Rows++
 		case t.Label[i]:
 			out.Positives++
 			out.Rows++

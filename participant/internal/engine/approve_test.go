@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tributary/participant/internal/store"
+	"tributary/protocol/jobspec"
 	"tributary/protocol/round"
 	"tributary/protocol/wire"
 )
@@ -115,6 +116,24 @@ func TestG3WaitingJobsThatGiveAMemberAwayTogetherAreNotBothApproved(t *testing.T
 	w.decide(m, second, "approve", "")
 	w.until("the refusal", func() bool { return w.job(m, second).Status == store.Refused })
 	w.until("the refusal at the coordinator", func() bool { r := w.fake.refused(); return len(r) == 1 && r[0].Rule == string(round.RulePolicy) })
+}
+
+func TestStartFromAnEarlierModelIsNeverAutomatic(t *testing.T) {
+	w := newWorld(t, "alpen", "baltic", "coast", "delta")
+	w.startAll()
+	names := []string{"alpen", "baltic", "coast", "delta"}
+	r := w.resolve(specText, names)
+	r.Start = &jobspec.Start{Model: [32]byte{0xab, 0xcd}, Coefficients: make([]float64, r.Coefficients())}
+	r.Start.Coefficients[0] = 0.01
+	job := w.fake.propose(r, w.contract, w.cohort(), w.cohort()[:4], nil)
+	for _, m := range w.members {
+		j := w.waits(m, job)
+		if !strings.Contains(j.Why, "abcd") || !strings.Contains(j.Text, "at the coefficients of the model abcd") {
+			t.Errorf("%s\n%s", j.Why, j.Text)
+		}
+		w.decide(m, job, "approve", "")
+	}
+	w.ends(job, round.Completed)
 }
 
 func TestOtherRowsThanTheLastJobsAreNeverApprovedAutomatically(t *testing.T) {

@@ -124,10 +124,13 @@ func (n *Node) examine(ctx context.Context, l *live) (automatic bool, err error)
 		stored.Why = "another cohort took part on this source before"
 	case p.changedSince != "":
 		stored.Why = "the rows changed since job " + p.changedSince
+	case t.resolved.Start != nil:
+		stored.Why = fmt.Sprintf("it starts from the model %x, which isn't recomputed here", t.resolved.Start.Model[:6])
 	case !n.Config.Policy.Automatic:
 		stored.Why = "policy.approve is manual"
 	}
-	return n.Config.Policy.Automatic && p.automatic(), nil
+	// Coefficients that someone chose could single a record out (G8): an operator approves a start from a model, by its digest.
+	return n.Config.Policy.Automatic && p.automatic() && t.resolved.Start == nil, nil
 }
 
 // examineData checks the contract and reads the rows; for an exact job it freezes them and looks at what ran on them before.

@@ -94,17 +94,20 @@ func (f *field) code(cell string) (int32, *wrong) {
 	return code, nil
 }
 
-// positive reads the label.
-func (f *field) positive(cell string, l jobspec.Label) (bool, *wrong) {
+// class reads the label: the index of its value among the contract's.
+func (f *field) class(cell string, l jobspec.Label) (int32, *wrong) {
 	code, ok := f.codes[cell]
 	switch {
 	case ok && code == dataset.Missing:
-		return false, &wrong{"the label is missing (" + show(cell) + ")", "leave rows without a label out with where"}
+		return 0, &wrong{"the label is missing (" + show(cell) + ")", "leave rows without a label out with where"}
+	case !ok && l.Classes != nil:
+		return 0, &wrong{fmt.Sprintf("the label is %s, none of the contract's classes (%s)", show(cell), listed(l.Classes)),
+			fmt.Sprintf("map it in the binding: values: {%s: {%s: %s}}", f.name, show(cell), show(l.Classes[0]))}
 	case !ok:
-		return false, &wrong{fmt.Sprintf("the label is %s, neither %s nor %s", show(cell), show(l.Positive), show(l.Negative)),
+		return 0, &wrong{fmt.Sprintf("the label is %s, neither %s nor %s", show(cell), show(l.Positive), show(l.Negative)),
 			fmt.Sprintf("map it in the binding: values: {%s: {%s: %s}}", f.name, show(cell), show(l.Positive))}
 	}
-	return code == 1, nil
+	return code, nil
 }
 
 func listed(values []string) string {

@@ -65,15 +65,12 @@ func newDigest(c *jobspec.Contract) *digest {
 	return d
 }
 
-func (d *digest) row(label bool, tenth uint8) {
+// row starts a row; a label's code fits a byte.
+func (d *digest) row(label int32, tenth uint8) {
 	if len(d.buf) >= 32<<10 {
 		d.flush()
 	}
-	positive := byte(0)
-	if label {
-		positive = 1
-	}
-	d.buf = append(d.buf, positive, tenth)
+	d.buf = append(d.buf, byte(label), tenth)
 }
 
 // key hashes whose a row is, where the contract has no label.

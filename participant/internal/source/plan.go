@@ -89,7 +89,7 @@ func newPlan(b Binding, c *jobspec.Contract, header []string) (*plan, error) {
 	}
 	if c.HasLabel() {
 		p.label = field{name: c.Label.Column, source: b.sourceName(c.Label.Column), index: locate(c.Label.Column), other: unlisted}
-		p.label.codes = codes([]string{c.Label.Negative, c.Label.Positive}, b.Values[c.Label.Column], missing)
+		p.label.codes = codes(c.Label.Values(), b.Values[c.Label.Column], missing)
 	}
 	for i := range c.Columns {
 		col := &c.Columns[i]

@@ -133,13 +133,13 @@ func (r *reader) row(record []string) {
 		r.wrong(r.key, &wrong{"the key is empty", "every row needs its key: it decides the hold-out; leave such rows out with where"})
 	}
 	tag, user := r.folds.of(key)
-	tenth, label := uint8(tag%10), false
+	tenth, label := uint8(tag%10), int32(0)
 	if r.contract.HasLabel() {
 		var w *wrong
-		if label, w = r.label.positive(strings.TrimSpace(record[r.label.index]), r.contract.Label); w != nil {
+		if label, w = r.label.class(strings.TrimSpace(record[r.label.index]), r.contract.Label); w != nil {
 			r.wrong(r.label, w)
 		}
-		r.rows.label = append(r.rows.label, label)
+		r.rows.add(label)
 	}
 	r.rows.tenths, r.rows.users = append(r.rows.tenths, tenth), append(r.rows.users, user)
 	r.digest.row(label, tenth)

@@ -110,6 +110,37 @@ func equal[T comparable](t *testing.T, what string, got, want []T) {
 	}
 }
 
+// A label with classes becomes their codes, and another contract's rows another digest.
+func TestClassesAreMappedToTheContract(t *testing.T) {
+	text := strings.Replace(shopContract, `positive: "yes", negative: "no"`, `classes: ["1", "0", lost]`, 1)
+	c, problems := jobspec.ParseContract([]byte(text))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	read := func(rows string) (*Rows, error) {
+		b := binding()
+		b.CSV = write(t, "shop.csv", []byte(rows))
+		b.Values = map[string]map[string]string{"churned": {"gone": "lost"}}
+		return Read(context.Background(), b, c, secret())
+	}
+	r, err := read(strings.Replace(shopRows, "mobile;train;1;", "mobile;train;gone;", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := r.Table(jobspec.Holdout{})
+	if err != nil || table.Validate() != nil || table.Label != nil {
+		t.Fatal(err, table.Validate())
+	}
+	equal(t, "classes", table.Class, []int32{2, 1, 0})
+	equal(t, "names", table.Classes, []string{"1", "0", "lost"})
+	if again, err := read(shopRows); err != nil || again.Digest == r.Digest {
+		t.Errorf("%v: another label, the same digest", err)
+	}
+	if _, err := read(strings.Replace(shopRows, "mobile;train;1;", "mobile;train;left;", 1)); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), `none of the contract's classes (1, 0, lost)`) {
+		t.Error(err)
+	}
+}
+
 func TestRowsAreMappedToTheContract(t *testing.T) {
 	table, err := mustRead(t, shopRows).Table(jobspec.Holdout{Column: "fold", Equals: "test"})
 	if err != nil {

@@ -20,7 +20,8 @@ type Rows struct {
 
 	contract *jobspec.Contract
 	columns  []dataset.Column
-	label    []bool             // nil: the contract has none
+	label    []bool             // nil: the contract has none, or has classes
+	class    []int32            // in place of label, if the contract has classes
 	tenths   []uint8            // 0 to 9, by the secret and the row's key
 	users    []int32            // numbered by key
 	splits   map[string][]int32 // by column, index into its values
@@ -60,10 +61,19 @@ func (r *Rows) PairTable(h jobspec.Holdout, item string) (*dataset.Table, error)
 	return t, nil
 }
 
+// add appends a row's label: an index into the contract's values.
+func (r *Rows) add(label int32) {
+	if r.contract.Label.Classes != nil {
+		r.class = append(r.class, label)
+		return
+	}
+	r.label = append(r.label, label == 1)
+}
+
 // Table returns one job's table. It shares the rows' memory: it is to be read
 // only. The error says why the contract has no such hold-out.
 func (r *Rows) Table(h jobspec.Holdout) (*dataset.Table, error) {
-	t := &dataset.Table{Rows: r.Count(), Columns: r.columns, Label: r.label, User: r.users}
+	t := &dataset.Table{Rows: r.Count(), Columns: r.columns, Label: r.label, Class: r.class, Classes: r.contract.Label.Classes, User: r.users}
 	switch {
 	case h.None():
 		return t, nil

@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strings"
+
+	"tributary/protocol/pb"
+)
+
+// exported is what model show needs of an exported model.
+type exported struct {
+	Type       string    `json:"type"`
+	L1         float64   `json:"l1"`
+	L2         float64   `json:"l2"`
+	Intercept  float64   `json:"intercept"`
+	Classes    []string  `json:"classes"`
+	Intercepts []float64 `json:"intercepts"` // by class
+	Test       *wald     `json:"intercept_test"`
+	TestNote   string    `json:"tests"`
+	Columns    []struct {
+		Name        string    `json:"name"`
+		Folded      bool      `json:"folded"`
+		Coefficient float64   `json:"coefficient"`
+		ByClass     []float64 `json:"coefficients"`
+		Test        *wald     `json:"test"`
+		Number      *struct {
+			Mean float64 `json:"mean"`
+			SD   float64 `json:"sd"`
+		} `json:"number"`
+	} `json:"columns"`
+	Metrics struct {
+		Confusion [][]int64 `json:"confusion"`
+	} `json:"metrics"`
+	recommender
+}
+
+// wald is the test of one coefficient, where there is one.
+type wald struct {
+	StandardError float64 `json:"standard_error"`
+	Z             float64 `json:"z"`
+	P             float64 `json:"p_value"`
+}
+
+func (t *wald) cells() []string {
+	if t == nil {
+		return []string{"", "", ""}
+	}
+	return []string{fmt.Sprintf("%.4g", t.StandardError), fmt.Sprintf("%.3f", t.Z), fmt.Sprintf("%.3g", t.P)}
+}
+
+func (m *exported) describe() string {
+	if m.L1 > 0 {
+		return fmt.Sprintf("%s, l1 %g, l2 %g", m.Type, m.L1, m.L2)
+	}
+	return fmt.Sprintf("%s, l2 %g", m.Type, m.L2)
+}
+
+func (m *exported) show(w io.Writer, j *pb.JobInfo) {
+	q := readQuality(j.GetMetricsJson())
+	if m.Type == "matrix_factorization" {
+		m.recommender.show(w, m, q, j)
+		return
+	}
+	rows := [][]string{{"model", m.describe()}, {"job", hex.EncodeToString(j.GetJob())}, {"name", j.GetName()}, {"state", hex.EncodeToString(j.GetState())}}
+	if j.GetStatus() == "completed" {
+		rows = append(rows, []string{"solver", q.verdict()})
+	} else {
+		rows = append(rows, []string{"solver", "the job is " + j.GetStatus() + ": this is the model so far, not evaluated"})
+	}
+	if q.Noised {
+		rows = append(rows, []string{"privacy", privacy(j.GetResolvedJson())}, []string{"training rows", fmt.Sprintf("about %d", q.Rows)}, []string{"note", "counts and metrics are noisy; the objective isn't known"})
+	} else {
+		rows = append(rows, []string{"training rows", fmt.Sprint(q.Rows)}, []string{"objective", fmt.Sprintf("%.6f nats", j.GetObjective())})
+	}
+	if q.HeldOut > 0 {
+		rows = append(rows, []string{"held-out rows", fmt.Sprint(q.HeldOut)})
+		if m.Classes == nil {
+			rows = append(rows, []string{"AUC", metric(q.AUC)})
+		}
+		rows = append(rows, []string{"log loss", metric(q.LogLoss)}, []string{"accuracy", metric(q.Accuracy)})
+	}
+	if q.Frozen > 0 {
+		rows = append(rows, []string{"note", fmt.Sprintf("%d columns are collinear or separated and were left at 0; raise l2 to use them", q.Frozen)})
+	}
+	if m.TestNote != "" {
+		rows = append(rows, []string{"errors and p values", m.TestNote})
+	}
+	table(w, "", rows)
+	fmt.Fprintln(w)
+	if m.Classes != nil {
+		m.showClasses(w)
+		return
+	}
+	columns := [][]string{m.row("(intercept)", m.Intercept, m.Test)}
+	for _, c := range m.Columns {
+		row := m.row(c.Name, c.Coefficient, c.Test)
+		last := len(row) - 1
+		if c.Number != nil {
+			row[last-2], row[last-1] = fmt.Sprintf("%.6g", c.Number.Mean), fmt.Sprintf("%.6g", c.Number.SD)
+		}
+		if c.Folded {
+			row[last] = "too rare: folded into other"
+		}
+		columns = append(columns, row)
+	}
+	head := "COLUMN | COEFFICIENT | MEAN | SD | "
+	if m.Test != nil {
+		head = "COLUMN | COEFFICIENT | STD ERROR | Z | P | MEAN | SD | "
+	}
+	table(w, head, columns)
+}
+
+// row has places for mean, deviation and a remark at its end.
+func (m *exported) row(name string, coefficient float64, test *wald) []string {
+	out := []string{name, fmt.Sprintf("%.9g", coefficient)}
+	if m.Test != nil {
+		out = append(out, test.cells()...)
+	}
+	return append(out, "", "", "")
+}
+
+// mostShown is how many classes have a place in a table on a terminal.
+const mostShown = 12
+
+func (m *exported) showClasses(w io.Writer) {
+	if len(m.Classes) > mostShown {
+		fmt.Fprintf(w, "Coefficients and confusion matrix of %d classes: tributary model export.\n", len(m.Classes))
+		return
+	}
+	head := strings.Join(m.Classes, " | ")
+	if len(m.Metrics.Confusion) > 0 {
+		var rows [][]string
+		for i, counts := range m.Metrics.Confusion {
+			row := []string{m.Classes[i]}
+			for _, n := range counts {
+				row = append(row, fmt.Sprint(n))
+			}
+			rows = append(rows, row)
+		}
+		table(w, "HELD OUT \\ PREDICTED | "+head, rows)
+		fmt.Fprintln(w)
+	}
+	line := func(name string, values []float64) []string {
+		out := []string{name}
+		for _, v := range values {
+			out = append(out, fmt.Sprintf("%.6g", v))
+		}
+		return out
+	}
+	rows := [][]string{line("(intercept)", m.Intercepts)}
+	for _, c := range m.Columns {
+		rows = append(rows, line(c.Name, c.ByClass))
+	}
+	table(w, "COLUMN | "+head, rows)
+}

@@ -1,0 +1,47 @@
+package cli
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"tributary/protocol/pb"
+)
+
+// shown gives what model show prints of an exported document.
+func shown(t *testing.T, document string) string {
+	t.Helper()
+	var m exported
+	if err := json.Unmarshal([]byte(document), &m); err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	m.show(&b, &pb.JobInfo{Status: "completed", MetricsJson: `{"rows":10,"converged":true,"train_rounds":3,"held_out_rows":4,"accuracy":0.75,"log_loss":0.5}`})
+	return strings.Join(strings.Fields(b.String()), " ")
+}
+
+func TestShownModelHasTestsOfItsCoefficients(t *testing.T) {
+	got := shown(t, `{"type":"logistic_regression","l1":0,"l2":1,"intercept":-1,"intercept_test":{"standard_error":0.5,"z":-2,"p_value":0.0455},"tests":"approximate",
+		"columns":[{"name":"age","coefficient":2,"test":{"standard_error":0.25,"z":8,"p_value":1.2e-15},"number":{"mean":40,"sd":10}},{"name":"rare","folded":true,"coefficient":0}]}`)
+	for _, want := range []string{"errors and p values approximate", "COLUMN COEFFICIENT STD ERROR Z P MEAN SD", "(intercept) -1 0.5 -2.000 0.0455", "age 2 0.25 8.000 1.2e-15 40 10", "rare 0 too rare"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in %s", want, got)
+		}
+	}
+	got = shown(t, `{"type":"logistic_regression","l1":2,"l2":0,"intercept":-1,"columns":[]}`)
+	if !strings.Contains(got, "l1 2, l2 0") || strings.Contains(got, "STD ERROR") {
+		t.Error(got)
+	}
+}
+
+func TestShownModelHasItsClasses(t *testing.T) {
+	got := shown(t, `{"type":"multinomial_logistic_regression","l2":1,"classes":["a","b"],"intercepts":[0.5,-0.5],"columns":[{"name":"x","coefficients":[1,-1]}],"metrics":{"confusion":[[2,1],[0,1]]}}`)
+	for _, want := range []string{"HELD OUT \\ PREDICTED a b a 2 1 b 0 1", "(intercept) 0.5 -0.5", "x 1 -1", "accuracy 0.750000"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in %s", want, got)
+		}
+	}
+	if strings.Contains(got, "AUC") {
+		t.Error(got)
+	}
+}
