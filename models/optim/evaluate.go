@@ -56,14 +56,15 @@ func (p *Program) applyEvaluate(s *State, v map[string][]float64) (*State, Repor
 		return nil, Report{}, err
 	}
 	summary := metrics.Summary{Rows: rows, TrainLoss: loss / float64(rows), Objective: p.objective(loss, s.w)}
-	if err := p.heldOut(s, v, &summary); err != nil {
+	scores, err := p.heldOut(s, v, &summary)
+	if err != nil {
 		return nil, Report{}, err
 	}
 	next := *s
 	next.kind, next.step, next.summary = Done, s.step+1, summary
 	report := Report{
 		Kind: Evaluate, Step: next.step, Rows: rows, Objective: summary.Objective, LossPerRow: summary.TrainLoss,
-		Decrement: s.decrement, Converged: s.converged, Metrics: &summary,
+		Decrement: s.decrement, Converged: s.converged, Metrics: &summary, Scores: scores,
 	}
 	if p.Evaluate.HoldOut && summary.HeldOut == 0 {
 		report.Note = "no held-out rows: no metrics"
@@ -71,40 +72,42 @@ func (p *Program) applyEvaluate(s *State, v map[string][]float64) (*State, Repor
 	return &next, report, nil
 }
 
-func (p *Program) heldOut(s *State, v map[string][]float64, out *metrics.Summary) error {
+// heldOut fills in what the job measures, and gives the score histogram if it opens one.
+func (p *Program) heldOut(s *State, v map[string][]float64, out *metrics.Summary) (*metrics.Histogram, error) {
 	if !p.Evaluate.HoldOut {
-		return nil
+		return nil, nil
 	}
 	out.HeldOut, out.Positives = int64(v[segHeldOut][0]), int64(v[segHeldPos][0])
 	if out.HeldOut != s.fitted.HeldOut || out.Positives < 0 || out.Positives > out.HeldOut {
-		return fmt.Errorf("%w: %d held-out rows with %d positives, FIT had %d\nhint: a participant's rows changed during the job", ErrSums, out.HeldOut, out.Positives, s.fitted.HeldOut)
+		return nil, fmt.Errorf("%w: %d held-out rows with %d positives, FIT had %d\nhint: a participant's rows changed during the job", ErrSums, out.HeldOut, out.Positives, s.fitted.HeldOut)
 	}
 	if p.Evaluate.Correct {
 		correct := v[segHeldCorrect][0]
 		if correct < 0 || correct > float64(out.HeldOut) {
-			return fmt.Errorf("%w: %g of %d held-out rows are right", ErrSums, correct, out.HeldOut)
+			return nil, fmt.Errorf("%w: %g of %d held-out rows are right", ErrSums, correct, out.HeldOut)
 		}
 		out.Accuracy = metrics.Mean(correct, out.HeldOut)
 	}
 	if p.Evaluate.LogLoss {
 		loss := decodeLoss(v[segHeldLoss], out.HeldOut)
 		if err := p.checkLoss(loss, out.HeldOut); err != nil {
-			return err
+			return nil, err
 		}
 		out.LogLoss = metrics.Mean(loss, out.HeldOut)
 	}
-	if p.Evaluate.AUC {
-		positive, negative := counts(v[segBinsPos]), counts(v[segBinsNeg])
-		if total(positive) != out.Positives || total(negative) != out.HeldOut-out.Positives {
-			return fmt.Errorf("%w: the bins don't add up to the held-out rows", ErrSums)
-		}
-		auc, err := metrics.AUC(positive, negative)
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrSums, err)
-		}
-		out.AUC = auc
+	if !p.Evaluate.AUC {
+		return nil, nil
 	}
-	return nil
+	positive, negative := counts(v[segBinsPos]), counts(v[segBinsNeg])
+	if total(positive) != out.Positives || total(negative) != out.HeldOut-out.Positives {
+		return nil, fmt.Errorf("%w: the bins don't add up to the held-out rows", ErrSums)
+	}
+	auc, err := metrics.AUC(positive, negative)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSums, err)
+	}
+	out.AUC = auc
+	return &metrics.Histogram{Positive: floats(positive), Negative: floats(negative)}, nil
 }
 
 func total(values []int64) int64 {

@@ -10,14 +10,21 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tributary/coordinator/internal/evaluation"
 	"tributary/protocol/pb"
 )
 
 func (a *app) modelCommand() *cobra.Command {
 	list := &cobra.Command{Use: "list", Short: "List the models of completed jobs", Args: takes(), RunE: func(cmd *cobra.Command, _ []string) error { return a.listModels(cmd.Context()) }}
-	show := &cobra.Command{Use: "show JOB", Short: "Show a job's model: quality and coefficients", Args: takes("JOB"), RunE: func(cmd *cobra.Command, args []string) error {
-		return a.showModel(cmd.Context(), args[0])
-	}}
+	show := &cobra.Command{Use: "show JOB", Short: "Show a job's model: quality and coefficients", Args: takes("JOB")}
+	shown := thresholdFlag(show)
+	show.RunE = func(cmd *cobra.Command, args []string) error {
+		threshold, err := shown()
+		if err != nil {
+			return err
+		}
+		return a.showModel(cmd.Context(), args[0], threshold)
+	}
 	r := &pb.ExportRequest{}
 	var file string
 	export := &cobra.Command{Use: "export JOB", Short: "Write a job's model", Args: takes("JOB")}
@@ -53,11 +60,17 @@ func readQuality(text string) (q quality) {
 	return q
 }
 
-func metric(v *float64) string {
-	if v == nil {
-		return "-"
+const defaultThreshold = 0.5
+
+// thresholdFlag adds --threshold, and gives its value once the flags are read.
+func thresholdFlag(cmd *cobra.Command) func() (float64, error) {
+	threshold := cmd.Flags().Float64("threshold", defaultThreshold, "predicted probability from which a row counts as positive")
+	return func() (float64, error) {
+		if !(*threshold >= 0 && *threshold <= 1) {
+			return 0, usage(cmd, "--threshold %g is not within 0 to 1", *threshold)
+		}
+		return *threshold, nil
 	}
-	return fmt.Sprintf("%.6f", *v)
 }
 
 // verdict says plainly whether the solver converged.
@@ -100,7 +113,7 @@ func (a *app) listModels(ctx context.Context) error {
 			for _, m := range reply.GetModels() {
 				q := readQuality(m.GetMetricsJson())
 				list = append(list, modelInfo{hex.EncodeToString(m.GetJob()), m.GetName(), hex.EncodeToString(m.GetState()), m.GetConverged(), known(m.GetObjective()), raw(m.GetMetricsJson()), stamp(m.GetAtMs())})
-				rows = append(rows, []string{short(m.GetJob()), m.GetName(), metric(known(m.GetObjective())), metric(q.AUC), metric(q.LogLoss), yes(m.GetConverged()), when(m.GetAtMs())})
+				rows = append(rows, []string{short(m.GetJob()), m.GetName(), evaluation.Number(known(m.GetObjective())), evaluation.Number(q.AUC), evaluation.Number(q.LogLoss), yes(m.GetConverged()), when(m.GetAtMs())})
 			}
 			if page = reply.GetNextPageToken(); page == "" {
 				break
@@ -128,7 +141,7 @@ type exported struct {
 	} `json:"columns"`
 }
 
-func (a *app) showModel(ctx context.Context, job string) error {
+func (a *app) showModel(ctx context.Context, job string, threshold float64) error {
 	return a.call(ctx, func(ctx context.Context, o pb.OperatorClient) error {
 		j, err := o.GetJob(ctx, &pb.GetJobRequest{Job: job})
 		if err != nil {
@@ -142,16 +155,21 @@ func (a *app) showModel(ctx context.Context, job string) error {
 		if err := json.Unmarshal(reply.GetData(), &m); err != nil {
 			return fmt.Errorf("read exported model: %w", err)
 		}
+		metrics, scores := evaluation.Split(j.GetMetricsJson())
+		e := evaluation.Of(scores, threshold)
 		document := map[string]any{"job": hex.EncodeToString(j.GetJob()), "name": j.GetName(), "status": j.GetStatus(), "state": hex.EncodeToString(j.GetState()),
-			"converged": j.GetConverged(), "metrics": raw(j.GetMetricsJson()), "model": json.RawMessage(reply.GetData())}
+			"converged": j.GetConverged(), "metrics": metrics, "model": json.RawMessage(reply.GetData())}
 		if objective := known(j.GetObjective()); objective != nil {
 			document["objective"] = *objective
 		}
-		return a.print(document, func(w io.Writer) { m.show(w, j) })
+		if e != nil {
+			document["evaluation"] = e
+		}
+		return a.print(document, func(w io.Writer) { m.show(w, j, e) })
 	})
 }
 
-func (m *exported) show(w io.Writer, j *pb.JobInfo) {
+func (m *exported) show(w io.Writer, j *pb.JobInfo, e *evaluation.Evaluation) {
 	q := readQuality(j.GetMetricsJson())
 	rows := [][]string{{"model", fmt.Sprintf("%s, l2 %g", m.Type, m.L2)}, {"job", hex.EncodeToString(j.GetJob())}, {"name", j.GetName()}, {"state", hex.EncodeToString(j.GetState())}}
 	if j.GetStatus() == "completed" {
@@ -165,13 +183,24 @@ func (m *exported) show(w io.Writer, j *pb.JobInfo) {
 		rows = append(rows, []string{"training rows", fmt.Sprint(q.Rows)}, []string{"objective", fmt.Sprintf("%.6f nats", j.GetObjective())})
 	}
 	if q.HeldOut > 0 {
-		rows = append(rows, []string{"held-out rows", fmt.Sprint(q.HeldOut)}, []string{"AUC", metric(q.AUC)}, []string{"log loss", metric(q.LogLoss)}, []string{"accuracy", metric(q.Accuracy)})
+		rows = append(rows, []string{"held-out rows", fmt.Sprint(q.HeldOut)})
+		if e == nil {
+			rows = append(rows, []string{"AUC", evaluation.Number(q.AUC)})
+		}
+		rows = append(rows, []string{"log loss", evaluation.Number(q.LogLoss)}, []string{"accuracy", evaluation.Number(q.Accuracy)})
+	}
+	if e != nil {
+		rows = append(rows, e.Rows()...)
 	}
 	if q.Frozen > 0 {
 		rows = append(rows, []string{"note", fmt.Sprintf("%d columns are collinear or separated and were left at 0; raise l2 to use them", q.Frozen)})
 	}
 	table(w, "", rows)
 	fmt.Fprintln(w)
+	if e != nil {
+		e.WriteTables(w)
+		fmt.Fprintln(w)
+	}
 	columns := [][]string{{"(intercept)", fmt.Sprintf("%.9g", m.Intercept), "", "", ""}}
 	for _, c := range m.Columns {
 		row := []string{c.Name, fmt.Sprintf("%.9g", c.Coefficient), "", "", ""}

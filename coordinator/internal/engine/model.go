@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"tributary/coordinator/internal/evaluation"
 	"tributary/models/metrics"
 	"tributary/models/optim"
 	"tributary/protocol/round"
@@ -57,6 +58,8 @@ type Metrics struct {
 	Accuracy    *float64 `json:"accuracy,omitempty"`
 	Noised      bool     `json:"noised,omitempty"` // a private job's: counts and metrics are noisy, objective and training loss unknown
 	Note        string   `json:"note,omitempty"`
+
+	Scores *evaluation.Scores `json:"scores,omitempty"` // kept with the job, not with its events
 }
 
 func (m *model) metrics(r *optim.Report, state []byte) (Metrics, error) {
@@ -69,6 +72,9 @@ func (m *model) metrics(r *optim.Report, state []byte) (Metrics, error) {
 	if q := r.Metrics; q != nil {
 		out.HeldOut, out.Positives = q.HeldOut, q.Positives
 		out.AUC, out.LogLoss, out.Accuracy = known(q.AUC), known(q.LogLoss), known(q.Accuracy)
+	}
+	if h := r.Scores; h != nil {
+		out.Scores = &evaluation.Scores{Positive: h.Positive, Negative: h.Negative, Deviation: r.Deviation}
 	}
 	return out, nil
 }
