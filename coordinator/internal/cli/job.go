@@ -38,7 +38,8 @@ func (a *app) jobCommand() *cobra.Command {
 			return a.showJob(j, err, defaultThreshold)
 		})
 	}
-	return commands("job", "Jobs: validate, forecast, submit, watch, list, show, cancel", a.validateCommand(), a.forecastCommand(), a.submitCommand(), a.watchCommand(), list, show, cancel)
+	return commands("job", "Jobs: validate, forecast, submit, watch, list, show, report, cancel",
+		a.validateCommand(), a.forecastCommand(), a.submitCommand(), a.watchCommand(), list, show, a.reportCommand(), cancel)
 }
 
 type progress struct {
@@ -134,55 +135,67 @@ func (a *app) showJob(j *pb.JobInfo, err error, threshold float64) error {
 	}
 	document := info(j, threshold)
 	return a.print(document, func(w io.Writer) {
-		rows := [][]string{{"job", hex.EncodeToString(j.GetJob())}, {"name", j.GetName()}, {"status", j.GetStatus()}}
-		add := func(name, value string) {
-			if value != "" && value != "-" {
-				rows = append(rows, []string{name, value})
-			}
-		}
-		add("reason", j.GetReason())
-		at := fmt.Sprintf("%d, after %d opened", j.GetRound(), j.GetStep())
-		if j.GetKind() != "" {
-			at += fmt.Sprintf("; %s, %s", j.GetKind(), j.GetPhase())
-		}
-		add("round", at)
-		if j.GetRoster() > 0 && j.GetPrivate() {
-			add("roster", fmt.Sprintf("%d of %d contributed to the last sum, at least %d do", j.GetRoster(), j.GetCohort(), j.GetNMin()))
-		}
-		if j.GetPrivate() {
-			add("privacy", privacy(j.GetResolvedJson())+"; counts and metrics are noisy")
-		}
-		add("state", hex.EncodeToString(j.GetState()))
-		add("submitted", when(j.GetSubmittedMs())+" by "+j.GetSubmittedBy())
-		add("ended", when(j.GetEndedMs()))
-		if j.GetObjective() != 0 {
-			add("objective", fmt.Sprintf("%.6f nats", j.GetObjective()))
-		}
+		rows := jobRows(j)
 		if e := document.Evaluation; e != nil {
 			rows = append(rows, e.Rows()...)
 		}
 		table(w, "", rows)
-		header, members := "MEMBER | PART | APPROVED | UPLOADED | OPENED | SENT", [][]string{}
-		if j.GetPrivate() {
-			header += " | NOTE"
-		}
-		for _, m := range j.GetMembers() {
-			role := []string{}
-			if m.GetData() {
-				role = append(role, "data")
-			}
-			if m.GetSeat() {
-				role = append(role, "seat")
-			}
-			row := []string{m.GetName(), strings.Join(role, "+"), yes(m.GetApproved()), yes(m.GetUploaded()), yes(m.GetOpened()), size(m.GetBytesSent())}
-			if j.GetPrivate() {
-				row = append(row, m.GetNote())
-			}
-			members = append(members, row)
-		}
+		header, members := memberRows(j)
 		fmt.Fprintln(w)
-		table(w, header, members)
+		table(w, strings.Join(header, " | "), members)
 	})
+}
+
+// jobRows are names and values of how a job stands.
+func jobRows(j *pb.JobInfo) [][]string {
+	rows := [][]string{{"job", hex.EncodeToString(j.GetJob())}, {"name", j.GetName()}, {"status", j.GetStatus()}}
+	add := func(name, value string) {
+		if value != "" && value != "-" {
+			rows = append(rows, []string{name, value})
+		}
+	}
+	add("reason", j.GetReason())
+	at := fmt.Sprintf("%d, after %d opened", j.GetRound(), j.GetStep())
+	if j.GetKind() != "" {
+		at += fmt.Sprintf("; %s, %s", j.GetKind(), j.GetPhase())
+	}
+	add("round", at)
+	if j.GetRoster() > 0 && j.GetPrivate() {
+		add("roster", fmt.Sprintf("%d of %d contributed to the last sum, at least %d do", j.GetRoster(), j.GetCohort(), j.GetNMin()))
+	}
+	if j.GetPrivate() {
+		add("privacy", privacy(j.GetResolvedJson())+"; counts and metrics are noisy")
+	}
+	add("state", hex.EncodeToString(j.GetState()))
+	add("submitted", when(j.GetSubmittedMs())+" by "+j.GetSubmittedBy())
+	add("ended", when(j.GetEndedMs()))
+	if j.GetObjective() != 0 {
+		add("objective", fmt.Sprintf("%.6f nats", j.GetObjective()))
+	}
+	return rows
+}
+
+// memberRows are how the members stand in a job.
+func memberRows(j *pb.JobInfo) (header []string, rows [][]string) {
+	header = []string{"MEMBER", "PART", "APPROVED", "UPLOADED", "OPENED", "SENT"}
+	if j.GetPrivate() {
+		header = append(header, "NOTE")
+	}
+	for _, m := range j.GetMembers() {
+		role := []string{}
+		if m.GetData() {
+			role = append(role, "data")
+		}
+		if m.GetSeat() {
+			role = append(role, "seat")
+		}
+		row := []string{m.GetName(), strings.Join(role, "+"), yes(m.GetApproved()), yes(m.GetUploaded()), yes(m.GetOpened()), size(m.GetBytesSent())}
+		if j.GetPrivate() {
+			row = append(row, m.GetNote())
+		}
+		rows = append(rows, row)
+	}
+	return header, rows
 }
 
 // privacy says what a resolved private job promises.

@@ -170,8 +170,30 @@ func (a *app) showModel(ctx context.Context, job string, threshold float64) erro
 }
 
 func (m *exported) show(w io.Writer, j *pb.JobInfo, e *evaluation.Evaluation) {
-	q := readQuality(j.GetMetricsJson())
 	rows := [][]string{{"model", fmt.Sprintf("%s, l2 %g", m.Type, m.L2)}, {"job", hex.EncodeToString(j.GetJob())}, {"name", j.GetName()}, {"state", hex.EncodeToString(j.GetState())}}
+	table(w, "", append(rows, qualityRows(j, e)...))
+	fmt.Fprintln(w)
+	if e != nil {
+		e.WriteTables(w)
+		fmt.Fprintln(w)
+	}
+	columns := [][]string{{"(intercept)", fmt.Sprintf("%.9g", m.Intercept), "", "", ""}}
+	for _, c := range m.Columns {
+		row := []string{c.Name, fmt.Sprintf("%.9g", c.Coefficient), "", "", ""}
+		if c.Number != nil {
+			row[2], row[3] = fmt.Sprintf("%.6g", c.Number.Mean), fmt.Sprintf("%.6g", c.Number.SD)
+		}
+		if c.Folded {
+			row[4] = "too rare: folded into other"
+		}
+		columns = append(columns, row)
+	}
+	table(w, "COLUMN | COEFFICIENT | MEAN | SD | ", columns)
+}
+
+// qualityRows are names and values of a model's quality.
+func qualityRows(j *pb.JobInfo, e *evaluation.Evaluation) (rows [][]string) {
+	q := readQuality(j.GetMetricsJson())
 	if j.GetStatus() == "completed" {
 		rows = append(rows, []string{"solver", q.verdict()})
 	} else {
@@ -195,24 +217,7 @@ func (m *exported) show(w io.Writer, j *pb.JobInfo, e *evaluation.Evaluation) {
 	if q.Frozen > 0 {
 		rows = append(rows, []string{"note", fmt.Sprintf("%d columns are collinear or separated and were left at 0; raise l2 to use them", q.Frozen)})
 	}
-	table(w, "", rows)
-	fmt.Fprintln(w)
-	if e != nil {
-		e.WriteTables(w)
-		fmt.Fprintln(w)
-	}
-	columns := [][]string{{"(intercept)", fmt.Sprintf("%.9g", m.Intercept), "", "", ""}}
-	for _, c := range m.Columns {
-		row := []string{c.Name, fmt.Sprintf("%.9g", c.Coefficient), "", "", ""}
-		if c.Number != nil {
-			row[2], row[3] = fmt.Sprintf("%.6g", c.Number.Mean), fmt.Sprintf("%.6g", c.Number.SD)
-		}
-		if c.Folded {
-			row[4] = "too rare: folded into other"
-		}
-		columns = append(columns, row)
-	}
-	table(w, "COLUMN | COEFFICIENT | MEAN | SD | ", columns)
+	return rows
 }
 
 func (a *app) exportModel(ctx context.Context, r *pb.ExportRequest, file string) error {
