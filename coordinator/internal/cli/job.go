@@ -38,8 +38,8 @@ func (a *app) jobCommand() *cobra.Command {
 			return a.showJob(j, err, defaultThreshold)
 		})
 	}
-	return commands("job", "Jobs: validate, forecast, submit, watch, list, show, report, cancel",
-		a.validateCommand(), a.forecastCommand(), a.submitCommand(), a.watchCommand(), list, show, a.reportCommand(), cancel)
+	return commands("job", "Jobs: validate, forecast, submit, watch, list, show, report, compare, cancel",
+		a.validateCommand(), a.forecastCommand(), a.submitCommand(), a.watchCommand(), list, show, a.reportCommand(), a.compareCommand(), cancel)
 }
 
 type progress struct {
