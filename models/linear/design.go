@@ -25,6 +25,7 @@ type Design struct {
 	slots   int
 	train   *rows
 	held    *rows
+	groups  []int32 // held-out rows × group columns: see groupsOf
 }
 
 // rows are encoded rows in the table's order.
@@ -63,7 +64,8 @@ func Prepare(p *optim.Program, s *optim.State, t *dataset.Table) (*Design, error
 	}
 	d.train = d.encode(columns, t, t.Rows-held, func(i int) bool { return !t.Held(i) })
 	d.held = d.encode(columns, t, held, t.Held)
-	return d, nil
+	d.groups, err = groupsOf(p, t)
+	return d, err
 }
 
 func newDesign(p *optim.Program, s *optim.State) *Design {

@@ -132,14 +132,20 @@ type job struct {
 	features                               []feature
 	l2, tolerance                          float64
 	holdout                                bool
+	groups                                 []map[string]any
+	minGroup                               int
 }
 
 func (j job) program(t testing.TB) *optim.Program {
 	t.Helper()
+	evaluate := map[string]any{"holdout": j.holdout, "metrics": []string{"auc", "log_loss", "accuracy"}}
+	if j.groups != nil {
+		evaluate["groups"], evaluate["min_count"] = j.groups, j.minGroup
+	}
 	doc, err := json.Marshal(map[string]any{
 		"version": 1, "contributors": j.contributors, "bits": j.bits, "max_rows": j.maxRows, "features": j.features,
 		"model":    map[string]any{"type": "logistic_regression", "l2": j.l2, "solver": "newton", "max_rounds": j.maxRounds, "tolerance": j.tolerance},
-		"evaluate": map[string]any{"holdout": j.holdout, "metrics": []string{"auc", "log_loss", "accuracy"}},
+		"evaluate": evaluate,
 	})
 	if err != nil {
 		t.Fatal(err)

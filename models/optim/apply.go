@@ -25,7 +25,8 @@ type Report struct {
 	// Scores are the held-out rows by label and predicted probability, in EVALUATE rounds that open them. A private program's are
 	// clipped, and each count was noised with the deviation.
 	Scores    *metrics.Histogram
-	Deviation float64 // rows
+	Deviation float64       // rows
+	Groups    []GroupScores // of programs with groups, in EVALUATE rounds
 	Note      string
 }
 

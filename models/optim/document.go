@@ -61,8 +61,10 @@ type documentPrivacy struct {
 }
 
 type documentEvaluate struct {
-	HoldOut bool     `json:"holdout"`
-	Metrics []string `json:"metrics"`
+	HoldOut  bool            `json:"holdout"`
+	Metrics  []string        `json:"metrics"`
+	Groups   []documentGroup `json:"groups,omitempty"`
+	MinCount int64           `json:"min_count,omitempty"`
 }
 
 type document struct {
@@ -81,7 +83,7 @@ func (p *Program) Document() ([]byte, error) {
 	out := document{
 		Version: 1, Contributors: p.Contributors, Bits: p.Bits, MaxRows: p.MaxRows,
 		Model:    documentModel{Type: p.Model.Type, L2: p.Model.L2, Solver: p.Model.Solver, MaxRounds: p.Model.MaxRounds, Factors: p.Model.Factors},
-		Evaluate: documentEvaluate{p.Evaluate.HoldOut, []string{}},
+		Evaluate: documentEvaluate{HoldOut: p.Evaluate.HoldOut, Metrics: []string{}},
 	}
 	for _, f := range p.spec.Features() {
 		if f.Kind == pipeline.Number {
@@ -102,6 +104,7 @@ func (p *Program) Document() ([]byte, error) {
 		decimal := func(v uint64) string { return strconv.FormatUint(v, 10) }
 		out.Private = &documentPrivacy{q.Scale, decimal(q.Sigma2Fit), decimal(q.Sigma2Train), decimal(q.Sigma2Evaluate), q.Bins}
 	}
+	out.Evaluate.Groups, out.Evaluate.MinCount = p.documentGroups()
 	p.solver.describe(&out)
 	for _, m := range []struct {
 		on   bool

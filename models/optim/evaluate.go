@@ -15,6 +15,9 @@ type EvaluateSums struct {
 	Correct                    int64   // held-out rows right at probability 0.5
 	HeldOutLoss                float64 // Σ min(log loss, 64), nats
 	PositiveBins, NegativeBins []int64 // held-out rows by metrics.Bin, length metrics.Bins
+
+	// Held-out rows of each group that is shown, by GroupBins bins, and zeros of the others; of programs with groups.
+	GroupPositiveBins, GroupNegativeBins []int64
 }
 
 // layoutHeldOut adds only what the job's metrics need: no other sum is opened.
@@ -24,6 +27,8 @@ func (p *Program) layoutHeldOut(add func(name string, length int, scale uint64))
 	}
 	add(segHeldOut, 1, 1)
 	add(segHeldPos, 1, 1)
+	add(segGroupPos, p.groupCount()*GroupBins, 1)
+	add(segGroupNeg, p.groupCount()*GroupBins, 1)
 	if p.Evaluate.Correct {
 		add(segHeldCorrect, 1, 1)
 	}
@@ -43,6 +48,7 @@ func (p *Program) EncodeEvaluate(s *State, t EvaluateSums) [][]float64 {
 		segHeldOut: one(t.HeldOut), segHeldPos: one(t.Positives), segHeldCorrect: one(t.Correct),
 		segHeldLoss: encodeLoss(t.HeldOutLoss, s.fitted.HeldOut),
 		segBinsPos:  floats(t.PositiveBins), segBinsNeg: floats(t.NegativeBins),
+		segGroupPos: floats(t.GroupPositiveBins), segGroupNeg: floats(t.GroupNegativeBins),
 	})
 }
 
@@ -60,11 +66,15 @@ func (p *Program) applyEvaluate(s *State, v map[string][]float64) (*State, Repor
 	if err != nil {
 		return nil, Report{}, err
 	}
+	groups, err := p.applyGroups(s, v, &summary)
+	if err != nil {
+		return nil, Report{}, err
+	}
 	next := *s
 	next.kind, next.step, next.summary = Done, s.step+1, summary
 	report := Report{
 		Kind: Evaluate, Step: next.step, Rows: rows, Objective: summary.Objective, LossPerRow: summary.TrainLoss,
-		Decrement: s.decrement, Converged: s.converged, Metrics: &summary, Scores: scores,
+		Decrement: s.decrement, Converged: s.converged, Metrics: &summary, Scores: scores, Groups: groups,
 	}
 	if p.Evaluate.HoldOut && summary.HeldOut == 0 {
 		report.Note = "no held-out rows: no metrics"

@@ -71,7 +71,9 @@ type Program struct {
 	MaxRows      int64 // per participant, by the contract
 	Model        Model
 	Evaluate     Evaluation
+	MinGroup     int64 // held-out rows in the sum from which a group's scores are shown; 0 without groups
 
+	groups  *pipeline.Spec // nil: not evaluated by groups
 	spec    *pipeline.Spec
 	privacy *Privacy // nil: exact
 	solver  solver
@@ -112,7 +114,7 @@ func parse(data []byte) (*Program, error) {
 	_, private := doc.keys["private"]
 	features := parseFeatures(doc, private)
 	p.Model = parseModel(doc, private)
-	p.Evaluate = parseEvaluation(doc)
+	p.Evaluate = p.parseEvaluation(doc, private)
 	if private {
 		p.privacy = parsePrivacy(doc)
 		if doc.err == nil {
@@ -274,7 +276,7 @@ func parseAveraging(doc *object, solver string) *Averaging {
 	return a
 }
 
-func parseEvaluation(doc *object) Evaluation {
+func (p *Program) parseEvaluation(doc *object, private bool) Evaluation {
 	o := doc.object("evaluate")
 	e := Evaluation{HoldOut: o.boolean("holdout")}
 	for _, metric := range o.texts("metrics") {
@@ -294,6 +296,9 @@ func parseEvaluation(doc *object) Evaluation {
 			o.fail("metrics", "%q twice", metric)
 		}
 		*flag = true
+	}
+	if p.parseGroups(o, private); p.groups != nil && !e.HoldOut {
+		o.fail("groups", "nothing is held out to evaluate by groups\nhint: remove groups, or evaluate with a hold-out")
 	}
 	if err := o.done(); doc.err == nil {
 		doc.err = err

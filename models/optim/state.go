@@ -21,6 +21,8 @@ type State struct {
 	decrement     float64
 	converged     bool
 
+	groups []int64 // held-out rows by group, after FIT; nil if the program has no groups
+
 	solver  solver
 	average *averageMemory // averaging TRAIN after its first round, and later
 	factor  *matrix        // private TRAIN only: the Cholesky factor of the preconditioner
@@ -33,7 +35,7 @@ func (p *Program) Initial() *State { return &State{kind: Fit, solver: p.solver} 
 
 // advance starts the state after an opened round: what the solver remembers isn't carried over.
 func (s *State) advance(next RoundKind) *State {
-	return &State{kind: next, step: s.step + 1, rounds: s.rounds, fitted: s.fitted, w: s.w, solver: s.solver}
+	return &State{kind: next, step: s.step + 1, rounds: s.rounds, fitted: s.fitted, w: s.w, groups: s.groups, solver: s.solver}
 }
 
 // Kind is the kind of the round that comes next.

@@ -51,6 +51,9 @@ func ApprovalText(in ApprovalInput) string {
 	if n == 3 {
 		line("With N = 3, each organisation learns the sum of the other two.")
 	}
+	if len(j.Groups) > 0 {
+		line("Also, by group of %s: how many held-out rows each group has and, for groups of %d or more, their held-out scores by label in 64 bins. A smaller group's scores aren't summed, nor those of further groups of its column until %d rows or more are left out together.", j.groupNames(), j.MinGroup, j.MinGroup)
+	}
 	line("A malicious member could steer the model to single out a record: only private jobs exclude this.")
 	for _, e := range in.Earlier {
 		line("The difference from job %s is organisation %s's own sum.", e.Job, e.Organisation)
@@ -133,12 +136,16 @@ func featureText(f Feature) string {
 
 func evaluationText(j *Resolved) string {
 	metrics := strings.Join(j.Metrics, ", ")
+	by := ""
+	if len(j.Groups) > 0 {
+		by = "; by group of " + j.groupNames()
+	}
 	switch h := j.Holdout; {
 	case h.None():
 		return "none"
 	case h.Column != "":
-		return fmt.Sprintf("%s on the rows where %s is %s", metrics, h.Column, show(h.Equals))
+		return fmt.Sprintf("%s on the rows where %s is %s%s", metrics, h.Column, show(h.Equals), by)
 	default:
-		return fmt.Sprintf("%s on %d tenths of the rows, chosen by each participant's own secret", metrics, h.Tenths)
+		return fmt.Sprintf("%s on %d tenths of the rows, chosen by each participant's own secret%s", metrics, h.Tenths, by)
 	}
 }

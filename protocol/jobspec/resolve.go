@@ -55,6 +55,7 @@ func Resolve(s *Spec, c *Contract, o Options) (*Resolved, []Problem) {
 		f.report(fmt.Sprintf("the model has %d coefficients, at most %d can be averaged", n, maxAveraged), "use fewer factors, or leave out the category columns with the most values", "model")
 	}
 	evaluation(s, c, r, f.report)
+	groups(s, c, r, f.report)
 	cohort(s, o, r, f.report)
 	if private && len(f.problems) == 0 {
 		r.Private = &Private{Unit: s.Privacy.Unit, Epsilon: s.Privacy.Epsilon, Delta: s.Privacy.Delta}

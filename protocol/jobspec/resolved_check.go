@@ -36,6 +36,7 @@ func (r *Resolved) check(report report) {
 	inRange(report, "program.bits", int64(r.Bits), minBits, maxBits)
 	inRange(report, "program.max_rows", r.MaxRows, 1, min(maxRows, laneRows(min(max(r.Bits, minBits), maxBits))))
 	r.checkEvaluation(report)
+	r.checkGroups(report)
 	m := r.Model
 	tolerable := m.Tolerance > 0 && m.Tolerance < 1
 	if private {
@@ -145,6 +146,9 @@ func (r *Resolved) Conforms(c *Contract) error {
 		case f.Min != col.Min || f.Max != col.Max || f.Nullable != col.Nullable || !slices.Equal(f.Values, col.Values):
 			return fmt.Errorf("the job declares column %s otherwise than the contract", f.Name)
 		}
+	}
+	if err := r.groupsConform(c); err != nil {
+		return err
 	}
 	if h := r.Holdout; h.Column != "" {
 		if col, ok := c.Column(h.Column); !ok || col.Kind != Split || !contains(col.Values, h.Equals) {

@@ -55,6 +55,8 @@ type Spec struct {
 	Model    Model
 	Holdout  Holdout
 	Metrics  []string // in the order of metricNames; nil: not given
+	Groups   []string // category columns whose values are the groups that the model is evaluated by
+	MinGroup int64    // held-out rows below which a group isn't shown; 0 without groups
 	Privacy  Privacy
 	Run      Run
 

@@ -42,7 +42,7 @@ func (d *document) model(v value) Model {
 }
 
 func (d *document) evaluate(v value, s *Spec) {
-	_, keys, ok := d.fields(v, "holdout", "metrics")
+	_, keys, ok := d.fields(v, "holdout", "metrics", "groups", "min_count")
 	if !ok {
 		return
 	}
@@ -51,6 +51,16 @@ func (d *document) evaluate(v value, s *Spec) {
 	}
 	if v, ok := keys["metrics"]; ok {
 		s.Metrics = d.metrics(v)
+	}
+	if v, ok := keys["groups"]; ok {
+		s.Groups, s.MinGroup = d.names(v, "groups are columns, and there are none"), defaultMinCount
+	}
+	if v, ok := keys["min_count"]; ok {
+		n, _ := d.integer(v, 1, maxMinCount)
+		if _, groups := keys["groups"]; !groups {
+			d.at(v.path, v.at, "min_count is for groups", "add groups: [COLUMN] or remove min_count")
+		}
+		s.MinGroup = n
 	}
 }
 
