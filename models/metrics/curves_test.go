@@ -272,6 +272,15 @@ func TestConfusionEqualsItsTwinOverRows(t *testing.T) {
 	near(t, "F1", c.F1(), 2*0.75*6/9/(0.75+6.0/9), 1e-15)
 }
 
+func TestSpread(t *testing.T) {
+	if s := Spread([]Value{{true, 0.3}, {}, {true, 0.75}, {true, 0.5}}); s != (Value{true, 0.75 - 0.3}) {
+		t.Error(s)
+	}
+	if Spread([]Value{{true, 0.3}, {}}).Known || Spread(nil).Known {
+		t.Error("a spread of fewer than two")
+	}
+}
+
 // ROC and precision-recall curves end where every row is taken, and the first spans the area.
 func TestCurvesSpanTheirAreas(t *testing.T) {
 	h := histogramOf(drawn(rand.New(rand.NewPCG(13, 14)), 2500), Bins)

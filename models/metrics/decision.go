@@ -88,6 +88,20 @@ func (c Confusion) rows() float64 {
 	return c.TruePositive + c.FalsePositive + c.FalseNegative + c.TrueNegative
 }
 
+// Spread is the largest difference between known values; it is absent if there are fewer than two.
+func Spread(values []Value) Value {
+	low, high, n := math.Inf(1), math.Inf(-1), 0
+	for _, v := range values {
+		if v.Known {
+			low, high, n = min(low, v.V), max(high, v.V), n+1
+		}
+	}
+	if n < 2 {
+		return Value{}
+	}
+	return Value{true, high - low}
+}
+
 func share(part, whole float64) Value {
 	if !(whole > 0) {
 		return Value{}

@@ -161,6 +161,7 @@ func TestParseProgramOfGroups(t *testing.T) {
 		{`["f","m"]`, `[]`, "no values"},
 		{`["f","m"]`, `[` + strings.Join(many, ",") + `]`, "at most 256"},
 		{`"holdout":true`, `"holdout":false`, "groups"},
+		{`"metrics":["auc",`, `"metrics":[`, "the metric auc"},
 	} {
 		doc := strings.Replace(strings.Replace(testDocument(), plainEvaluate, groupEvaluate, 1), c.old, c.new, 1)
 		if strings.Contains(c.old, "min_count") { // the document has another before

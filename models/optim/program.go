@@ -297,8 +297,8 @@ func (p *Program) parseEvaluation(doc *object, private bool) Evaluation {
 		}
 		*flag = true
 	}
-	if p.parseGroups(o, private); p.groups != nil && !e.HoldOut {
-		o.fail("groups", "nothing is held out to evaluate by groups\nhint: remove groups, or evaluate with a hold-out")
+	if p.parseGroups(o, private); p.groups != nil && !(e.HoldOut && e.AUC) {
+		o.fail("groups", "groups are evaluated beside all held-out rows\nhint: remove groups, or evaluate with a hold-out and the metric auc")
 	}
 	if err := o.done(); doc.err == nil {
 		doc.err = err

@@ -39,8 +39,11 @@ func groups(s *Spec, c *Contract, r *Resolved, report report) {
 		return
 	}
 	r.MinGroup = s.MinGroup
-	if s.Holdout.None() {
+	switch {
+	case s.Holdout.None():
 		report("groups need a hold-out", "add holdout: 0.2 or remove groups", "evaluate.groups")
+	case !contains(r.Metrics, "auc"):
+		report("groups are evaluated beside all held-out rows, whose scores the metric auc sums", "add auc to metrics or remove groups", "evaluate.groups")
 	}
 	var categories []string
 	for _, col := range c.Columns {
@@ -78,8 +81,8 @@ func (r *Resolved) checkGroups(report report) {
 		}
 		return
 	}
-	if r.Kind == KindPrivate || r.Holdout.None() {
-		report("groups are for exact jobs with a hold-out", "", at)
+	if r.Kind == KindPrivate || r.Holdout.None() || !contains(r.Metrics, "auc") {
+		report("groups are for exact jobs with a hold-out and the metric auc", "", at)
 	}
 	inRange(report, "program.evaluate.min_count", r.MinGroup, 1, maxMinCount)
 	if n := countGroups(r.Groups); n > maxGroups {

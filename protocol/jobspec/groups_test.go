@@ -85,6 +85,18 @@ func TestGroupProblemsNameTheirPlaceAndRemedy(t *testing.T) {
 			expectOne(t, text, problems, test)
 		})
 	}
+	text, c := grouped(t, "groups: [country]")
+	plain, _ := example(t)
+	for _, e := range [][3]string{{"[auc, log_loss, accuracy]", "[log_loss]", "auc"}, {"  holdout: 0.2 ", "  # ", "hold-out"}} {
+		_, problems := Resolve(mustSpec(t, edit(t, text, e[0], e[1])), c, Options{F: 1, Members: plain.Participants, Seats: 4})
+		told := false
+		for _, p := range problems {
+			told = told || p.Path == "evaluate.groups" && strings.Contains(p.Message, e[2])
+		}
+		if !told {
+			t.Errorf("%s: %v", e[1], problems)
+		}
+	}
 	private := edit(t, string(read(t, "private.yaml")), "metrics: [", "groups: [country]\n  metrics: [")
 	if _, problems := ParseSpec([]byte(private)); len(problems) != 1 || problems[0].Path != "evaluate.groups" || !strings.Contains(problems[0].Message, "exact jobs") {
 		t.Errorf("%v", problems)
@@ -99,6 +111,7 @@ func TestParseResolvedChecksGroups(t *testing.T) {
 		"count zero":  {`"min_count":20}}}`, `"min_count":0}}}`},
 		"no count":    {`,"min_count":20}}}`, `}}}`},
 		"no groups":   {canonical[strings.Index(canonical, `,"groups"`):], `,"min_count":20}}}`},
+		"no auc":      {`"metrics":["auc",`, `"metrics":[`},
 		"no hold-out": {`"tenths":2`, `"tenths":0`},
 		"value twice": {`"groups":[{"name":"country","values":["DE",`, `"groups":[{"name":"country","values":["FR",`},
 		"name":        {`"groups":[{"name":"country"`, `"groups":[{"name":"a b"`},

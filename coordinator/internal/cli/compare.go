@@ -147,7 +147,7 @@ func (a *app) showComparison(jobs []*compared, by string) error {
 		if len(jobs) == 2 {
 			header = append(header, "DIFFERENCE")
 		}
-		for _, m := range measures() {
+		for _, m := range append(measures(), gaps(jobs)...) {
 			row := []string{m.name}
 			for _, c := range jobs {
 				row = append(row, shownMeasure(m.of(c)))
@@ -177,6 +177,37 @@ func (a *app) showComparison(jobs []*compared, by string) error {
 		header[0] = "SPEC"
 		table(w, strings.Join(header[:len(jobs)+1], " | "), rows)
 	})
+}
+
+// gaps are the differences between groups, of columns that any job is evaluated by.
+func gaps(jobs []*compared) (out []measure) {
+	seen := map[string]bool{}
+	for _, c := range jobs {
+		if c.Evaluation == nil {
+			continue
+		}
+		for _, f := range c.Evaluation.Fairness {
+			if seen[f.Column] {
+				continue
+			}
+			seen[f.Column] = true
+			of := func(value func(*evaluation.Fairness) *float64) func(*compared) *float64 {
+				return func(c *compared) *float64 {
+					if c.Evaluation != nil {
+						for i := range c.Evaluation.Fairness {
+							if c.Evaluation.Fairness[i].Column == f.Column {
+								return value(&c.Evaluation.Fairness[i])
+							}
+						}
+					}
+					return nil
+				}
+			}
+			out = append(out, measure{"", "parity difference by " + f.Column, true, of(func(f *evaluation.Fairness) *float64 { return f.DemographicParity })},
+				measure{"", "opportunity difference by " + f.Column, true, of(func(f *evaluation.Fairness) *float64 { return f.EqualOpportunity })})
+		}
+	}
+	return out
 }
 
 func shownMeasure(v *float64) string {

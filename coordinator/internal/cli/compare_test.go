@@ -36,14 +36,15 @@ func jobOf(t *testing.T, name, model, metrics string) *compared {
 func TestCompareShowsMetricsAndDifferences(t *testing.T) {
 	const newton, fedavg = "{type: logistic_regression}", "{type: logistic_regression, solver: fedavg}"
 	a := jobOf(t, "first", newton, `{"rows":80,"held_out_rows":18,"log_loss":0.5,"scores":{"positive":[0,1,2,5],"negative":[6,3,1,0]}}`)
-	b := jobOf(t, "second", fedavg, `{"rows":80,"held_out_rows":18,"log_loss":0.4,"scores":{"positive":[1,1,2,4],"negative":[6,3,1,0]}}`)
+	b := jobOf(t, "second", fedavg, `{"rows":80,"held_out_rows":18,"log_loss":0.4,"scores":{"positive":[1,1,2,4],"negative":[6,3,1,0],"min_count":4,
+		"groups":[{"column":"sex","group":"sex=f","rows":8,"positive":[0,0,0,4],"negative":[3,1,0,0]},{"column":"sex","group":"sex=m","rows":10,"positive":[1,1,2,0],"negative":[3,2,1,0]}]}}`)
 	running := jobOf(t, "third", newton, "")
 	var out bytes.Buffer
 	app := &app{Streams: Streams{Out: &out}}
 	if err := app.showComparison([]*compared{a, b}, ""); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"METRIC", "first", "second", "DIFFERENCE", "0.956250", "-0.1\n", "program.model.solver", `"newton"`, `"fedavg"`, "SPEC"} {
+	for _, want := range []string{"METRIC", "first", "second", "DIFFERENCE", "0.956250", "-0.1\n", "program.model.solver", `"newton"`, `"fedavg"`, "SPEC", "parity difference by sex       -           0.200000", "opportunity difference by sex  -           0.500000"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out.String())
 		}

@@ -74,7 +74,14 @@ func (m *model) metrics(r *optim.Report, state []byte) (Metrics, error) {
 		out.AUC, out.LogLoss, out.Accuracy = known(q.AUC), known(q.LogLoss), known(q.Accuracy)
 	}
 	if h := r.Scores; h != nil {
-		out.Scores = &evaluation.Scores{Positive: h.Positive, Negative: h.Negative, Deviation: r.Deviation}
+		out.Scores = &evaluation.Scores{Positive: h.Positive, Negative: h.Negative, Deviation: r.Deviation, MinCount: m.MinGroup}
+		for _, g := range r.Groups {
+			told := evaluation.GroupScores{Group: g.Name, Column: g.Column, Rows: g.Rows}
+			if g.Scores != nil {
+				told.Positive, told.Negative = g.Scores.Positive, g.Scores.Negative
+			}
+			out.Scores.Groups = append(out.Scores.Groups, told)
+		}
 	}
 	return out, nil
 }

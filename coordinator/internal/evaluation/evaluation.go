@@ -17,6 +17,9 @@ type Scores struct {
 	Positive  []float64 `json:"positive"`
 	Negative  []float64 `json:"negative"`
 	Deviation float64   `json:"deviation,omitempty"` // of the noise of each count, in rows; 0 in exact jobs
+
+	Groups   []GroupScores `json:"groups,omitempty"`
+	MinCount int64         `json:"min_count,omitempty"` // rows below which nothing is told of a group; 0 without groups
 }
 
 // Histogram is the scores as the metrics take them.
@@ -36,6 +39,7 @@ type Evaluation struct {
 	Calibration      []Calibration `json:"calibration"`
 	Lift             []Lift        `json:"lift"`
 	Confusion        Confusion     `json:"confusion"`
+	Fairness         []Fairness    `json:"fairness,omitempty"`
 	Noised           bool          `json:"noised"`
 }
 
@@ -89,6 +93,7 @@ func Of(s *Scores, threshold float64) *Evaluation {
 	c := h.Confusion(threshold)
 	out.Confusion = Confusion{c.Threshold, c.TruePositive, c.FalsePositive, c.FalseNegative, c.TrueNegative,
 		known(c.Precision()), known(c.Recall()), known(c.Specificity()), known(c.F1()), known(c.Accuracy())}
+	out.Fairness = fairness(s, threshold)
 	return out
 }
 
@@ -128,7 +133,7 @@ func (e *Evaluation) Rows() [][]string {
 		auc += fmt.Sprintf(" (95 %%: %.4f to %.4f)", *e.AUCLow, *e.AUCHigh)
 	}
 	c := e.Confusion
-	return [][]string{
+	rows := [][]string{
 		{"AUC", auc},
 		{"average precision", Number(e.AveragePrecision)},
 		{"Brier score", Number(e.Brier)},
@@ -136,6 +141,10 @@ func (e *Evaluation) Rows() [][]string {
 		{fmt.Sprintf("at threshold %.4g", c.Threshold), fmt.Sprintf("precision %s, recall %s, specificity %s, F1 %s", Number(c.Precision), Number(c.Recall), Number(c.Specificity), Number(c.F1))},
 		{"", fmt.Sprintf("%.0f positives found, %.0f missed; %.0f negatives right, %.0f false alarms", c.TruePositive, c.FalseNegative, c.TrueNegative, c.FalsePositive)},
 	}
+	for _, f := range e.Fairness {
+		rows = append(rows, []string{"groups of " + f.Column, "demographic parity difference " + Number(f.DemographicParity) + ", equal opportunity difference " + Number(f.EqualOpportunity)})
+	}
+	return rows
 }
 
 // WriteTables prints calibration and lift.
@@ -147,15 +156,23 @@ func (e *Evaluation) WriteTables(w io.Writer) {
 		line(fmt.Sprintf("%.1f to %.1f", b.Low, b.High), fmt.Sprintf("%.0f", b.Rows), Number(b.Predicted), Number(b.Observed))
 	}
 	t.Flush()
-	if len(e.Lift) == 0 {
-		return
+	if len(e.Lift) > 0 {
+		fmt.Fprintln(w)
+		line("HIGHEST SCORES", "ROWS", "POSITIVES FOUND", "LIFT")
+		for _, r := range e.Lift {
+			line(fmt.Sprintf("%.0f %%", 100*r.Share), fmt.Sprintf("%.0f", r.Rows), fmt.Sprintf("%.1f %%", 100*r.Gain), fmt.Sprintf("%.2f", r.Lift))
+		}
+		t.Flush()
 	}
-	fmt.Fprintln(w)
-	line("HIGHEST SCORES", "ROWS", "POSITIVES FOUND", "LIFT")
-	for _, r := range e.Lift {
-		line(fmt.Sprintf("%.0f %%", 100*r.Share), fmt.Sprintf("%.0f", r.Rows), fmt.Sprintf("%.1f %%", 100*r.Gain), fmt.Sprintf("%.2f", r.Lift))
+	for _, f := range e.Fairness {
+		fmt.Fprintf(w, "\nGroups of %s, at threshold %.4g:\n", f.Column, f.Threshold)
+		line(GroupHeader()...)
+		for _, row := range f.Table() {
+			line(row...)
+		}
+		t.Flush()
+		fmt.Fprintf(w, "Demographic parity difference %s, equal opportunity difference %s.\n", Number(f.DemographicParity), Number(f.EqualOpportunity))
 	}
-	t.Flush()
 }
 
 // Number shows a metric; nil is "-".

@@ -35,7 +35,7 @@ func TestEvaluationOfKnownScores(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, text.String())
 		}
 	}
-	if noisy := Of(&Scores{scores().Positive, scores().Negative, 1}, 0.5); !noisy.Noised || !(*noisy.AUCLow < *e.AUCLow) {
+	if noisy := Of(&Scores{Positive: scores().Positive, Negative: scores().Negative, Deviation: 1}, 0.5); !noisy.Noised || !(*noisy.AUCLow < *e.AUCLow) {
 		t.Error("noise doesn't widen the interval")
 	}
 	if Of(nil, 0.5) != nil {

@@ -88,7 +88,8 @@ var page string
 // WriteHTML writes the report as one page that needs nothing else: no script, and no address outside it.
 func (r *Report) WriteHTML(out io.Writer) error {
 	t, err := template.New("report").Funcs(template.FuncMap{
-		"number": evaluation.Number,
+		"number":      evaluation.Number,
+		"groupHeader": evaluation.GroupHeader,
 		// A chart escapes its own texts.
 		"svg":     func(c Named) template.HTML { return template.HTML(c.Chart.SVG()) },
 		"percent": func(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) },
