@@ -2,9 +2,12 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"google.golang.org/grpc"
 
 	"tributary/coordinator/internal/evaluation"
 	"tributary/protocol/pb"
@@ -61,5 +64,19 @@ func TestThresholdsAreProbabilities(t *testing.T) {
 		if r := run(t, append(strings.Fields(line), "--home", t.TempDir())...); r.code != exitUsage || !strings.Contains(r.err, "is not within 0 to 1") {
 			t.Errorf("%s: exit %d, %s", line, r.code, r.err)
 		}
+	}
+}
+
+// oneJob answers with a job that isn't over.
+type oneJob struct{ pb.OperatorClient }
+
+func (oneJob) GetJob(context.Context, *pb.GetJobRequest, ...grpc.CallOption) (*pb.JobInfo, error) {
+	return &pb.JobInfo{Job: []byte{1}, Name: "churn", Status: "running"}, nil
+}
+
+func TestOpenJobsHaveNoReport(t *testing.T) {
+	_, err := readReport(t.Context(), oneJob{}, "churn", 0.5)
+	if f := explain(err); f.exit != exitRefused || !strings.Contains(f.Message, "churn is running") || !strings.Contains(f.Hint, "job watch") {
+		t.Errorf("%+v", f)
 	}
 }
