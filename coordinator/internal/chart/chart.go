@@ -34,6 +34,7 @@ type Series struct {
 type Chart struct {
 	Title, X, Y    string
 	XRange, YRange [2]float64
+	WholeX         bool // X counts: no ticks between whole numbers
 	Series         []Series
 }
 
@@ -81,12 +82,12 @@ func (c *Chart) draw(s surface) {
 	}
 	s.rect(Point{0, 0}, Point{Width, Height}, white)
 	s.text(Point{Width / 2, top / 2}, large, middle, false, ink, c.Title)
-	for _, v := range ticks(xs) {
+	for _, v := range ticks(xs, c.WholeX) {
 		at := place(Point{v, ys[0]})
 		s.line([]Point{at, place(Point{v, ys[1]})}, 1, false, faint)
 		s.text(Point{at.X, at.Y + 18}, small, middle, false, ink, number(v))
 	}
-	for _, v := range ticks(ys) {
+	for _, v := range ticks(ys, false) {
 		at := place(Point{xs[0], v})
 		s.line([]Point{at, place(Point{xs[1], v})}, 1, false, faint)
 		s.text(Point{at.X - 7, at.Y + 4}, small, end, false, ink, number(v))
@@ -172,13 +173,16 @@ func fit(points, asked [2]float64) [2]float64 {
 }
 
 // ticks are round numbers within a range, from four to ten or so.
-func ticks(r [2]float64) (out []float64) {
+func ticks(r [2]float64, whole bool) (out []float64) {
 	step := math.Pow(10, math.Floor(math.Log10((r[1]-r[0])/4)))
 	for _, k := range []float64{5, 2} {
 		if (r[1]-r[0])/(k*step) >= 4 {
 			step *= k
 			break
 		}
+	}
+	if whole {
+		step = max(step, 1)
 	}
 	for i := math.Ceil(r[0]/step - 1e-9); i*step <= r[1]+step*1e-9; i++ {
 		out = append(out, i*step)

@@ -97,17 +97,19 @@ func TestPNGShowsTheSeries(t *testing.T) {
 
 func TestTicksAreRoundAndFew(t *testing.T) {
 	for _, c := range []struct {
-		r    [2]float64
-		want string
+		r     [2]float64
+		whole bool
+		want  string
 	}{
-		{[2]float64{0, 1}, "0 0.2 0.4 0.6 0.8 1"},
-		{[2]float64{0.5, 12.5}, "2 4 6 8 10 12"},
-		{[2]float64{0.331, 0.349}, "0.332 0.334 0.336 0.338 0.34 0.342 0.344 0.346 0.348"},
-		{[2]float64{-1, 1}, "-1 -0.5 0 0.5 1"},
-		{[2]float64{0, 10400}, "0 2000 4000 6000 8000 10000"},
+		{[2]float64{0, 1}, false, "0 0.2 0.4 0.6 0.8 1"},
+		{[2]float64{0.5, 12.5}, false, "2 4 6 8 10 12"},
+		{[2]float64{0.331, 0.349}, false, "0.332 0.334 0.336 0.338 0.34 0.342 0.344 0.346 0.348"},
+		{[2]float64{1.9, 4.1}, true, "2 3 4"},
+		{[2]float64{-1, 1}, false, "-1 -0.5 0 0.5 1"},
+		{[2]float64{0, 10400}, false, "0 2000 4000 6000 8000 10000"},
 	} {
 		var got []string
-		for _, v := range ticks(c.r) {
+		for _, v := range ticks(c.r, c.whole) {
 			got = append(got, number(v))
 		}
 		if strings.Join(got, " ") != c.want {
