@@ -63,6 +63,27 @@ func TestSweepRunsEachTrialAsAJob(t *testing.T) {
 		t.Errorf("the best is %v", best["name"])
 	}
 
+	// Two folds, by the participants' own secrets.
+	text := strings.Replace(spec, "holdout: {column: fold, equals: test}", "holdout: 0.5", 1) + "sweep: {folds: 2}\n"
+	halves := ask("job", "submit", write(t, filepath.Join(c.Dir, "folds.yaml"), strings.Replace(text, "name: churn", "name: halves", 1)))
+	args = []string{"job", "compare", "--folds"}
+	for _, trial := range halves.Trials {
+		if end, err := c.Watch(t.Context(), trial.Job); err != nil || end.Status != "completed" {
+			t.Fatalf("%+v, %v", end, err)
+		}
+		args = append(args, trial.Job)
+	}
+	averaged, err := c.JSON(t.Context(), args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	specs := averaged["specs"].([]any)
+	loss := specs[0].(map[string]any)["metrics"].(map[string]any)["log_loss"].(map[string]any)
+	if len(specs) != 1 || loss["folds"] != 2.0 || !(loss["mean"].(float64) > 0.3 && loss["mean"].(float64) < 0.7) || loss["sd"] == nil {
+		t.Errorf("%v", averaged)
+	}
+	t.Logf("log loss over two folds: %v", loss)
+
 	private := shop.PrivateSpec("quiet", "1.0", 3, 3, 4, "2m") + "sweep: {search: grid, values: {model.max_rounds: [6, 12]}}\n"
 	cost := ask("job", "forecast", write(t, filepath.Join(c.Dir, "private.yaml"), private))
 	if cost.Total.Trials != 2 || len(cost.Trials) != 2 || cost.Trials[0].Forecast.Total == "" || !(cost.Total.Epsilon > 1.2 && cost.Total.Epsilon < 2) {

@@ -54,6 +54,9 @@ func ApprovalText(in ApprovalInput) string {
 	if len(j.Groups) > 0 {
 		line("Also, by group of %s: how many held-out rows each group has and, for groups of %d or more, their held-out scores by label in 64 bins. A smaller group's scores aren't summed, nor those of further groups of its column until %d rows or more are left out together.", j.groupNames(), j.MinGroup, j.MinGroup)
 	}
+	if j.Holdout.From > 0 {
+		line("The tenths are the same in all jobs: together with jobs that hold out others, the sums of some tenths alone follow by difference.")
+	}
 	line("A malicious member could steer the model to single out a record: only private jobs exclude this.")
 	for _, e := range in.Earlier {
 		line("The difference from job %s is organisation %s's own sum.", e.Job, e.Organisation)
@@ -146,6 +149,10 @@ func evaluationText(j *Resolved) string {
 	case h.Column != "":
 		return fmt.Sprintf("%s on the rows where %s is %s%s", metrics, h.Column, show(h.Equals), by)
 	default:
-		return fmt.Sprintf("%s on %d tenths of the rows, chosen by each participant's own secret%s", metrics, h.Tenths, by)
+		from := ""
+		if h.From > 0 {
+			from = fmt.Sprintf(" from number %d", h.From)
+		}
+		return fmt.Sprintf("%s on %d tenths of the rows%s, chosen by each participant's own secret%s", metrics, h.Tenths, from, by)
 	}
 }

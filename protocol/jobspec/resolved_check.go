@@ -71,8 +71,8 @@ func (r *Resolved) checkEvaluation(report report) {
 	h := r.Holdout
 	byColumn := h.Column != "" || h.Equals != ""
 	switch {
-	case h.Tenths < 0 || h.Tenths > 9 || (byColumn && h.Tenths != 0):
-		report(fmt.Sprintf("hold-out of %d tenths is not within 0 to 9, or beside a column", h.Tenths), "", "holdout")
+	case h.Tenths < 0 || h.Tenths > 9 || h.From < 0 || h.From > 10-h.Tenths || (h.Tenths == 0 && h.From != 0) || (byColumn && h.Tenths != 0):
+		report(fmt.Sprintf("hold-out of %d tenths from number %d is not within 0 to 9, or beside a column", h.Tenths, h.From), "", "holdout")
 	case byColumn:
 		if !columnText.MatchString(h.Column) {
 			report(show(h.Column)+" is not a column name", "", "holdout.column")

@@ -96,8 +96,9 @@ type Model struct {
 // tenths by the participant's own secret, or the rows whose split column has a
 // value, or, if it is zero, none.
 type Holdout struct {
-	Tenths int    `json:"tenths"` // 0 to 9
-	Column string `json:"column"` // of kind split
+	Tenths int    `json:"tenths"`         // 0 to 9
+	From   int    `json:"from,omitempty"` // the first of them; 0 to 9, for folds
+	Column string `json:"column"`         // of kind split
 	Equals string `json:"equals"`
 }
 

@@ -22,6 +22,7 @@ const (
 // job of its own. It exists on the side of who writes the spec only.
 type Sweep struct {
 	By     string // the metric that trials are ranked by
+	Folds  int    // each combination is tried on so many folds; 0: on the spec's own hold-out
 	Trials []Trial
 }
 
@@ -34,7 +35,7 @@ type Trial struct {
 
 // Setting is a field of a trial's spec.
 type Setting struct {
-	Field string `json:"field"` // "model.l2"
+	Field string `json:"field"` // "model.l2", or "evaluate.holdout"
 	Value string `json:"value"`
 }
 
@@ -81,7 +82,21 @@ func ParseSweep(data []byte) (*Sweep, []Problem) {
 		lines[i-1] = ""
 	}
 	base, _ := scalarText(name.node)
-	for i, values := range combine(fields, trials, seed) {
+	combinations := combine(fields, trials, seed)
+	if s.Folds > 0 {
+		// The fold is the last field, and the fastest.
+		fold := swept{field: "evaluate.holdout", at: d.find(root, "evaluate.holdout", "sweep.folds")}
+		if len(d.problems) > 0 {
+			return nil, d.sorted()
+		}
+		fields = append(fields, fold)
+		combinations = folded(combinations, s.Folds)
+	}
+	if len(combinations) > maxTrials {
+		d.report(fmt.Sprintf("the sweep has %d trials, at most %d are possible", len(combinations), maxTrials), "try fewer values or folds", "sweep")
+		return nil, d.sorted()
+	}
+	for i, values := range combinations {
 		t := Trial{Name: fmt.Sprintf("%s-%d", base, i+1)}
 		edits := []edited{{name.at, t.Name}}
 		for k, v := range values {
@@ -135,11 +150,19 @@ func topLevel(root value, key string) (entry *ast.MappingValueNode, last int, fo
 // sweep reads what is under the key.
 func (d *document) sweep(v value) (s *Sweep, fields []swept, trials int64, seed uint64) {
 	s = &Sweep{By: "log_loss"}
-	_, keys, ok := d.fields(v, "search", "trials", "seed", "by", "values")
+	_, keys, ok := d.fields(v, "search", "trials", "seed", "by", "values", "folds")
 	if !ok {
 		return s, nil, 0, 0
 	}
-	d.require(v, keys, map[string]string{"search": "write search: grid, or random", "values": "write values: {model.l2: [0.1, 1, 10]}"}, "search", "values")
+	if f, ok := keys["folds"]; ok {
+		n, _ := d.integer(f, 2, 10)
+		if s.Folds = int(n); n != 0 && n != 2 && n != 5 && n != 10 {
+			d.at(f.path, f.at, fmt.Sprintf("%d folds don't divide ten", n), "write 2, 5 or 10")
+		}
+	}
+	if _, folds := keys["folds"]; !folds || keys["search"].node != nil || keys["values"].node != nil {
+		d.require(v, keys, map[string]string{"search": "write search: grid, or random", "values": "write values: {model.l2: [0.1, 1, 10]}"}, "search", "values")
+	}
 	random := false
 	if v, ok := keys["search"]; ok {
 		word, _ := d.choice(v, "grid", "random")
@@ -270,6 +293,16 @@ func combine(fields []swept, trials int64, seed uint64) (out [][]string) {
 		}
 		if !slices.ContainsFunc(out, func(other []string) bool { return slices.Equal(other, values) }) {
 			out = append(out, values)
+		}
+	}
+	return out
+}
+
+// folded tries each combination on each fold.
+func folded(combinations [][]string, folds int) (out [][]string) {
+	for _, c := range combinations {
+		for k := range folds {
+			out = append(out, append(slices.Clone(c), fmt.Sprintf("{tenths: %d, from: %d}", 10/folds, k*10/folds)))
 		}
 	}
 	return out

@@ -71,6 +71,7 @@ func measures() []measure {
 
 func (a *app) compareCommand() *cobra.Command {
 	var by string
+	var folds bool
 	var keys []string
 	for _, m := range measures() {
 		if m.key != "" {
@@ -81,6 +82,7 @@ func (a *app) compareCommand() *cobra.Command {
 		Long: "Compare jobs: metrics side by side, and what their resolved specs differ in. With --by, the best comes first.\n" +
 			"The interval of an AUC is that job's own: whether two models differ by more than chance isn't known from sums."}
 	cmd.Flags().StringVar(&by, "by", "", "rank by "+strings.Join(keys, ", ")+" (default: in the order given)")
+	cmd.Flags().BoolVar(&folds, "folds", false, "average the jobs whose specs differ in name and hold-out only")
 	threshold := thresholdFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		at, err := threshold()
@@ -92,12 +94,12 @@ func (a *app) compareCommand() *cobra.Command {
 		case by != "" && !slices.Contains(keys, by):
 			return usage(cmd, "--by %s: it is one of %s", by, strings.Join(keys, ", "))
 		}
-		return a.call(cmd.Context(), func(ctx context.Context, o pb.OperatorClient) error { return a.compare(ctx, o, args, by, at) })
+		return a.call(cmd.Context(), func(ctx context.Context, o pb.OperatorClient) error { return a.compare(ctx, o, args, by, folds, at) })
 	}
 	return cmd
 }
 
-func (a *app) compare(ctx context.Context, o pb.OperatorClient, names []string, by string, threshold float64) error {
+func (a *app) compare(ctx context.Context, o pb.OperatorClient, names []string, by string, folds bool, threshold float64) error {
 	var jobs []*compared
 	for _, name := range names {
 		j, err := o.GetJob(ctx, &pb.GetJobRequest{Job: name})
@@ -109,6 +111,9 @@ func (a *app) compare(ctx context.Context, o pb.OperatorClient, names []string, 
 			return err
 		}
 		jobs = append(jobs, c)
+	}
+	if folds {
+		return a.showFolds(jobs, by)
 	}
 	return a.showComparison(jobs, by)
 }

@@ -140,6 +140,9 @@ func (a *app) submitSweep(ctx context.Context, f files, token string) error {
 	}
 	return a.print(map[string]any{"trials": list, "token": token, "by": f.sweep.By}, func(w io.Writer) {
 		compare := "tributary job compare --by " + f.sweep.By
+		if f.sweep.Folds > 0 {
+			compare += " --folds"
+		}
 		var rows [][]string
 		for _, s := range list {
 			rows = append(rows, []string{s.Job[:12], s.Name, settings(s.Values)})
