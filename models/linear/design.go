@@ -26,6 +26,7 @@ type Design struct {
 	slots   int
 	train   *rows
 	held    *rows
+	groups  []int32 // held-out rows × group columns: see groupsOf
 }
 
 // rows are encoded rows in the table's order.
@@ -78,7 +79,9 @@ func Prepare(p *optim.Program, s *optim.State, t *dataset.Table) (*Design, error
 		if d.train.units, err = unitsOf(unit, t, d.train.n, training); err == nil {
 			d.held.units, err = unitsOf(unit, t, d.held.n, t.Held)
 		}
+		return d, err
 	}
+	d.groups, err = groupsOf(p, t)
 	return d, err
 }
 

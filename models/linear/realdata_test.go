@@ -211,6 +211,7 @@ func TestExactTrainingReachesThePooledOptimum(t *testing.T) {
 			if exact := auc(heldScores, heldLabels); math.Abs(exact-c.auc) > 2e-5 || math.Abs(m.AUC.V-exact) > 1e-4 {
 				t.Errorf("AUC %.6f, exact %.6f, reference %.5f", m.AUC.V, exact, c.auc)
 			}
+			binsAgree(t, reports[len(reports)-1].Scores, heldScores, heldLabels)
 			if math.Abs(m.AUC.V-c.auc) > 1e-4 || math.Abs(m.LogLoss.V-c.logLoss) > 2e-5 || math.Abs(m.Accuracy.V-c.accuracy) > 1e-4 {
 				t.Errorf("AUC %.5f, log loss %.5f, accuracy %.5f", m.AUC.V, m.LogLoss.V, m.Accuracy.V)
 			}

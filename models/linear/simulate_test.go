@@ -134,6 +134,8 @@ type job struct {
 	holdout                                bool
 	solver                                 string         // empty: newton
 	weighting                              map[string]any // nil: none
+	groups                                 []map[string]any
+	minGroup                               int
 }
 
 func (j job) program(t testing.TB) *optim.Program {
@@ -145,10 +147,14 @@ func (j job) program(t testing.TB) *optim.Program {
 	if j.l1 > 0 {
 		model["l1"] = j.l1
 	}
+	evaluate := map[string]any{"holdout": j.holdout, "metrics": []string{"auc", "log_loss", "accuracy"}}
+	if j.groups != nil {
+		evaluate["groups"], evaluate["min_count"] = j.groups, j.minGroup
+	}
 	document := map[string]any{
 		"version": 1, "contributors": j.contributors, "bits": j.bits, "max_rows": j.maxRows, "features": j.features,
 		"model":    model,
-		"evaluate": map[string]any{"holdout": j.holdout, "metrics": []string{"auc", "log_loss", "accuracy"}},
+		"evaluate": evaluate,
 	}
 	if j.weighting != nil {
 		document["weighting"] = j.weighting

@@ -48,6 +48,9 @@ func Sums(p *optim.Program, s *optim.State, t *dataset.Table) ([][]float64, erro
 	if totals.HeldOut > 0 && !p.Evaluate.HoldOut {
 		return nil, fmt.Errorf("%w: %d held-out rows in a job without hold-out", fit.ErrTable, totals.HeldOut)
 	}
+	if totals.Groups, err = countGroups(p, t); err != nil {
+		return nil, err
+	}
 	return p.EncodeFit(totals), nil
 }
 
@@ -82,28 +85,7 @@ func (d *Design) Sums(s *optim.State) ([][]float64, error) {
 		return d.program.EncodeTrain(s, optim.TrainSums{Rows: int64(d.train.n), Loss: loss, Gradient: gradient, Hessian: hessian}), nil
 	}
 	held := d.scores(d.held, s.Coefficients())
-	return d.program.EncodeEvaluate(s, Evaluate(d.train.n, loss, d.held.label, held.p, held.loss(d.held))), nil
-}
-
-// Evaluate sums what an EVALUATE round asks for: of the training rows their number and loss, of the held-out ones labels,
-// predicted probabilities and loss, in nats.
-func Evaluate(rows int, loss float64, label []bool, p []float64, heldLoss float64) optim.EvaluateSums {
-	out := optim.EvaluateSums{
-		Rows: int64(rows), Loss: loss, HeldOut: int64(len(label)), HeldOutLoss: heldLoss,
-		PositiveBins: make([]int64, metrics.Bins), NegativeBins: make([]int64, metrics.Bins),
-	}
-	for i, y := range label {
-		bins := out.NegativeBins
-		if y {
-			bins = out.PositiveBins
-			out.Positives++
-		}
-		bins[metrics.Bin(p[i])]++
-		if (p[i] >= 0.5) == y {
-			out.Correct++
-		}
-	}
-	return out
+	return d.program.EncodeEvaluate(s, d.Evaluate(s, loss, held.p, held.loss(d.held))), nil
 }
 
 // Score gives each row's probability of the positive label, in the table's order, held out or not.

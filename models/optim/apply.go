@@ -22,7 +22,12 @@ type Report struct {
 	Converged  bool
 	Frozen     int              // columns without a usable pivot: collinear or separated, and no penalty
 	Metrics    *metrics.Summary // EVALUATE only
-	Note       string
+	// Scores are the held-out rows by label and predicted probability, in EVALUATE rounds that open them. A private program's are
+	// clipped, and each count was noised with the deviation.
+	Scores    *metrics.Histogram
+	Deviation float64       // rows
+	Groups    []GroupScores // of programs with groups, in EVALUATE rounds
+	Note      string
 }
 
 // Apply is the server step: a pure function of the program, the state and the opened sum of Layout(s.Kind()). The same inputs

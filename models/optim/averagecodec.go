@@ -24,7 +24,7 @@ type averageMemory struct {
 // encode is Encode of an averaging program's state:
 //
 //	version u16, kind u8, step u32, rounds u32, converged u8
-//	not FIT:     rows u64, positives u64, held_out u64, mean []f64, sd []f64, folded []u8, w []f64
+//	not FIT:     rows u64, positives u64, held_out u64, mean []f64, sd []f64, folded []u8, w []f64; with groups: group_rows []u64
 //	rounds > 0:  objective f64
 //	TRAIN with rounds > 0:  fedadam: mean []f64, square []f64; with a patience: best []f64, best_loss f64, worse u32
 //	DONE:        train_loss f64, objective f64, held_out u64, positives u64, auc, log_loss, accuracy (known u8, f64)
@@ -40,6 +40,7 @@ func (a averaging) encode(s *State) []byte {
 	}
 	e.fitted(s.fitted)
 	e.list(s.w)
+	e.groups(s.groups)
 	if m := s.average; m != nil {
 		e.numbers(m.objective)
 		if s.kind == Train {
@@ -72,6 +73,7 @@ func (a averaging) decode(data []byte) (*State, error) {
 	case s.kind == Train || s.kind == Evaluate || s.kind == Done:
 		s.fitted = d.fitted(a.Program)
 		s.w = d.list(a.coefficients())
+		s.groups = d.groups(a.groupCount())
 		if s.rounds > 0 {
 			s.average = a.decodeMemory(&d, s.kind)
 		}
@@ -123,6 +125,9 @@ func (a averaging) check(s *State) error {
 		return fmt.Errorf("kind %s, step %d, %d TRAIN rounds of %d, converged %t", s.kind, s.step, s.rounds, limit, s.converged)
 	}
 	if err := a.checkFitted(s.fitted); err != nil {
+		return err
+	}
+	if err := a.checkGroups(s.groups, s.fitted.HeldOut); err != nil {
 		return err
 	}
 	fresh := s

@@ -16,7 +16,7 @@ const stateVersion = 4
 // Encode is the state's one encoding, big-endian; floats are IEEE 754 bits:
 //
 //	version u16, kind u8, step u32, rounds u32, converged u8
-//	not FIT:     rows u64, positives u64, held_out u64, mean []f64, sd []f64, folded []u8, w []f64
+//	not FIT:     rows u64, positives u64, held_out u64, mean []f64, sd []f64, folded []u8, w []f64; with groups: group_rows []u64
 //	rounds > 0:  best []f64, best_objective f64, decrement f64
 //	not FIT, not TRAIN, without L1:  variance []f64
 //	DONE:        train_loss f64, objective f64, held_out u64, positives u64, auc, log_loss, accuracy (known u8, f64)
@@ -37,6 +37,7 @@ func (s *State) encodeExact() []byte {
 	}
 	e.fitted(s.fitted)
 	e.list(s.w)
+	e.groups(s.groups)
 	if s.rounds > 0 {
 		e.list(s.best)
 		e.numbers(s.bestObjective, s.decrement)
@@ -88,6 +89,7 @@ func (p *Program) decodeBody(d *decoder, s *State) {
 	coefficients := p.Coefficients()
 	s.fitted = d.fitted(p)
 	s.w = d.list(coefficients)
+	s.groups = d.groups(p.groupCount())
 	if s.rounds > 0 {
 		s.best = d.list(coefficients)
 		s.bestObjective, s.decrement = d.f64(), d.f64()
@@ -118,6 +120,9 @@ func (p *Program) checkState(s *State) error {
 		return fmt.Errorf("kind %s, step %d, %d TRAIN rounds of %d, converged %t", s.kind, s.step, s.rounds, limit, s.converged)
 	}
 	if err := p.checkFitted(s.fitted); err != nil {
+		return err
+	}
+	if err := p.checkGroups(s.groups, s.fitted.HeldOut); err != nil {
 		return err
 	}
 	if s.bestObjective < 0 || s.decrement < 0 {

@@ -74,8 +74,10 @@ type documentPrivacy struct {
 }
 
 type documentEvaluate struct {
-	HoldOut bool     `json:"holdout"`
-	Metrics []string `json:"metrics"`
+	HoldOut  bool            `json:"holdout"`
+	Metrics  []string        `json:"metrics"`
+	Groups   []documentGroup `json:"groups,omitempty"`
+	MinCount int64           `json:"min_count,omitempty"`
 }
 
 type documentStart struct {
@@ -107,7 +109,7 @@ func (p *Program) Document() ([]byte, error) {
 	out := document{
 		Version: 1, Contributors: p.Contributors, Bits: p.Bits, MaxRows: p.MaxRows,
 		Model:    documentModel{Type: p.Model.Type, L1: p.Model.L1, L2: p.Model.L2, Solver: p.Model.Solver, MaxRounds: p.Model.MaxRounds, Factors: p.Model.Factors},
-		Evaluate: documentEvaluate{p.Evaluate.HoldOut, []string{}},
+		Evaluate: documentEvaluate{HoldOut: p.Evaluate.HoldOut, Metrics: []string{}},
 	}
 	for _, f := range p.spec.Features() {
 		if f.Kind == pipeline.Number {
@@ -135,6 +137,7 @@ func (p *Program) Document() ([]byte, error) {
 	if p.Start != nil {
 		out.Start = &documentStart{p.Start.Model, p.Start.Coefficients}
 	}
+	out.Evaluate.Groups, out.Evaluate.MinCount = p.documentGroups()
 	p.solver.describe(&out)
 	for _, m := range p.Evaluate.metrics() {
 		if *m.on {

@@ -19,6 +19,8 @@ type EvaluateSums struct {
 	// With several classes, in place of Positives, Correct and bins: held-out rows by class, then by the class of the largest
 	// probability (the first of equal ones).
 	Confusion []int64
+	// Held-out rows of each group that is shown, by GroupBins bins, and zeros of the others; of programs with groups.
+	GroupPositiveBins, GroupNegativeBins []int64
 }
 
 // layoutHeldOut adds only what the job's metrics need: no other sum is opened.
@@ -30,6 +32,8 @@ func (p *Program) layoutHeldOut(add func(name string, length int, scale uint64))
 	if p.Label == nil {
 		add(segHeldPos, 1, 1)
 	}
+	add(segGroupPos, p.groupCount()*GroupBins, 1)
+	add(segGroupNeg, p.groupCount()*GroupBins, 1)
 	if p.confuses() {
 		add(segConfusion, p.blocks()*p.blocks(), 1)
 	} else if p.Evaluate.Correct {
@@ -51,6 +55,7 @@ func (p *Program) EncodeEvaluate(s *State, t EvaluateSums) [][]float64 {
 		segHeldOut: one(t.HeldOut), segHeldPos: one(t.Positives), segHeldCorrect: one(t.Correct),
 		segHeldLoss: encodeLoss(t.HeldOutLoss, s.fitted.HeldOut), segConfusion: floats(t.Confusion),
 		segBinsPos: floats(t.PositiveBins), segBinsNeg: floats(t.NegativeBins),
+		segGroupPos: floats(t.GroupPositiveBins), segGroupNeg: floats(t.GroupNegativeBins),
 	})
 }
 
@@ -61,7 +66,12 @@ func (p *Program) applyEvaluate(s *State, v map[string][]float64) (*State, Repor
 	}
 	rows := s.fitted.Rows
 	summary := metrics.Summary{Rows: rows, TrainLoss: loss / float64(rows), Objective: p.objective(loss, s.w)}
-	if err := p.heldOut(s, v, &summary); err != nil {
+	scores, err := p.heldOut(s, v, &summary)
+	if err != nil {
+		return nil, Report{}, err
+	}
+	groups, err := p.applyGroups(s, v, &summary)
+	if err != nil {
 		return nil, Report{}, err
 	}
 	next := *s
@@ -71,7 +81,7 @@ func (p *Program) applyEvaluate(s *State, v map[string][]float64) (*State, Repor
 	}
 	report := Report{
 		Kind: Evaluate, Step: next.step, Rows: rows, Objective: summary.Objective, LossPerRow: summary.TrainLoss,
-		Decrement: s.decrement, Converged: s.converged, Metrics: &summary,
+		Decrement: s.decrement, Converged: s.converged, Metrics: &summary, Scores: scores, Groups: groups,
 	}
 	if p.Evaluate.HoldOut && summary.HeldOut == 0 {
 		report.Note = "no held-out rows: no metrics"
@@ -79,22 +89,23 @@ func (p *Program) applyEvaluate(s *State, v map[string][]float64) (*State, Repor
 	return &next, report, nil
 }
 
-func (p *Program) heldOut(s *State, v map[string][]float64, out *metrics.Summary) error {
+// heldOut fills in what the job measures, and gives the score histogram if it opens one.
+func (p *Program) heldOut(s *State, v map[string][]float64, out *metrics.Summary) (*metrics.Histogram, error) {
 	if !p.Evaluate.HoldOut {
-		return nil
+		return nil, nil
 	}
 	out.HeldOut = int64(v[segHeldOut][0])
 	if p.Label == nil {
 		out.Positives = int64(v[segHeldPos][0])
 	}
 	if out.HeldOut != s.fitted.HeldOut || out.Positives < 0 || out.Positives > out.HeldOut {
-		return fmt.Errorf("%w: %d held-out rows with %d positives, FIT had %d\nhint: a participant's rows changed during the job", ErrSums, out.HeldOut, out.Positives, s.fitted.HeldOut)
+		return nil, fmt.Errorf("%w: %d held-out rows with %d positives, FIT had %d\nhint: a participant's rows changed during the job", ErrSums, out.HeldOut, out.Positives, s.fitted.HeldOut)
 	}
 	switch {
 	case p.confuses():
 		confusion := counts(v[segConfusion])
 		if err := p.checkConfusion(confusion, out.HeldOut); err != nil {
-			return fmt.Errorf("%w: %w", ErrSums, err)
+			return nil, fmt.Errorf("%w: %w", ErrSums, err)
 		}
 		right := int64(0)
 		for k := range p.blocks() {
@@ -104,29 +115,30 @@ func (p *Program) heldOut(s *State, v map[string][]float64, out *metrics.Summary
 	case p.Evaluate.Correct:
 		correct := v[segHeldCorrect][0]
 		if correct < 0 || correct > float64(out.HeldOut) {
-			return fmt.Errorf("%w: %g of %d held-out rows are right", ErrSums, correct, out.HeldOut)
+			return nil, fmt.Errorf("%w: %g of %d held-out rows are right", ErrSums, correct, out.HeldOut)
 		}
 		out.Accuracy = metrics.Mean(correct, out.HeldOut)
 	}
 	if p.Evaluate.LogLoss {
 		loss := decodeLoss(v[segHeldLoss], out.HeldOut)
 		if err := p.checkLoss(loss, out.HeldOut); err != nil {
-			return err
+			return nil, err
 		}
 		out.LogLoss = metrics.Mean(loss, out.HeldOut)
 	}
-	if p.Evaluate.AUC {
-		positive, negative := counts(v[segBinsPos]), counts(v[segBinsNeg])
-		if total(positive) != out.Positives || total(negative) != out.HeldOut-out.Positives {
-			return fmt.Errorf("%w: the bins don't add up to the held-out rows", ErrSums)
-		}
-		auc, err := metrics.AUC(positive, negative)
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrSums, err)
-		}
-		out.AUC = auc
+	if !p.Evaluate.AUC {
+		return nil, nil
 	}
-	return nil
+	positive, negative := counts(v[segBinsPos]), counts(v[segBinsNeg])
+	if total(positive) != out.Positives || total(negative) != out.HeldOut-out.Positives {
+		return nil, fmt.Errorf("%w: the bins don't add up to the held-out rows", ErrSums)
+	}
+	auc, err := metrics.AUC(positive, negative)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSums, err)
+	}
+	out.AUC = auc
+	return &metrics.Histogram{Positive: floats(positive), Negative: floats(negative)}, nil
 }
 
 func total(values []int64) int64 {

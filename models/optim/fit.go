@@ -23,7 +23,7 @@ func (p *Program) EncodeFit(t pipeline.Totals) [][]float64 {
 		segRows: one(t.Rows), segPositives: one(t.Positives), segClasses: floats(t.Classes), segHeldOut: one(t.HeldOut),
 		segPresent:  floats(t.Present),
 		segSumWhole: sumWhole, segSumPart: sumPart, segSquareWhole: squareWhole, segSquarePart: squarePart,
-		segCategories: floats(t.Counts),
+		segCategories: floats(t.Counts), segGroupRows: floats(t.Groups),
 	})
 }
 
@@ -75,7 +75,12 @@ func (p *Program) applyFit(s *State, v map[string][]float64) (*State, Report, er
 	if err != nil {
 		return nil, Report{}, fmt.Errorf("%w: %w", ErrSums, err)
 	}
+	groups := counts(v[segGroupRows])
+	if err := p.checkGroups(groups, t.HeldOut); err != nil {
+		return nil, Report{}, err
+	}
 	next := s.advance(Train)
+	next.groups = groups
 	next.fitted, next.w = fitted, p.startingPoint(fitted)
 	if err := p.checkStarted(fitted, next.w); err != nil {
 		return nil, Report{}, fmt.Errorf("%w: %w\nhint: leave warm_start out", ErrDiverged, err)

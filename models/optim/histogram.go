@@ -39,7 +39,7 @@ func (p *Program) applyHistogram(s *State, v map[string][]float64) (*State, Repo
 	}
 	next := s.advance(Done)
 	next.summary = summary
-	return next, Report{Kind: Evaluate, Step: next.step, Rows: s.fitted.Rows, Metrics: &summary, Note: note}, nil
+	return next, Report{Kind: Evaluate, Step: next.step, Rows: s.fitted.Rows, Metrics: &summary, Scores: &clipped, Deviation: sigma, Note: note}, nil
 }
 
 // whole is a noised count as rows: rounded, and not negative.

@@ -83,7 +83,9 @@ type Program struct {
 	Weighting    *Weighting // nil: all rows count alike
 	Start        *Start     // nil: training starts at zero
 	Label        *Label     // of several classes; nil: yes or no
+	MinGroup     int64      // held-out rows in the sum from which a group's scores are shown; 0 without groups
 
+	groups  *pipeline.Spec // nil: not evaluated by groups
 	spec    *pipeline.Spec
 	privacy *Privacy // nil: exact
 	solver  solver
@@ -124,7 +126,7 @@ func parse(data []byte) (*Program, error) {
 	_, private := doc.keys["private"]
 	features := parseFeatures(doc, private)
 	p.Model = parseModel(doc, private)
-	p.Evaluate = parseEvaluation(doc)
+	p.Evaluate = p.parseEvaluation(doc, private)
 	if _, given := doc.keys["label"]; given {
 		p.Label = parseLabel(doc)
 	}
@@ -327,7 +329,7 @@ func parseAveraging(doc *object, solver string) *Averaging {
 	return a
 }
 
-func parseEvaluation(doc *object) Evaluation {
+func (p *Program) parseEvaluation(doc *object, private bool) Evaluation {
 	o := doc.object("evaluate")
 	e := Evaluation{HoldOut: o.boolean("holdout")}
 	for _, metric := range o.texts("metrics") {
@@ -344,6 +346,9 @@ func parseEvaluation(doc *object) Evaluation {
 		if !known {
 			o.fail("metrics", "unknown metric %q\nhint: auc, log_loss, accuracy; recall, ndcg, map, coverage, rmse of recommendations", metric)
 		}
+	}
+	if p.parseGroups(o, private); p.groups != nil && !(e.HoldOut && e.AUC) {
+		o.fail("groups", "groups are evaluated beside all held-out rows\nhint: remove groups, or evaluate with a hold-out and the metric auc")
 	}
 	if err := o.done(); doc.err == nil {
 		doc.err = err

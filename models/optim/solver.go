@@ -62,6 +62,7 @@ func (n newton) layout(kind RoundKind, add func(name string, length int, scale u
 		add(segSquareWhole, numbers, 1)
 		add(segSquarePart, numbers, lane)
 		add(segCategories, n.spec.Indicators(), 1)
+		add(segGroupRows, n.groupCount(), 1)
 	case Train:
 		add(segRows, 1, 1)
 		add(segLoss, 1, lane)

@@ -22,6 +22,8 @@ type State struct {
 	converged     bool
 	variance      []float64 // Newton without L1, after TRAIN: of each coefficient, 0: unknown; nil elsewhere
 
+	groups []int64 // held-out rows by group, after FIT; nil if the program has no groups
+
 	solver  solver
 	factors *factorMemory  // of a matrix factorisation, after FIT
 	average *averageMemory // averaging TRAIN after its first round, and later
@@ -40,7 +42,7 @@ func (p *Program) Initial() *State { return &State{kind: Fit, solver: p.solver} 
 
 // advance starts the state after an opened round: what the solver remembers isn't carried over.
 func (s *State) advance(next RoundKind) *State {
-	return &State{kind: next, step: s.step + 1, rounds: s.rounds, fitted: s.fitted, w: s.w, solver: s.solver}
+	return &State{kind: next, step: s.step + 1, rounds: s.rounds, fitted: s.fitted, w: s.w, groups: s.groups, solver: s.solver}
 }
 
 // Kind is the kind of the round that comes next.

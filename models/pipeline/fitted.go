@@ -20,6 +20,8 @@ type Totals struct {
 	Sum     []float64 // per number: Σu, u = Spec.Unit(x) in [0, 1]
 	Square  []float64 // per number: Σu²
 	Counts  []int64   // per category column in order: rows
+
+	Groups []int64 // held-out rows by group, of jobs that evaluate by groups; nothing is fitted from them
 }
 
 // Fitted is what a pipeline learnt from the sum.

@@ -37,7 +37,7 @@ func (r *Rows) Sums(s *optim.State) ([][]float64, error) {
 		}
 		return p.EncodeAverage(s, optim.AverageSums{Rows: int64(len(r.train.label)), Loss: train.loss, HeldOutLoss: held.loss, Change: change}), nil
 	case optim.Evaluate:
-		return p.EncodeEvaluate(s, linear.Evaluate(len(r.train.label), train.loss, r.held.label, held.p, held.loss)), nil
+		return p.EncodeEvaluate(s, r.design.Evaluate(s, train.loss, held.p, held.loss)), nil
 	}
 	return nil, fmt.Errorf("%w: no sum for %s", linear.ErrState, s.Kind())
 }

@@ -55,6 +55,12 @@ func ApprovalText(in ApprovalInput) string {
 	if n == 3 {
 		line("With N = 3, each organisation learns the sum of the other two.")
 	}
+	if len(j.Groups) > 0 {
+		line("Also, by group of %s: how many held-out rows each group has and, for groups of %d or more, their held-out scores by label in 64 bins. A smaller group's scores aren't summed, nor those of further groups of its column until %d rows or more are left out together.", j.groupNames(), j.MinGroup, j.MinGroup)
+	}
+	if j.Holdout.From > 0 {
+		line("The tenths are the same in all jobs: together with jobs that hold out others, the sums of some tenths alone follow by difference.")
+	}
 	line("A malicious member could steer the model to single out a record: only private jobs exclude this.")
 	for _, e := range in.Earlier {
 		line("The difference from job %s is organisation %s's own sum.", e.Job, e.Organisation)
@@ -168,12 +174,20 @@ func evaluationText(j *Resolved) string {
 	if r := j.Model.Recommendation; r != nil {
 		metrics, rows = fmt.Sprintf("%s of the best %d", metrics, r.TopK), "each user's items"
 	}
+	by := ""
+	if len(j.Groups) > 0 {
+		by = "; by group of " + j.groupNames()
+	}
 	switch h := j.Holdout; {
 	case h.None():
 		return "none"
 	case h.Column != "":
-		return fmt.Sprintf("%s on the rows where %s is %s", metrics, h.Column, show(h.Equals))
+		return fmt.Sprintf("%s on the rows where %s is %s%s", metrics, h.Column, show(h.Equals), by)
 	default:
-		return fmt.Sprintf("%s on %d tenths of %s, chosen by each participant's own secret", metrics, h.Tenths, rows)
+		from := ""
+		if h.From > 0 {
+			from = fmt.Sprintf(" from number %d", h.From)
+		}
+		return fmt.Sprintf("%s on %d tenths of %s%s, chosen by each participant's own secret%s", metrics, h.Tenths, rows, from, by)
 	}
 }

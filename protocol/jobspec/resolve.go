@@ -69,6 +69,7 @@ func Resolve(s *Spec, c *Contract, o Options) (*Resolved, []Problem) {
 	weightingOf(s, c, r, f.report)
 	r.checkSize(f.report, "model")
 	evaluation(s, c, r, f.report)
+	groups(s, c, r, f.report)
 	cohort(s, o, r, f.report)
 	if private && len(f.problems) == 0 {
 		r.Private = &Private{Unit: s.Privacy.Unit, Clip: uint64(s.Privacy.Clip), Epsilon: s.Privacy.Epsilon, Delta: s.Privacy.Delta}

@@ -36,6 +36,8 @@ type Resolved struct {
 	Classes      []string // of the label; nil: two values
 	Weighting    *RowWeighting
 	Start        *Start
+	Groups       []Group // empty: the model isn't evaluated by groups
+	MinGroup     int64   // held-out rows below which a group isn't shown; 0 without groups
 }
 
 // Feature is one column of the contract as the model sees it. Min, Max, Log1p,
@@ -120,8 +122,10 @@ type modelJSON struct {
 }
 
 type evaluateJSON struct {
-	Holdout bool     `json:"holdout"`
-	Metrics []string `json:"metrics"`
+	Holdout  bool     `json:"holdout"`
+	Metrics  []string `json:"metrics"`
+	Groups   []Group  `json:"groups,omitempty"`
+	MinCount int64    `json:"min_count,omitempty"`
 }
 
 // featureJSON writes the fields that a feature's and a job's kind have, and only those.
@@ -145,7 +149,7 @@ func (r *Resolved) program() *programJSON {
 	p := &programJSON{
 		Version: 1, Contributors: r.Contributors, Bits: r.Bits, MaxRows: r.MaxRows, Features: []featureJSON{},
 		Model:    modelJSON{Type: m.Type, L1: m.L1, L2: m.L2, Solver: m.Solver, MaxRounds: m.MaxRounds, Factors: m.Factors, Averaging: m.Averaging.json(r.Seed), Sampling: m.Sampling.json(), Recommendation: m.Recommendation.json(r.Seed)},
-		Evaluate: evaluateJSON{Holdout: !r.Holdout.None(), Metrics: append([]string{}, r.Metrics...)}, Label: r.label(), Weighting: r.Weighting.json(), Start: r.Start.json()}
+		Evaluate: evaluateJSON{Holdout: !r.Holdout.None(), Metrics: append([]string{}, r.Metrics...), Groups: r.Groups, MinCount: r.MinGroup}, Label: r.label(), Weighting: r.Weighting.json(), Start: r.Start.json()}
 	if private {
 		p.Private = r.noiseProgram()
 	} else {
@@ -211,6 +215,7 @@ func ParseResolved(data []byte) (*Resolved, error) {
 		Name: in.Name, Contract: ref, Kind: in.Privacy, Mode: in.Mode, Participants: in.Participants, Committee: in.Committee,
 		Seed: in.Seed, Holdout: in.Holdout, Contributors: in.Program.Contributors, Bits: in.Program.Bits,
 		MaxRows: in.Program.MaxRows, Model: in.Program.Model.model(), Metrics: in.Program.Evaluate.Metrics,
+		Groups: in.Program.Evaluate.Groups, MinGroup: in.Program.Evaluate.MinCount,
 		Weighting: in.Program.Weighting.weighting(), F: or0(in.F), NMin: or0(in.NMin), Private: in.Private.private()}
 	if b, err := hex.DecodeString(in.ContractDigest); err != nil || len(b) != len(r.ContractDigest) {
 		return nil, fmt.Errorf("%w: contract_digest is not 32 bytes in hexadecimal", ErrNotCanonical)

@@ -38,6 +38,7 @@ func (r *Resolved) check(report report) {
 	inRange(report, "program.bits", int64(r.Bits), minBits, maxBits)
 	inRange(report, "program.max_rows", r.MaxRows, 1, min(maxRows, laneRows(min(max(r.Bits, minBits), maxBits))))
 	r.checkEvaluation(report)
+	r.checkGroups(report)
 	m := r.Model
 	tolerable := m.Tolerance > 0 && m.Tolerance < 1
 	if private {
@@ -78,8 +79,8 @@ func (r *Resolved) checkEvaluation(report report) {
 	h := r.Holdout
 	byColumn := h.Column != "" || h.Equals != ""
 	switch {
-	case h.Tenths < 0 || h.Tenths > 9 || (byColumn && h.Tenths != 0):
-		report(fmt.Sprintf("hold-out of %d tenths is not within 0 to 9, or beside a column", h.Tenths), "", "holdout")
+	case h.Tenths < 0 || h.Tenths > 9 || h.From < 0 || h.From > 10-h.Tenths || (h.Tenths == 0 && h.From != 0) || (byColumn && h.Tenths != 0):
+		report(fmt.Sprintf("hold-out of %d tenths from number %d is not within 0 to 9, or beside a column", h.Tenths, h.From), "", "holdout")
 	case byColumn:
 		if !columnText.MatchString(h.Column) {
 			report(show(h.Column)+" is not a column name", "", "holdout.column")
@@ -165,6 +166,9 @@ func (r *Resolved) Conforms(c *Contract) error {
 		case f.Min != col.Min || f.Max != col.Max || f.Nullable != col.Nullable || !slices.Equal(f.Values, col.Values):
 			return fmt.Errorf("the job declares column %s otherwise than the contract", f.Name)
 		}
+	}
+	if err := r.groupsConform(c); err != nil {
+		return err
 	}
 	if h := r.Holdout; h.Column != "" {
 		if col, ok := c.Column(h.Column); !ok || col.Kind != Split || !contains(col.Values, h.Equals) {

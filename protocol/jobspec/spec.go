@@ -61,6 +61,8 @@ type Spec struct {
 	WarmStart *[32]byte // state of the model to start from; nil: zero
 	Holdout   Holdout
 	Metrics   []string // in the order of metricNames; nil: not given
+	Groups    []string // category columns whose values are the groups that the model is evaluated by
+	MinGroup  int64    // held-out rows below which a group isn't shown; 0 without groups
 	Privacy   Privacy
 	Run       Run
 
@@ -106,8 +108,9 @@ type Model struct {
 // tenths by the participant's own secret, or the rows whose split column has a
 // value, or, if it is zero, none.
 type Holdout struct {
-	Tenths int    `json:"tenths"` // 0 to 9
-	Column string `json:"column"` // of kind split
+	Tenths int    `json:"tenths"`         // 0 to 9
+	From   int    `json:"from,omitempty"` // the first of them; 0 to 9, for folds
+	Column string `json:"column"`         // of kind split
 	Equals string `json:"equals"`
 }
 

@@ -61,7 +61,7 @@ func (d *document) model(v value, s *Spec) {
 }
 
 func (d *document) evaluate(v value, s *Spec) {
-	_, keys, ok := d.fields(v, "holdout", "metrics")
+	_, keys, ok := d.fields(v, "holdout", "metrics", "groups", "min_count")
 	if !ok {
 		return
 	}
@@ -70,6 +70,16 @@ func (d *document) evaluate(v value, s *Spec) {
 	}
 	if v, ok := keys["metrics"]; ok {
 		s.Metrics = d.metrics(v)
+	}
+	if v, ok := keys["groups"]; ok {
+		s.Groups, s.MinGroup = d.names(v, "groups are columns, and there are none"), defaultMinCount
+	}
+	if v, ok := keys["min_count"]; ok {
+		n, _ := d.integer(v, 1, maxMinCount)
+		if _, groups := keys["groups"]; !groups {
+			d.at(v.path, v.at, "min_count is for groups", "add groups: [COLUMN] or remove min_count")
+		}
+		s.MinGroup = n
 	}
 }
 
@@ -107,12 +117,15 @@ func (d *document) holdout(v value) (h Holdout) {
 				return h
 			}
 		}
-		d.at(v.path, v.at, "hold-out "+s+" is not a whole number of tenths from 0 to 0.9", "write 0.1, 0.2, … or 0.9, or {column: NAME, equals: VALUE}")
+		d.at(v.path, v.at, "hold-out "+s+" is not a whole number of tenths from 0 to 0.9", "write 0.1, 0.2, … or 0.9, {tenths: 2, from: 4}, or {column: NAME, equals: VALUE}")
 		return h
 	}
-	_, keys, ok := d.fields(v, "column", "equals")
+	_, keys, ok := d.fields(v, "column", "equals", "tenths", "from")
 	if !ok {
 		return h
+	}
+	if tenths, ok := keys["tenths"]; ok {
+		return d.fold(v, keys, tenths)
 	}
 	d.require(v, keys, nil, "column", "equals")
 	if v, ok := keys["column"]; ok {
@@ -122,6 +135,24 @@ func (d *document) holdout(v value) (h Holdout) {
 		h.Equals, _ = d.text(v)
 	}
 	return h
+}
+
+// fold reads some tenths that don't begin with the first.
+func (d *document) fold(v value, keys map[string]value, tenths value) (h Holdout) {
+	for key, other := range keys {
+		if key != "tenths" && key != "from" {
+			d.at(other.path, other.at, key+" can't stand beside tenths", "remove one of them")
+		}
+	}
+	n, ok := d.integer(tenths, 1, 9)
+	from, fromOK := int64(0), true
+	if v, given := keys["from"]; given {
+		from, fromOK = d.integer(v, 0, 9)
+	}
+	if ok && fromOK && n+from > 10 {
+		d.at(v.path, v.at, fmt.Sprintf("%d tenths from number %d are more than there are", n, from), "they are numbered from 0 to 9")
+	}
+	return Holdout{Tenths: int(n), From: int(from)}
 }
 
 // privacy reads exact, or the parameters of a private job.

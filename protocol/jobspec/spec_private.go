@@ -59,6 +59,9 @@ func (d *document) matchOptions(f *FeatureSpec, at string, private bool) {
 }
 
 func (d *document) matchPrivate(s *Spec) {
+	if d.given("evaluate.groups") {
+		d.report("groups are for exact jobs in this version", "remove groups, or write privacy: exact", "evaluate.groups")
+	}
 	if s.Model.Type == typeFactorization || s.Model.Type == typeMultinomial {
 		d.report("a "+s.Model.Type+" is trained in exact jobs only in this version", "write type: logistic_regression, or privacy: exact", "model.type")
 	}

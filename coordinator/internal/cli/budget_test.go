@@ -82,7 +82,7 @@ func TestValidatedPrivateJobsTellTheirCost(t *testing.T) {
 	var b bytes.Buffer
 	a := &app{Streams: Streams{Out: &b}}
 	if err := a.showJob(&pb.JobInfo{Job: []byte{1, 2, 3, 4, 5, 6}, Name: "j", Status: "running", Private: true, Cohort: 4, NMin: 3, Roster: 3, ResolvedJson: r.Canonical(),
-		Members: []*pb.MemberProgress{{Name: "d", Data: true, Note: "dropped out (budget)"}}}, nil); err != nil {
+		Members: []*pb.MemberProgress{{Name: "d", Data: true, Note: "dropped out (budget)"}}}, nil, defaultThreshold); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"3 of 4 contributed to the last sum, at least 3 do", "ε = 1.0, δ = 1e-5 for each record; counts and metrics are noisy", "dropped out (budget)"} {

@@ -17,12 +17,15 @@ func (a *app) forecastCommand() *cobra.Command {
 	var contract string
 	cmd := &cobra.Command{Use: "forecast SPEC", Short: "Show what a private job would cost each participant's account, before anything runs", Args: takes("SPEC"),
 		Long: "Show what a private job would cost before anything runs: the noise of each sum, rounds, bytes and time, and the charges against what is left of\n" +
-			"each participant's account as the ledger shows it. It decides nothing: each participant's own account does."}
+			"each participant's account as the ledger shows it. It decides nothing: each participant's own account does. For a sweep: each trial's cost, and that of all together."}
 	cmd.Flags().StringVar(&contract, "contract", "", "contract file (default: CONTRACT-NAME.yaml beside the spec)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		f, err := readFiles(args[0], contract)
 		if err != nil {
 			return err
+		}
+		if f.sweep != nil {
+			return a.forecastSweep(cmd.Context(), f)
 		}
 		return a.call(cmd.Context(), func(ctx context.Context, o pb.OperatorClient) error {
 			reply, err := o.ForecastJob(ctx, &pb.JobRequest{SpecYaml: f.spec, ContractYaml: f.contract})

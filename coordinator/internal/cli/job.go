@@ -11,25 +11,35 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tributary/coordinator/internal/evaluation"
 	"tributary/protocol/pb"
 )
 
 func (a *app) jobCommand() *cobra.Command {
 	list := &cobra.Command{Use: "list", Short: "List jobs, newest first", Args: takes(), RunE: func(cmd *cobra.Command, _ []string) error { return a.listJobs(cmd.Context()) }}
-	show := &cobra.Command{Use: "show JOB", Short: "Show how a job stands", Args: takes("JOB"), RunE: func(cmd *cobra.Command, args []string) error {
+	show := &cobra.Command{Use: "show JOB", Short: "Show how a job stands", Args: takes("JOB")}
+	shown := thresholdFlag(show)
+	show.RunE = func(cmd *cobra.Command, args []string) error {
+		threshold, err := shown()
+		if err != nil {
+			return err
+		}
 		return a.call(cmd.Context(), func(ctx context.Context, o pb.OperatorClient) error {
-			return a.showJob(o.GetJob(ctx, &pb.GetJobRequest{Job: args[0]}))
+			j, err := o.GetJob(ctx, &pb.GetJobRequest{Job: args[0]})
+			return a.showJob(j, err, threshold)
 		})
-	}}
+	}
 	var reason string
 	cancel := &cobra.Command{Use: "cancel JOB", Short: "End a job; the last verified model stands", Args: takes("JOB")}
 	cancel.Flags().StringVar(&reason, "reason", "", "kept in the ledger")
 	cancel.RunE = func(cmd *cobra.Command, args []string) error {
 		return a.call(cmd.Context(), func(ctx context.Context, o pb.OperatorClient) error {
-			return a.showJob(o.CancelJob(ctx, &pb.CancelJobRequest{Job: args[0], Reason: reason}))
+			j, err := o.CancelJob(ctx, &pb.CancelJobRequest{Job: args[0], Reason: reason})
+			return a.showJob(j, err, defaultThreshold)
 		})
 	}
-	return commands("job", "Jobs: validate, forecast, submit, watch, list, show, cancel", a.validateCommand(), a.forecastCommand(), a.submitCommand(), a.watchCommand(), list, show, cancel)
+	return commands("job", "Jobs: validate, forecast, submit, watch, list, show, report, compare, cancel",
+		a.validateCommand(), a.forecastCommand(), a.submitCommand(), a.watchCommand(), list, show, a.reportCommand(), a.compareCommand(), cancel)
 }
 
 type progress struct {
@@ -59,12 +69,15 @@ type jobInfo struct {
 	Converged   bool            `json:"converged"`
 	Objective   float64         `json:"objective,omitempty"`
 	Metrics     json.RawMessage `json:"metrics,omitempty"`
-	Private     bool            `json:"private,omitempty"` // then counts and metrics are noisy
-	Cohort      uint32          `json:"cohort,omitempty"`
-	NMin        uint32          `json:"n_min,omitempty"`
-	Roster      uint32          `json:"roster,omitempty"` // contributors to the last opened sum
-	Members     []progress      `json:"members,omitempty"`
-	Resolved    json.RawMessage `json:"resolved,omitempty"`
+
+	Evaluation *evaluation.Evaluation `json:"evaluation,omitempty"`
+
+	Private  bool            `json:"private,omitempty"` // then counts and metrics are noisy
+	Cohort   uint32          `json:"cohort,omitempty"`
+	NMin     uint32          `json:"n_min,omitempty"`
+	Roster   uint32          `json:"roster,omitempty"` // contributors to the last opened sum
+	Members  []progress      `json:"members,omitempty"`
+	Resolved json.RawMessage `json:"resolved,omitempty"`
 }
 
 func raw(text string) json.RawMessage {
@@ -74,10 +87,12 @@ func raw(text string) json.RawMessage {
 	return json.RawMessage(text)
 }
 
-func info(j *pb.JobInfo) jobInfo {
+// info is a job for people, evaluated at a threshold.
+func info(j *pb.JobInfo, threshold float64) jobInfo {
+	metrics, scores := evaluation.Split(j.GetMetricsJson())
 	out := jobInfo{Job: hex.EncodeToString(j.GetJob()), Name: j.GetName(), Status: j.GetStatus(), Reason: j.GetReason(), Round: j.GetRound(), Step: j.GetStep(),
 		Kind: j.GetKind(), Phase: j.GetPhase(), State: hex.EncodeToString(j.GetState()), Submitted: stamp(j.GetSubmittedMs()), SubmittedBy: j.GetSubmittedBy(),
-		Ended: stamp(j.GetEndedMs()), Converged: j.GetConverged(), Objective: j.GetObjective(), Metrics: raw(j.GetMetricsJson()), Resolved: raw(string(j.GetResolvedJson())),
+		Ended: stamp(j.GetEndedMs()), Converged: j.GetConverged(), Objective: j.GetObjective(), Metrics: metrics, Evaluation: evaluation.Of(scores, threshold), Resolved: raw(string(j.GetResolvedJson())),
 		Private: j.GetPrivate(), Cohort: j.GetCohort(), NMin: j.GetNMin(), Roster: j.GetRoster()}
 	for _, m := range j.GetMembers() {
 		out.Members = append(out.Members, progress{m.GetName(), m.GetData(), m.GetSeat(), m.GetApproved(), m.GetUploaded(), m.GetOpened(), m.GetBytesSent(), m.GetNote()})
@@ -107,64 +122,80 @@ func (a *app) listJobs(ctx context.Context) error {
 		}
 		list, rows := []jobInfo{}, [][]string{}
 		for _, j := range jobs {
-			list = append(list, info(j))
+			list = append(list, info(j, defaultThreshold))
 			rows = append(rows, []string{short(j.GetJob()), j.GetName(), j.GetStatus(), fmt.Sprint(j.GetRound()), when(j.GetSubmittedMs()), j.GetSubmittedBy()})
 		}
 		return a.print(map[string]any{"jobs": list}, func(w io.Writer) { table(w, "JOB | NAME | STATUS | ROUND | SUBMITTED | BY", rows) })
 	})
 }
 
-func (a *app) showJob(j *pb.JobInfo, err error) error {
+func (a *app) showJob(j *pb.JobInfo, err error, threshold float64) error {
 	if err != nil {
 		return err
 	}
-	return a.print(info(j), func(w io.Writer) {
-		rows := [][]string{{"job", hex.EncodeToString(j.GetJob())}, {"name", j.GetName()}, {"status", j.GetStatus()}}
-		add := func(name, value string) {
-			if value != "" && value != "-" {
-				rows = append(rows, []string{name, value})
-			}
-		}
-		add("reason", j.GetReason())
-		at := fmt.Sprintf("%d, after %d opened", j.GetRound(), j.GetStep())
-		if j.GetKind() != "" {
-			at += fmt.Sprintf("; %s, %s", j.GetKind(), j.GetPhase())
-		}
-		add("round", at)
-		if j.GetRoster() > 0 && j.GetPrivate() {
-			add("roster", fmt.Sprintf("%d of %d contributed to the last sum, at least %d do", j.GetRoster(), j.GetCohort(), j.GetNMin()))
-		}
-		if j.GetPrivate() {
-			add("privacy", privacy(j.GetResolvedJson())+"; counts and metrics are noisy")
-		}
-		add("state", hex.EncodeToString(j.GetState()))
-		add("submitted", when(j.GetSubmittedMs())+" by "+j.GetSubmittedBy())
-		add("ended", when(j.GetEndedMs()))
-		if j.GetObjective() != 0 {
-			add("objective", fmt.Sprintf("%.6f nats", j.GetObjective()))
+	document := info(j, threshold)
+	return a.print(document, func(w io.Writer) {
+		rows := jobRows(j)
+		if e := document.Evaluation; e != nil {
+			rows = append(rows, e.Rows()...)
 		}
 		table(w, "", rows)
-		header, members := "MEMBER | PART | APPROVED | UPLOADED | OPENED | SENT", [][]string{}
-		if j.GetPrivate() {
-			header += " | NOTE"
-		}
-		for _, m := range j.GetMembers() {
-			role := []string{}
-			if m.GetData() {
-				role = append(role, "data")
-			}
-			if m.GetSeat() {
-				role = append(role, "seat")
-			}
-			row := []string{m.GetName(), strings.Join(role, "+"), yes(m.GetApproved()), yes(m.GetUploaded()), yes(m.GetOpened()), size(m.GetBytesSent())}
-			if j.GetPrivate() {
-				row = append(row, m.GetNote())
-			}
-			members = append(members, row)
-		}
+		header, members := memberRows(j)
 		fmt.Fprintln(w)
-		table(w, header, members)
+		table(w, strings.Join(header, " | "), members)
 	})
+}
+
+// jobRows are names and values of how a job stands.
+func jobRows(j *pb.JobInfo) [][]string {
+	rows := [][]string{{"job", hex.EncodeToString(j.GetJob())}, {"name", j.GetName()}, {"status", j.GetStatus()}}
+	add := func(name, value string) {
+		if value != "" && value != "-" {
+			rows = append(rows, []string{name, value})
+		}
+	}
+	add("reason", j.GetReason())
+	at := fmt.Sprintf("%d, after %d opened", j.GetRound(), j.GetStep())
+	if j.GetKind() != "" {
+		at += fmt.Sprintf("; %s, %s", j.GetKind(), j.GetPhase())
+	}
+	add("round", at)
+	if j.GetRoster() > 0 && j.GetPrivate() {
+		add("roster", fmt.Sprintf("%d of %d contributed to the last sum, at least %d do", j.GetRoster(), j.GetCohort(), j.GetNMin()))
+	}
+	if j.GetPrivate() {
+		add("privacy", privacy(j.GetResolvedJson())+"; counts and metrics are noisy")
+	}
+	add("state", hex.EncodeToString(j.GetState()))
+	add("submitted", when(j.GetSubmittedMs())+" by "+j.GetSubmittedBy())
+	add("ended", when(j.GetEndedMs()))
+	if j.GetObjective() != 0 {
+		add("objective", fmt.Sprintf("%.6f nats", j.GetObjective()))
+	}
+	return rows
+}
+
+// memberRows are how the members stand in a job.
+func memberRows(j *pb.JobInfo) (header []string, rows [][]string) {
+	header = []string{"MEMBER", "PART", "APPROVED", "UPLOADED", "OPENED", "SENT"}
+	if j.GetPrivate() {
+		header = append(header, "NOTE")
+	}
+	for _, m := range j.GetMembers() {
+		role := []string{}
+		if m.GetData() {
+			role = append(role, "data")
+		}
+		if m.GetSeat() {
+			role = append(role, "seat")
+		}
+		row := []string{m.GetName(), strings.Join(role, "+"), yes(m.GetApproved()), yes(m.GetUploaded()), yes(m.GetOpened()), size(m.GetBytesSent())}
+		if j.GetPrivate() {
+			row = append(row, m.GetNote())
+		}
+		rows = append(rows, row)
+	}
+	return header, rows
 }
 
 // privacy says what a resolved private job promises.

@@ -13,14 +13,21 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"tributary/coordinator/internal/evaluation"
 	"tributary/protocol/pb"
 )
 
 func (a *app) modelCommand() *cobra.Command {
 	list := &cobra.Command{Use: "list", Short: "List the models of completed jobs", Args: takes(), RunE: func(cmd *cobra.Command, _ []string) error { return a.listModels(cmd.Context()) }}
-	show := &cobra.Command{Use: "show JOB|ALIAS", Short: "Show a model: quality and coefficients; of an alias, also what it stood for before", Args: takes("JOB|ALIAS"), RunE: func(cmd *cobra.Command, args []string) error {
-		return a.showModel(cmd.Context(), args[0])
-	}}
+	show := &cobra.Command{Use: "show JOB|ALIAS", Short: "Show a model: quality and coefficients; of an alias, also what it stood for before", Args: takes("JOB|ALIAS")}
+	shown := thresholdFlag(show)
+	show.RunE = func(cmd *cobra.Command, args []string) error {
+		threshold, err := shown()
+		if err != nil {
+			return err
+		}
+		return a.showModel(cmd.Context(), args[0], threshold)
+	}
 	r := &pb.ExportRequest{}
 	var file string
 	export := &cobra.Command{Use: "export JOB|ALIAS", Short: "Write a model", Args: takes("JOB|ALIAS")}
@@ -63,11 +70,17 @@ func readQuality(text string) (q quality) {
 	return q
 }
 
-func metric(v *float64) string {
-	if v == nil {
-		return "-"
+const defaultThreshold = 0.5
+
+// thresholdFlag adds --threshold, and gives its value once the flags are read.
+func thresholdFlag(cmd *cobra.Command) func() (float64, error) {
+	threshold := cmd.Flags().Float64("threshold", defaultThreshold, "predicted probability from which a row counts as positive")
+	return func() (float64, error) {
+		if !(*threshold >= 0 && *threshold <= 1) {
+			return 0, usage(cmd, "--threshold %g is not within 0 to 1", *threshold)
+		}
+		return *threshold, nil
 	}
-	return fmt.Sprintf("%.6f", *v)
 }
 
 // verdict says plainly whether the solver converged.
@@ -114,7 +127,7 @@ func (a *app) listModels(ctx context.Context) error {
 			for _, m := range reply.GetModels() {
 				q := readQuality(m.GetMetricsJson())
 				list = append(list, modelInfo{hex.EncodeToString(m.GetJob()), m.GetName(), hex.EncodeToString(m.GetState()), m.GetConverged(), known(m.GetObjective()), raw(m.GetMetricsJson()), m.GetAliases(), stamp(m.GetAtMs())})
-				rows = append(rows, []string{short(m.GetJob()), m.GetName(), metric(known(m.GetObjective())), metric(q.AUC), metric(q.LogLoss), metric(q.Recall), yes(m.GetConverged()), orDash(strings.Join(m.GetAliases(), ", ")), when(m.GetAtMs())})
+				rows = append(rows, []string{short(m.GetJob()), m.GetName(), evaluation.Number(known(m.GetObjective())), evaluation.Number(q.AUC), evaluation.Number(q.LogLoss), evaluation.Number(q.Recall), yes(m.GetConverged()), orDash(strings.Join(m.GetAliases(), ", ")), when(m.GetAtMs())})
 			}
 			if page = reply.GetNextPageToken(); page == "" {
 				break
@@ -126,7 +139,7 @@ func (a *app) listModels(ctx context.Context) error {
 	})
 }
 
-func (a *app) showModel(ctx context.Context, job string) error {
+func (a *app) showModel(ctx context.Context, job string, threshold float64) error {
 	return a.call(ctx, func(ctx context.Context, o pb.OperatorClient) error {
 		alias, err := o.GetAlias(ctx, &pb.GetAliasRequest{Alias: job})
 		switch {
@@ -147,16 +160,21 @@ func (a *app) showModel(ctx context.Context, job string) error {
 		if err := json.Unmarshal(reply.GetData(), &m); err != nil {
 			return fmt.Errorf("read exported model: %w", err)
 		}
+		metrics, scores := evaluation.Split(j.GetMetricsJson())
+		e := evaluation.Of(scores, threshold)
 		document := map[string]any{"job": hex.EncodeToString(j.GetJob()), "name": j.GetName(), "status": j.GetStatus(), "state": hex.EncodeToString(j.GetState()),
-			"converged": j.GetConverged(), "metrics": raw(j.GetMetricsJson()), "model": json.RawMessage(reply.GetData())}
+			"converged": j.GetConverged(), "metrics": metrics, "model": json.RawMessage(reply.GetData())}
 		if objective := known(j.GetObjective()); objective != nil {
 			document["objective"] = *objective
 		}
 		if alias != nil {
 			document["alias"] = viewAlias(alias)
 		}
+		if e != nil {
+			document["evaluation"] = e
+		}
 		return a.print(document, func(w io.Writer) {
-			m.show(w, j)
+			m.show(w, j, e)
 			if alias != nil {
 				fmt.Fprintln(w)
 				viewAlias(alias).show(w)

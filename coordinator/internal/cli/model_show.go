@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"tributary/coordinator/internal/evaluation"
 	"tributary/protocol/pb"
 )
 
@@ -57,38 +58,22 @@ func (m *exported) describe() string {
 	return fmt.Sprintf("%s, l2 %g", m.Type, m.L2)
 }
 
-func (m *exported) show(w io.Writer, j *pb.JobInfo) {
-	q := readQuality(j.GetMetricsJson())
+func (m *exported) show(w io.Writer, j *pb.JobInfo, e *evaluation.Evaluation) {
 	if m.Type == "matrix_factorization" {
-		m.recommender.show(w, m, q, j)
+		m.recommender.show(w, m, readQuality(j.GetMetricsJson()), j)
 		return
 	}
 	rows := [][]string{{"model", m.describe()}, {"job", hex.EncodeToString(j.GetJob())}, {"name", j.GetName()}, {"state", hex.EncodeToString(j.GetState())}}
-	if j.GetStatus() == "completed" {
-		rows = append(rows, []string{"solver", q.verdict()})
-	} else {
-		rows = append(rows, []string{"solver", "the job is " + j.GetStatus() + ": this is the model so far, not evaluated"})
-	}
-	if q.Noised {
-		rows = append(rows, []string{"privacy", privacy(j.GetResolvedJson())}, []string{"training rows", fmt.Sprintf("about %d", q.Rows)}, []string{"note", "counts and metrics are noisy; the objective isn't known"})
-	} else {
-		rows = append(rows, []string{"training rows", fmt.Sprint(q.Rows)}, []string{"objective", fmt.Sprintf("%.6f nats", j.GetObjective())})
-	}
-	if q.HeldOut > 0 {
-		rows = append(rows, []string{"held-out rows", fmt.Sprint(q.HeldOut)})
-		if m.Classes == nil {
-			rows = append(rows, []string{"AUC", metric(q.AUC)})
-		}
-		rows = append(rows, []string{"log loss", metric(q.LogLoss)}, []string{"accuracy", metric(q.Accuracy)})
-	}
-	if q.Frozen > 0 {
-		rows = append(rows, []string{"note", fmt.Sprintf("%d columns are collinear or separated and were left at 0; raise l2 to use them", q.Frozen)})
-	}
+	rows = append(rows, qualityRows(j, e)...)
 	if m.TestNote != "" {
 		rows = append(rows, []string{"errors and p values", m.TestNote})
 	}
 	table(w, "", rows)
 	fmt.Fprintln(w)
+	if e != nil {
+		e.WriteTables(w)
+		fmt.Fprintln(w)
+	}
 	if m.Classes != nil {
 		m.showClasses(w)
 		return
@@ -110,6 +95,35 @@ func (m *exported) show(w io.Writer, j *pb.JobInfo) {
 		head = "COLUMN | COEFFICIENT | STD ERROR | Z | P | MEAN | SD | "
 	}
 	table(w, head, columns)
+}
+
+// qualityRows are names and values of a model's quality.
+func qualityRows(j *pb.JobInfo, e *evaluation.Evaluation) (rows [][]string) {
+	q := readQuality(j.GetMetricsJson())
+	if j.GetStatus() == "completed" {
+		rows = append(rows, []string{"solver", q.verdict()})
+	} else {
+		rows = append(rows, []string{"solver", "the job is " + j.GetStatus() + ": this is the model so far, not evaluated"})
+	}
+	if q.Noised {
+		rows = append(rows, []string{"privacy", privacy(j.GetResolvedJson())}, []string{"training rows", fmt.Sprintf("about %d", q.Rows)}, []string{"note", "counts and metrics are noisy; the objective isn't known"})
+	} else {
+		rows = append(rows, []string{"training rows", fmt.Sprint(q.Rows)}, []string{"objective", fmt.Sprintf("%.6f nats", j.GetObjective())})
+	}
+	if q.HeldOut > 0 {
+		rows = append(rows, []string{"held-out rows", fmt.Sprint(q.HeldOut)})
+		if e == nil && q.AUC != nil {
+			rows = append(rows, []string{"AUC", evaluation.Number(q.AUC)})
+		}
+		rows = append(rows, []string{"log loss", evaluation.Number(q.LogLoss)}, []string{"accuracy", evaluation.Number(q.Accuracy)})
+	}
+	if e != nil {
+		rows = append(rows, e.Rows()...)
+	}
+	if q.Frozen > 0 {
+		rows = append(rows, []string{"note", fmt.Sprintf("%d columns are collinear or separated and were left at 0; raise l2 to use them", q.Frozen)})
+	}
+	return rows
 }
 
 // row has places for mean, deviation and a remark at its end.

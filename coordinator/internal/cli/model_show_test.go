@@ -16,7 +16,7 @@ func shown(t *testing.T, document string) string {
 		t.Fatal(err)
 	}
 	var b strings.Builder
-	m.show(&b, &pb.JobInfo{Status: "completed", MetricsJson: `{"rows":10,"converged":true,"train_rounds":3,"held_out_rows":4,"accuracy":0.75,"log_loss":0.5}`})
+	m.show(&b, &pb.JobInfo{Status: "completed", MetricsJson: `{"rows":10,"converged":true,"train_rounds":3,"held_out_rows":4,"accuracy":0.75,"log_loss":0.5}`}, nil)
 	return strings.Join(strings.Fields(b.String()), " ")
 }
 

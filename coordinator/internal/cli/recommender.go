@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 
+	"tributary/coordinator/internal/evaluation"
 	"tributary/protocol/pb"
 )
 
@@ -60,7 +61,7 @@ func (r *recommender) show(w io.Writer, m *exported, q quality, j *pb.JobInfo) {
 			value *float64
 		}{{fmt.Sprintf("recall@%d", q.TopK), q.Recall}, {fmt.Sprintf("NDCG@%d", q.TopK), q.NDCG}, {fmt.Sprintf("MAP@%d", q.TopK), q.MAP}, {"coverage", q.Coverage}, {"RMSE", q.RMSE}} {
 			if v.value != nil {
-				rows = append(rows, []string{v.name, metric(v.value)})
+				rows = append(rows, []string{v.name, evaluation.Number(v.value)})
 			}
 		}
 	}

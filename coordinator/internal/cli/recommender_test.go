@@ -18,7 +18,7 @@ func TestModelShowTellsOfARecommender(t *testing.T) {
 	}
 	var b bytes.Buffer
 	m.show(&b, &pb.JobInfo{Name: "recommend", Status: "completed", Objective: 12.5,
-		MetricsJson: `{"converged":false,"train_rounds":10,"held_out_rows":40,"held_out_users":33,"top_k":20,"recall":0.25,"ndcg":0.125,"map":0.0625,"coverage":0.5,"rmse":0.75}`})
+		MetricsJson: `{"converged":false,"train_rounds":10,"held_out_rows":40,"held_out_users":33,"top_k":20,"recall":0.25,"ndcg":0.125,"map":0.0625,"coverage":0.5,"rmse":0.75}`}, nil)
 	got := b.String()
 	for _, want := range []string{"matrix_factorization, 2 factors, l2 1", "explicit, ratings stars", "stopped after 10 rounds", "500 of 90 users", "2 of 3 values of article", "40; 33 users",
 		"recall@20", "0.250000", "NDCG@20", "0.125000", "MAP@20", "0.062500", "coverage", "0.500000", "RMSE", "0.750000", "too few users"} {

@@ -30,6 +30,7 @@ type problem struct {
 type files struct {
 	specName, contractName string
 	spec, contract         []byte
+	sweep                  *jobspec.Sweep // nil: the spec is one job
 }
 
 func problemsError(found []problem) error {
@@ -50,7 +51,15 @@ func readFiles(spec, contract string) (files, error) {
 	if f.spec, err = readBounded(spec); err != nil {
 		return f, err
 	}
-	parsed, found := jobspec.ParseSpec(f.spec)
+	sweep, found := jobspec.ParseSweep(f.spec)
+	one := f.spec
+	if f.sweep = sweep; sweep != nil {
+		one = sweep.Trials[0].Spec
+	}
+	var parsed *jobspec.Spec
+	if len(found) == 0 {
+		parsed, found = jobspec.ParseSpec(one)
+	}
 	var all []problem
 	if contract == "" && parsed != nil {
 		f.contractName = filepath.Join(filepath.Dir(spec), parsed.Contract.Name+".yaml")
@@ -107,12 +116,15 @@ func (f *files) told(found []*pb.Problem) error {
 
 func (a *app) validateCommand() *cobra.Command {
 	var contract string
-	cmd := &cobra.Command{Use: "validate SPEC", Short: "Check a job spec with its contract under the newest charter: all problems at once", Args: takes("SPEC")}
+	cmd := &cobra.Command{Use: "validate SPEC", Short: "Check a job spec, or each trial of a sweep, with its contract under the newest charter", Args: takes("SPEC")}
 	cmd.Flags().StringVar(&contract, "contract", "", "contract file (default: CONTRACT-NAME.yaml beside the spec)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		f, err := readFiles(args[0], contract)
 		if err != nil {
 			return err
+		}
+		if f.sweep != nil {
+			return a.validateSweep(cmd.Context(), f)
 		}
 		return a.call(cmd.Context(), func(ctx context.Context, o pb.OperatorClient) error {
 			reply, err := o.ValidateJob(ctx, &pb.JobRequest{SpecYaml: f.spec, ContractYaml: f.contract})
@@ -150,7 +162,7 @@ func (a *app) submitCommand() *cobra.Command {
 	var contract, token string
 	var watch bool
 	patience := defaultPatience
-	cmd := &cobra.Command{Use: "submit SPEC", Short: "Propose a job to its participants", Args: takes("SPEC")}
+	cmd := &cobra.Command{Use: "submit SPEC", Short: "Propose a job, or each trial of a sweep, to its participants", Args: takes("SPEC")}
 	cmd.Flags().StringVar(&contract, "contract", "", "contract file (default: CONTRACT-NAME.yaml beside the spec)")
 	cmd.Flags().StringVar(&token, "token", "", "submit token: the same token is the same job, however often it is sent (default: a random one)")
 	cmd.Flags().BoolVar(&watch, "watch", false, "then watch the job")
@@ -163,6 +175,12 @@ func (a *app) submitCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if f.sweep != nil {
+			if watch {
+				return usage(cmd, "--watch follows one job, and %s is a sweep of %d", f.specName, len(f.sweep.Trials))
+			}
+			return a.submitSweep(cmd.Context(), f, token)
+		}
 		job, err := a.submit(cmd.Context(), f, token, watch)
 		if err != nil || !watch {
 			return err
@@ -173,12 +191,8 @@ func (a *app) submitCommand() *cobra.Command {
 }
 
 func (a *app) submit(ctx context.Context, f files, token string, watch bool) (job string, err error) {
-	if token == "" {
-		b := make([]byte, 16)
-		if _, err := rand.Read(b); err != nil {
-			return "", err
-		}
-		token = hex.EncodeToString(b)
+	if token, err = orRandom(token); err != nil {
+		return "", err
 	}
 	err = a.call(ctx, func(ctx context.Context, o pb.OperatorClient) error {
 		reply, err := o.SubmitJob(ctx, &pb.JobRequest{SpecYaml: f.spec, ContractYaml: f.contract, SubmitToken: token})
@@ -200,6 +214,18 @@ func (a *app) submit(ctx context.Context, f files, token string, watch bool) (jo
 		})
 	})
 	return job, err
+}
+
+// orRandom gives a submit token of its own to who has none.
+func orRandom(token string) (string, error) {
+	if token != "" {
+		return token, nil
+	}
+	b := make([]byte, 16)
+	if _, err := rand.Read(b); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(b), nil
 }
 
 const defaultPatience = 2 * time.Minute

@@ -163,7 +163,9 @@ func (e *Engine) persist(ctx context.Context, j *job, in round.CoordinatorInput,
 			case round.Note:
 				ev := e.event(j, f, int64(at))
 				if f.Phase == "apply" && reported {
-					ev.Loss, ev.Metrics, ev.Message = told.Objective, told.json(), told.Note
+					brief := told
+					brief.Scores = nil
+					ev.Loss, ev.Metrics, ev.Message = told.Objective, brief.json(), told.Note
 				}
 				ev.Status = string(j.machine.View().Status)
 				if err := t.PutEvent(row.ID, &ev); err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"tributary/coordinator/internal/evaluation"
 	"tributary/models/metrics"
 	"tributary/models/optim"
 	"tributary/protocol/round"
@@ -64,6 +65,8 @@ type Metrics struct {
 	RMSE        *float64 `json:"rmse,omitempty"`
 	Noised      bool     `json:"noised,omitempty"` // a private job's: counts and metrics are noisy, objective and training loss unknown
 	Note        string   `json:"note,omitempty"`
+
+	Scores *evaluation.Scores `json:"scores,omitempty"` // kept with the job, not with its events
 }
 
 func (m *model) metrics(r *optim.Report, state []byte) (Metrics, error) {
@@ -81,6 +84,16 @@ func (m *model) metrics(r *optim.Report, state []byte) (Metrics, error) {
 	}
 	if m.Model.Recommendation != nil {
 		out.TrainLoss = 0 // it is no log loss; the objective has it
+	}
+	if h := r.Scores; h != nil {
+		out.Scores = &evaluation.Scores{Positive: h.Positive, Negative: h.Negative, Deviation: r.Deviation, MinCount: m.MinGroup}
+		for _, g := range r.Groups {
+			told := evaluation.GroupScores{Group: g.Name, Column: g.Column, Rows: g.Rows}
+			if g.Scores != nil {
+				told.Positive, told.Negative = g.Scores.Positive, g.Scores.Negative
+			}
+			out.Scores.Groups = append(out.Scores.Groups, told)
+		}
 	}
 	return out, nil
 }

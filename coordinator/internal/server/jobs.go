@@ -6,6 +6,7 @@ import (
 	"google.golang.org/grpc"
 
 	"tributary/coordinator/internal/engine"
+	"tributary/coordinator/internal/evaluation"
 	"tributary/coordinator/internal/store"
 	"tributary/protocol/pb"
 	"tributary/protocol/wire"
@@ -56,6 +57,12 @@ func row(j *store.Job) *pb.JobInfo {
 		SubmittedMs: j.SubmittedMs, EndedMs: j.EndedMs, SubmittedBy: j.SubmittedBy, Converged: j.Converged, Objective: j.Objective, MetricsJson: j.Metrics}
 }
 
+// brief is a job's metrics as lists have them: without the scores, which are long.
+func brief(j *store.Job) string {
+	metrics, _ := evaluation.Split(j.Metrics)
+	return string(metrics)
+}
+
 func (o *operator) info(ctx context.Context, id wire.Digest) (*pb.JobInfo, error) {
 	i, err := o.s.engine.Info(ctx, id)
 	if err != nil {
@@ -88,6 +95,7 @@ func (o *operator) ListJobs(ctx context.Context, r *pb.ListRequest) (*pb.ListJob
 	reply := &pb.ListJobsReply{NextPageToken: next}
 	for _, j := range rows {
 		reply.Jobs = append(reply.Jobs, row(j))
+		reply.Jobs[len(reply.Jobs)-1].MetricsJson = brief(j)
 	}
 	return reply, nil
 }

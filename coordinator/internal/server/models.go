@@ -25,7 +25,7 @@ func (o *operator) ListModels(ctx context.Context, r *pb.ListRequest) (*pb.ListM
 		if j.Status != string(round.Completed) {
 			continue
 		}
-		reply.Models = append(reply.Models, &pb.ModelInfo{Job: j.ID[:], Name: j.Name, State: j.State[:], Converged: j.Converged, Objective: j.Objective, MetricsJson: j.Metrics, AtMs: j.EndedMs,
+		reply.Models = append(reply.Models, &pb.ModelInfo{Job: j.ID[:], Name: j.Name, State: j.State[:], Converged: j.Converged, Objective: j.Objective, MetricsJson: brief(j), AtMs: j.EndedMs,
 			Aliases: aliases[j.ID]})
 	}
 	return reply, nil

@@ -218,6 +218,7 @@ func TestPrivateJobRunsToItsEndOverRestarts(t *testing.T) {
 		!strings.Contains(m, `"noised":true`) || !strings.Contains(m, `"auc"`) || !strings.Contains(m, "metrics are noisy") {
 		t.Errorf("objective %g, metrics %s", info.GetObjective(), m)
 	}
+	s.scoresAreOfTheJobAlone(t, info)
 	for _, n := range s.all() {
 		for n.turn() {
 		}

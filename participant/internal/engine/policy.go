@@ -33,6 +33,10 @@ func checkPolicy(p config.Policy, t *terms) error {
 				"column %s folds values with fewer than %d rows, policy.min_count_floor is %d", f.Name, f.MinCount, p.MinCountFloor)
 		}
 	}
+	if len(r.Groups) > 0 && r.MinGroup < p.MinCountFloor {
+		return refusal(round.RulePolicy, "A min_count is smaller than the participant's policy allows.",
+			"groups of %d held-out rows are shown, policy.min_count_floor is %d", r.MinGroup, p.MinCountFloor)
+	}
 	return nil
 }
 

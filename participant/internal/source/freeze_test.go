@@ -141,9 +141,33 @@ func TestHoldoutsAreNestedAndKeepAKeyTogether(t *testing.T) {
 	}
 }
 
+// Each row is held out in exactly one of the folds.
+func TestFoldsHoldOutEachRowOnce(t *testing.T) {
+	rows := mustRead(t, shopRows)
+	for _, size := range []int{1, 2, 5} {
+		times := make([]int, rows.Count())
+		for from := 0; from < 10; from += size {
+			table, err := rows.Table(jobspec.Holdout{Tenths: size, From: from})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, held := range table.HeldOut {
+				if held {
+					times[i]++
+				}
+			}
+		}
+		for i, n := range times {
+			if n != 1 {
+				t.Errorf("folds of %d tenths: row %d is held out %d times", size, i, n)
+			}
+		}
+	}
+}
+
 func TestHoldoutsThatTheContractLacksAreRefused(t *testing.T) {
 	rows := mustRead(t, shopRows)
-	for _, h := range []jobspec.Holdout{{Tenths: 10}, {Tenths: -1}, {Tenths: 1, Column: "fold"}, {Column: "age", Equals: "30"}, {Column: "folds", Equals: "test"}, {Column: "fold", Equals: "dev"}, {Equals: "test"}} {
+	for _, h := range []jobspec.Holdout{{Tenths: 10}, {Tenths: -1}, {Tenths: 2, From: 9}, {Tenths: 2, From: -1}, {From: 3}, {Tenths: 1, Column: "fold"}, {Column: "age", Equals: "30"}, {Column: "folds", Equals: "test"}, {Column: "fold", Equals: "dev"}, {Equals: "test"}} {
 		if table, err := rows.Table(h); err == nil || table != nil {
 			t.Errorf("hold-out %+v: accepted", h)
 		}

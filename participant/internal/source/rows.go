@@ -77,13 +77,13 @@ func (r *Rows) Table(h jobspec.Holdout) (*dataset.Table, error) {
 	switch {
 	case h.None():
 		return t, nil
-	case h.Tenths < 0 || h.Tenths > 9 || (h.Tenths > 0 && (h.Column != "" || h.Equals != "")):
-		return nil, fmt.Errorf("hold-out of %d tenths is not within 1 to 9, or beside a column", h.Tenths)
+	case h.Tenths < 0 || h.Tenths > 9 || h.From < 0 || h.From > 10-h.Tenths || (h.Tenths == 0 && h.From > 0) || (h.Tenths > 0 && (h.Column != "" || h.Equals != "")):
+		return nil, fmt.Errorf("hold-out of %d tenths from number %d is not within 1 to 9, or beside a column", h.Tenths, h.From)
 	}
 	t.HeldOut = make([]bool, t.Rows)
 	if h.Tenths > 0 {
 		for i, tenth := range r.tenths {
-			t.HeldOut[i] = int(tenth) < h.Tenths
+			t.HeldOut[i] = int(tenth) >= h.From && int(tenth) < h.From+h.Tenths
 		}
 		return t, nil
 	}
