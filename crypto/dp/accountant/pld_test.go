@@ -159,7 +159,8 @@ func TestPLDOfOneReleaseAgreesWithIntegration(t *testing.T) {
 		for _, d := range []direction{remove, add} {
 			got := l.pld(d, 1e-6, epsilon)(epsilon)
 			twin := hockey(m, d, epsilon)
-			above(t, "δ", got, twin, 1e-8*twin+1e-13, 0.03)
+			// A tail of 1e-7 of the δ asked for is counted in full, also where the true δ is 0.
+			above(t, "δ", got, twin, 1e-8*twin+2e-13, 0.03)
 		}
 	})
 }
@@ -176,7 +177,7 @@ func TestPLDOfTwoReleasesAgreesWithIntegration(t *testing.T) {
 		}
 		for _, d := range []direction{remove, add} {
 			twin := twice(sigma, q, other, d, epsilon)
-			above(t, "δ", l.pld(d, 1e-6, epsilon)(epsilon), twin, 1e-6*twin+1e-13, 0.03)
+			above(t, "δ", l.pld(d, 1e-6, epsilon)(epsilon), twin, 1e-6*twin+2e-13, 0.03)
 		}
 	})
 }
