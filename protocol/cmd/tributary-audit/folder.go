@@ -79,7 +79,7 @@ func (c *call) folder(dir string) (*audit.Book, int) {
 		}
 		book.Against(records)
 	}
-	book.Notes = append(book.Notes, fmt.Sprintf("Compared: %d exports, the longest %s; own records of %d members.", len(all), filepath.Base(last.file), len(own)))
+	book.Notes = append(book.Notes, fmt.Sprintf("Compared: exports: %d, the longest %s; members' own records: %d.", len(all), filepath.Base(last.file), len(own)))
 	return book, code
 }
 

@@ -62,7 +62,7 @@ func TestVerifyOfAFolderComparesAllThatIsInIt(t *testing.T) {
 	}{
 		{"one export", []string{good}, ok, "verified: 10 entries"},
 		{"two of one ledger", []string{good, grown}, ok, "verified: 11 entries"},
-		{"with a member's records", []string{good, grown, own("a.own", good)}, ok, "own records of 1 members"},
+		{"with a member's records", []string{good, grown, own("a.own", good)}, ok, "members' own records: 1"},
 		{"a fork", []string{grown, forked}, unverified, "neither ledger goes on from the other"},
 		{"a member saw a fork", []string{forked, own("a.own", grown)}, unverified, "a fork"},
 		{"a member saw more", []string{good, own("a.own", grown)}, unverified, "ask for a newer export"},

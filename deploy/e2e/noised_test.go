@@ -1,0 +1,73 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"tributary/deploy/consortium"
+	"tributary/deploy/shop"
+)
+
+// noisedSpec is the private model by DP-SGD, for users, without a committee.
+func noisedSpec() string {
+	return strings.NewReplacer(
+		"solver: dp_gradient_descent\n  max_rounds: 12", "solver: dp_sgd\n  max_rounds: 20\n  sampling: {rate: \"0.2\"}",
+		`privacy: {unit: record, epsilon: "2.0"`, `privacy: {unit: user, clip: "2", epsilon: "2.0"`,
+		"mode: sealed", "mode: noised",
+		"  committee: {threshold: 2, of: 2}\n", "",
+	).Replace(shop.PrivateSpec("churn-noised", "2.0", 2, 2, 2, "5s"))
+}
+
+// TestNoisedJobOverRealProcesses: users as unit, Poisson samples, full noise at each participant and no committee. A
+// participant whose policy doesn't allow this mode refuses, and the ledger of both jobs verifies with the members' own records.
+func TestNoisedJobOverRealProcesses(t *testing.T) {
+	shops := shop.Generate(3, []int{3000, 3000})
+	var members []consortium.Member
+	for _, s := range shops {
+		members = append(members, consortium.Member{Name: s.Name, Organisation: s.Company, Role: "both",
+			Config: strings.Replace(strings.Replace(s.Config(), "modes: [sealed]", "modes: [sealed, noised]", 1), "min_cohort: 3", "min_cohort: 2", 1)})
+	}
+	c := started(t, release, members, func(n *consortium.Node) {
+		for i := range shops {
+			if shops[i].Name == n.Name {
+				if err := shops[i].Write(filepath.Join(n.Dir, shops[i].File())); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		write(t, filepath.Join(n.Dir, "shop-customers.yaml"), shop.Contract)
+	})
+	for _, n := range c.Nodes {
+		if _, err := n.JSON(t.Context(), "budget", "open", "customers", "--unit", "user", "--epsilon", "2.5", "--delta", "1e-5"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	end := completed(t, c, noisedSpec(), shop.Contract)
+	if end.Metrics.AUC < 0.55 {
+		t.Errorf("AUC %.4f", end.Metrics.AUC)
+	}
+	t.Logf("AUC %.4f", end.Metrics.AUC)
+	// The accounts can't pay a second one.
+	if end := offer(t, c, strings.Replace(noisedSpec(), "churn-noised", "churn-again", 1)); end.Status != "aborted" || !strings.Contains(end.Reason, "budget") {
+		t.Errorf("job %s: %s", end.Status, end.Reason)
+	}
+	folder := t.TempDir()
+	for _, n := range c.Nodes {
+		if r, err := n.Command(t.Context(), "ledger", "export", filepath.Join(folder, n.Name+".own")); err != nil || r.Code != 0 {
+			t.Fatalf("ledger export: %d %v %s", r.Code, err, r.Err)
+		}
+	}
+	ledger, err := os.ReadFile(verified(t, c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(folder, "ledger.jsonl"), string(ledger))
+	if out, err := exec.Command(c.Bin.Audit, "verify", folder).CombinedOutput(); err != nil {
+		t.Errorf("audit: %v\n%s", err, out)
+	} else {
+		t.Logf("%s", out)
+	}
+}
