@@ -32,12 +32,12 @@ func grades(rows int) *realData {
 }
 
 // TestMultinomialJobOverRealProcesses: a weighted model of three classes, and one that starts from it, which each operator has to
-// approve whatever the policy says.
+// approve whatever the policy says; then, on the same data with accounts, a private one.
 func TestMultinomialJobOverRealProcesses(t *testing.T) {
 	d := grades(4_000)
 	var members []consortium.Member
 	for i := range 4 {
-		members = append(members, consortium.Member{Name: fmt.Sprintf("holder-%d", i+1), Organisation: fmt.Sprintf("Holder %d", i+1), Role: "both", Config: d.config()})
+		members = append(members, consortium.Member{Name: fmt.Sprintf("holder-%d", i+1), Organisation: fmt.Sprintf("Holder %d", i+1), Role: "both", Config: strings.Replace(d.config(), "privacy: [exact]", "privacy: [exact, private]", 1)})
 	}
 	var nodes []*consortium.Node
 	c := started(t, release, members, func(n *consortium.Node) {
@@ -95,5 +95,26 @@ run: {mode: sealed, participants: all, committee: {threshold: 3, of: 4}}
 	} else {
 		t.Logf("%d training rounds from the first model", second.Rounds("train"))
 	}
+	for _, n := range nodes {
+		if _, err := n.JSON(t.Context(), "budget", "open", "rows", "--epsilon", "4", "--delta", "1e-5"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	private := completed(t, c, `version: 1
+name: grades-private
+contract: grades@1
+features:
+  - {columns: [visits, spent], transform: scale}
+  - {columns: [shop], transform: one_hot}
+model: {type: multinomial_logistic_regression, l2: 1.0, max_rounds: 40, sampling: {rate: "0.2"}}
+evaluate: {holdout: {column: fold, equals: test}, metrics: [log_loss, accuracy]}
+privacy: {unit: record, epsilon: "3.0", delta: "1e-5"}
+run: {mode: sealed, participants: all, min_participants: 3, committee: {threshold: 3, of: 4}, round_timeout: 5s}
+`, d.Contract())
+	// The commonest of three grades is that of two fifths of the rows.
+	if private.Metrics.Accuracy < 0.55 {
+		t.Errorf("accuracy %.4f", private.Metrics.Accuracy)
+	}
+	t.Logf("private: accuracy %.4f, log loss %.4f", private.Metrics.Accuracy, private.Metrics.LogLoss)
 	verified(t, c)
 }

@@ -42,7 +42,16 @@ func ClassScores(p *optim.Program, s *optim.State, t *dataset.Table) ([][]float6
 	}
 	d := newDesign(p, s)
 	out := make([][]float64, t.Rows)
-	d.classes(d.encode(columns, t, numbers, t.Rows, func(int) bool { return true }), s.Coefficients(), false, func(i int, p []float64) {
+	r := d.encode(columns, t, numbers, t.Rows, func(int) bool { return true })
+	if p.Private() {
+		classify := d.unitClasses(r, s.Coefficients())
+		for i := range out {
+			_, _, p, _, _ := classify(i, nil, nil)
+			out[i] = append([]float64(nil), p...)
+		}
+		return out, nil
+	}
+	d.classes(r, s.Coefficients(), false, func(i int, p []float64) {
 		out[i] = append([]float64(nil), p...)
 	})
 	return out, nil

@@ -84,10 +84,14 @@ func (d *Design) SparseContributions(s *optim.State, batch []int) (iter.Seq2[[]i
 		row = d.one
 	case s.Kind() == optim.Fit:
 		row = d.gram()
-	case len(s.Coefficients()) != d.columns:
+	case len(s.Coefficients()) != d.program.Coefficients():
 		return nil, fmt.Errorf("%w: it is another program's", ErrState)
+	case s.Kind() == optim.Train && d.program.Label != nil:
+		row = d.rowClassGradient(s.Point())
 	case s.Kind() == optim.Train:
 		row = d.rowGradient(s.Point())
+	case s.Kind() == optim.Evaluate && d.program.Label != nil:
+		row = d.classBin(s.Coefficients())
 	case s.Kind() == optim.Evaluate:
 		row = d.bin(s.Coefficients())
 	default:

@@ -7,7 +7,9 @@ import (
 	"tributary/models/metrics"
 )
 
-// applyHistogram is the step of a private EVALUATE.
+// applyHistogram is the step of a private EVALUATE. With several classes the histogram's positives are the rows whose class has the
+// largest probability, by that probability, and its negatives the others, by 1 less their class's: the log loss and the accuracy
+// are in it, and no scores of two classes.
 func (p *Program) applyHistogram(s *State, v map[string][]float64) (*State, Report, error) {
 	lanes, bins := v[segHistogram], p.privacy.Bins
 	if err := p.checkNorm(lanes, p.privacy.Sigma2Evaluate); err != nil {
@@ -20,8 +22,7 @@ func (p *Program) applyHistogram(s *State, v map[string][]float64) (*State, Repo
 	noised := metrics.Histogram{Positive: rows[:bins], Negative: rows[bins:]}
 	clipped := noised.Clipped()
 	positives, negatives := noised.Totals()
-	summary := metrics.Summary{Rows: s.fitted.Rows, Positives: whole(positives)}
-	summary.HeldOut = summary.Positives + whole(negatives)
+	summary := metrics.Summary{Rows: s.fitted.Rows, HeldOut: whole(positives) + whole(negatives)}
 	sigma := p.sigma(p.privacy.Sigma2Evaluate)
 	note := fmt.Sprintf("metrics are noisy: they come from a noised histogram of %d bins a label (standard error %.3g rows a bin or more)", bins, sigma)
 	if p.Evaluate.AUC {
@@ -34,12 +35,19 @@ func (p *Program) applyHistogram(s *State, v map[string][]float64) (*State, Repo
 	if p.Evaluate.LogLoss {
 		summary.LogLoss = clipped.LogLoss()
 	}
-	if p.Evaluate.Correct {
+	report := Report{Kind: Evaluate, Rows: s.fitted.Rows, Metrics: &summary, Note: note}
+	if p.Label == nil {
+		summary.Positives, report.Scores, report.Deviation = whole(positives), &clipped, sigma
+	}
+	switch {
+	case p.Evaluate.Correct && p.Label != nil:
+		summary.Accuracy = metrics.Mean(float64(whole(positives)), summary.HeldOut)
+	case p.Evaluate.Correct:
 		summary.Accuracy = clipped.Accuracy()
 	}
 	next := s.advance(Done)
-	next.summary = summary
-	return next, Report{Kind: Evaluate, Step: next.step, Rows: s.fitted.Rows, Metrics: &summary, Scores: &clipped, Deviation: sigma, Note: note}, nil
+	next.summary, report.Step = summary, next.step
+	return next, report, nil
 }
 
 // whole is a noised count as rows: rounded, and not negative.

@@ -272,8 +272,10 @@ func checkSolver(o *object, m Model, private bool) {
 		o.fail("type", "unknown model %q\nhint: %s, %s, %s or %s", m.Type, LogisticRegression, MultinomialRegression, FactorizationMachine, MatrixFactorization)
 	case private && m.Type == LogisticRegression:
 		solvers = []string{DPGradientDescent, DPSGD}
+	case private && m.Type == MultinomialRegression:
+		solvers = []string{DPSGD}
 	case private:
-		o.fail("type", "%s is not for private jobs\nhint: %s", m.Type, LogisticRegression)
+		o.fail("type", "%s is not for private jobs\nhint: %s or %s", m.Type, LogisticRegression, MultinomialRegression)
 	case m.Type == LogisticRegression:
 		solvers = []string{Newton, LBFGS, FedAvg, FedProx, FedAdam}
 	case m.Type == MultinomialRegression:

@@ -10,10 +10,11 @@ import (
 // learning rate η the rounds are
 //
 //	FIT       the number of training rows, once
-//	TRAIN     Σ (p-y)·x over a batch, max_rounds times: v ← βv + Σ(p-y)·x/(qN) + (λ/N)w;  w ← w - ηv
+//	TRAIN     Σ (p-y)·x/ρ over a batch, max_rounds times: v ← βv + ρ·(that sum)/(qN) + (λ/N)w;  w ← w - ηv
 //	EVALUATE  as in the other solver
 //
-// and the model is the mean of the iterates of the last half [PJ92]: what noise adds to single ones averages out. The batch's real size
+// where ρ, see ResidualNorm, bounds ‖p-y‖: 1, or √2 for a label of several classes, whose p-y is a row of K by the columns' x.
+// And the model is the mean of the iterates of the last half [PJ92]: what noise adds to single ones averages out. The batch's real size
 // is secret: sums are divided by the expected one.
 //
 // [ACG16] M. Abadi et al.: Deep learning with differential privacy. CCS 2016.
@@ -40,8 +41,8 @@ type sampledMemory struct {
 	tail              []float64 // sum of the iterates of the last half; State.w is their mean, or the iterate before it
 }
 
-func (d sampled) name() string      { return LogisticRegression + "/" + DPSGD }
-func (d sampled) coefficients() int { return d.columns() + 1 }
+func (d sampled) name() string      { return d.Model.Type + "/" + DPSGD }
+func (d sampled) coefficients() int { return d.blocks() * (d.columns() + 1) }
 
 func (d sampled) layout(kind RoundKind, add func(name string, length int, scale uint64)) {
 	if kind == Fit {
@@ -106,6 +107,15 @@ func (d sampled) applyCount(s *State, count []float64) (*State, Report, error) {
 	return next, Report{Kind: Fit, Step: next.step, Rows: next.fitted.Rows, Note: note}, nil
 }
 
+// ResidualNorm is the ρ that ‖p-y‖₂ of a row never exceeds: 1 for two classes; for more √2, as (1-p_y)² + Σ p_j² over the other
+// classes is at most 2·(1-p_y)². Private gradients are divided by it, so that each row's has a norm of at most 1.
+func (p *Program) ResidualNorm() float64 {
+	if p.Label != nil {
+		return math.Sqrt2
+	}
+	return 1
+}
+
 // tailFrom is the first TRAIN round, counted from 1, whose iterate the model averages.
 func (d sampled) tailFrom() int { return d.Model.MaxRounds/2 + 1 }
 
@@ -126,8 +136,8 @@ func (d sampled) applyBatch(s *State, sum []float64) (*State, Report, error) {
 	batch := float64(float64(float64(rows*float64(m.RateNum))/float64(m.RateDen)) * float64(d.privacy.Scale))
 	square := 0.0
 	for i, unit := range sum {
-		g := unit / batch
-		if i < n-1 {
+		g := float64(unit / batch * d.ResidualNorm())
+		if !d.intercept(i) {
 			g += float64(float64(d.Model.L2/rows) * old.iterate[i])
 		}
 		square += float64(g * g)
@@ -145,7 +155,7 @@ func (d sampled) applyBatch(s *State, sum []float64) (*State, Report, error) {
 	next.sampled = memory
 	report := Report{Kind: Train, Step: next.step, Rows: s.fitted.Rows}
 	report.Note = fmt.Sprintf("noised: the mean gradient's norm is %.4g, its noise has about %.4g or more; no loss is measured",
-		math.Sqrt(square), float64(math.Sqrt(float64(n))*math.Sqrt(float64(d.privacy.Sigma2Train)))/batch)
+		math.Sqrt(square), float64(float64(math.Sqrt(float64(n))*math.Sqrt(float64(d.privacy.Sigma2Train)))/batch*d.ResidualNorm()))
 	if int(next.rounds) >= d.Model.MaxRounds {
 		next.sampled = nil // nothing needs it any more
 		next.kind = Evaluate

@@ -17,6 +17,53 @@ func sampledProgram(t testing.TB, edits ...string) *Program {
 		`"solver":"dp_sgd","max_rounds":4,"sampling":{"rate_num":1,"rate_den":20,"learning_rate":0.5,"momentum":0.75}`}, edits...)...)
 }
 
+// classesSampledProgram has three classes and the coefficients of each.
+func classesSampledProgram(t testing.TB) *Program {
+	return sampledProgram(t, `"type":"logistic_regression"`, `"type":"multinomial_logistic_regression"`,
+		`"metrics":["auc","log_loss","accuracy"]`, `"metrics":["log_loss","accuracy"]`,
+		`"version":1`, `"version":1,"label":{"classes":["a","b","c"],"min_rows":1}`)
+}
+
+// With several classes a step undoes the √2 by which each row's gradient was divided, no intercept is penalised, and the
+// histogram gives accuracy and log loss but no scores of two classes.
+func TestSampledStepOfClasses(t *testing.T) {
+	p := classesSampledProgram(t)
+	states, reports, sums := runSampled(t, p)
+	n, rows := p.Coefficients(), 1005.0
+	if n%3 != 0 || p.ResidualNorm() != math.Sqrt2 || sampledProgram(t).ResidualNorm() != 1 {
+		t.Fatalf("%d coefficients, residuals up to %g", n, p.ResidualNorm())
+	}
+	first, second := states[2].Point(), states[3].Point()
+	for i := range n {
+		v := sums[1][i] / 16384 / (rows / 20) * math.Sqrt2
+		if want := -0.5 * v; math.Abs(first[i]-want) > 1e-9*(1+math.Abs(want)) {
+			t.Errorf("coefficient %d: %g after a step, want %g", i, first[i], want)
+		}
+		g := sums[2][i] / 16384 / (rows / 20) * math.Sqrt2
+		if (i+1)%(n/3) != 0 {
+			g += first[i] / rows
+		}
+		if want := first[i] - 0.5*(0.75*v+g); math.Abs(second[i]-want) > 1e-9*(1+math.Abs(want)) {
+			t.Errorf("coefficient %d: %g after two steps, want %g", i, second[i], want)
+		}
+	}
+	last := reports[len(reports)-1]
+	if m := last.Metrics; last.Scores != nil || m == nil || !m.Accuracy.Known || !m.LogLoss.Known || m.AUC.Known || m.Positives != 0 || m.Accuracy.V > 1 {
+		t.Errorf("%+v, scores %v", last.Metrics, last.Scores)
+	}
+	h := sha256.New()
+	for _, s := range states {
+		h.Write(s.Encode())
+		if got, err := p.DecodeState(s.Encode()); err != nil || !reflect.DeepEqual(got, s) {
+			t.Errorf("%s: %v", s.Kind(), err)
+		}
+	}
+	const want = "c416c239fce07345f5b174b4406b245e9d9372c8e1af290029dafcdc7eda4db3"
+	if got := hex.EncodeToString(h.Sum(nil)); got != want {
+		t.Errorf("states hash to %s, want %s", got, want)
+	}
+}
+
 // runSampled applies integer sums to every round.
 func runSampled(t testing.TB, p *Program) ([]*State, []Report, [][]float64) {
 	t.Helper()

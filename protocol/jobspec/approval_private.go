@@ -69,6 +69,9 @@ func privateApproval(in ApprovalInput) string {
 	}
 	if !j.Holdout.None() {
 		held = ", and of held-out rows by label and score"
+		if j.Classes != nil {
+			held = ", and of held-out rows by whether the model is right and how sure it is"
+		}
 	}
 	what := "of the products of every two features, of gradients"
 	if j.Model.Sampling != nil {

@@ -108,11 +108,14 @@ func (d *document) matchClasses(s *Spec) {
 		}
 		return
 	}
-	if m.MinClassRows == 0 {
+	switch {
+	case s.Privacy.Kind == KindPrivate:
+		m.MinClassRows = 1 // a private job opens no counts of classes
+	case m.MinClassRows == 0:
 		m.MinClassRows = defaultMinClassRows
 	}
 	if contains(s.Metrics, "auc") {
-		d.report("auc is for labels of two values", "write metrics: [log_loss, accuracy]; accuracy comes with the confusion matrix", "evaluate.metrics")
+		d.report("auc is for labels of two values", "write metrics: [log_loss, accuracy]; in exact jobs accuracy comes with the confusion matrix", "evaluate.metrics")
 	}
 }
 
@@ -137,7 +140,11 @@ func (r *Resolved) checkLabel(report report) {
 		return
 	case multinomial:
 		checkClasses(report, "program.label.classes", r.Classes)
-		inRange(report, "program.label.min_rows", r.Model.MinClassRows, 1, maxMinCount)
+		most := int64(maxMinCount)
+		if r.Kind == KindPrivate {
+			most = 1
+		}
+		inRange(report, "program.label.min_rows", r.Model.MinClassRows, 1, most)
 		if contains(r.Metrics, "auc") {
 			report("auc is for labels of two values", "", "program.evaluate.metrics")
 		}
@@ -162,6 +169,8 @@ func (r *Resolved) checkSize(report report, path string) {
 	switch n := r.Coefficients(); {
 	case r.Model.Averaging != nil && n > maxAveraged:
 		report(fmt.Sprintf("the model has %d coefficients, at most %d can be averaged", n, maxAveraged), "use fewer factors, or leave out the category columns with the most values", path)
+	case r.Model.Solver == solverSGD && n > MaxSampledOutputs:
+		report(fmt.Sprintf("the model has %d coefficients, %s has at most %d", n, solverSGD, MaxSampledOutputs), "leave out the category columns with the most values, or merge classes", path)
 	case r.Model.Solver == solverLBFGS && n > maxLBFGS:
 		report(fmt.Sprintf("the model has %d coefficients, %s has at most %d", n, solverLBFGS, maxLBFGS), "leave out the category columns with the most values, or merge classes", path)
 	}

@@ -18,6 +18,41 @@ func multinomialSpec(t *testing.T, model string) string {
 	return edit(t, averagingSpec(t, model), "metrics: [auc, log_loss, accuracy]", "metrics: [log_loss, accuracy]")
 }
 
+// privateClassesSpec asks for what a private multinomial model hasn't: dp_gradient_descent and auc.
+func privateClassesSpec(t *testing.T) string {
+	t.Helper()
+	return edit(t, string(read(t, "private.yaml")), "type: logistic_regression", "type: multinomial_logistic_regression")
+}
+
+// A private model of several classes is trained by dp_sgd: its sums have a lane for each coefficient of each class.
+func TestPrivateMultinomialJobResolves(t *testing.T) {
+	text := edit(t, edit(t, privateClassesSpec(t), "  solver: dp_gradient_descent\n", ""), "metrics: [auc, ", "metrics: [")
+	if err := validate(t, compile(t, SpecSchema()), text); err != nil {
+		t.Error(err)
+	}
+	r, problems := Resolve(mustSpec(t, text), mustContract(t, gradesContract(t)), tenMembers())
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if r.Model.Solver != "dp_sgd" || r.Model.Sampling == nil || r.Model.MinClassRows != 1 || r.Coefficients() != 3*r.Outputs() {
+		t.Errorf("%+v", r.Model)
+	}
+	if o, _, ok := r.Noise(kindTrain); !ok || o.Segments[0].Length != r.Coefficients() {
+		t.Errorf("%+v", o)
+	}
+	again, err := ParseResolved(r.Canonical())
+	if err != nil || !bytes.Equal(again.Canonical(), r.Canonical()) {
+		t.Fatal(err)
+	}
+	edited := strings.Replace(string(r.Canonical()), `"min_rows":1`, `"min_rows":2`, 1)
+	if _, err := ParseResolved([]byte(edited)); !errors.Is(err, ErrNotCanonical) {
+		t.Errorf("counts of classes, which no private sum has: %v", err)
+	}
+	if text := ApprovalText(ApprovalInput{Job: r, Cohort: make([]string, 10)}); !strings.Contains(text, "whether the model is right") {
+		t.Errorf("%s", text)
+	}
+}
+
 const multinomialModel = "model: {type: multinomial_logistic_regression, l2: 2.0, min_class_rows: 5}"
 
 func TestMultinomialJobHasTheContractsClasses(t *testing.T) {
@@ -89,9 +124,18 @@ func TestClassProblemsNameTheirPlaceAndRemedy(t *testing.T) {
 	if _, problems := ParseSpec([]byte(averagingSpec(t, multinomialModel))); len(problems) != 1 || problems[0].Path != "evaluate.metrics" {
 		t.Errorf("auc: %v", problems)
 	}
-	private := edit(t, string(read(t, "private.yaml")), "type: logistic_regression", "type: multinomial_logistic_regression")
-	if _, problems := ParseSpec([]byte(private)); len(problems) != 1 || problems[0].Path != "model.type" {
-		t.Errorf("a private job: %v", problems)
+	for path, change := range map[string][2]string{
+		"model.solver":     {"metrics: [auc, ", "metrics: ["},
+		"evaluate.metrics": {"  solver: dp_gradient_descent\n", ""},
+		"model":            {"solver: dp_gradient_descent", "min_class_rows: 5"},
+	} {
+		text := edit(t, privateClassesSpec(t), change[0], change[1])
+		if path == "model" {
+			text = edit(t, text, "metrics: [auc, ", "metrics: [")
+		}
+		if _, problems := ParseSpec([]byte(text)); len(problems) != 1 || problems[0].Path != path {
+			t.Errorf("a private job, %s: %v", path, problems)
+		}
 	}
 	for label, path := range map[string]string{
 		`{column: grade, classes: [a]}`:                 "label.classes",

@@ -12,7 +12,7 @@ import (
 const (
 	MaxOutputs        = 2000
 	MaxPrivateOutputs = 1500
-	MaxSampledOutputs = 1 << 17 // of dp_sgd
+	MaxSampledOutputs = 1 << 17 // of dp_sgd; its coefficients, if there are several classes
 )
 
 // Options say what the charter brings to a job.

@@ -96,9 +96,12 @@ func (j *samplingJSON) sampling() *Sampling {
 // checkSampling checks a resolved private model.
 func (r *Resolved) checkSampling(report report) {
 	m, s := r.Model, r.Model.Sampling
-	if m.Type != typeLogistic || m.Solver != solverPrivate && m.Solver != solverSGD || m.Factors != 0 || m.Averaging != nil {
-		report("the model is not logistic_regression with solver "+solverPrivate+" or "+solverSGD, "", "program.model")
+	multinomial := m.Type == typeMultinomial && m.Solver == solverSGD
+	if m.Type != typeLogistic && !multinomial || m.Solver != solverPrivate && m.Solver != solverSGD || m.Factors != 0 || m.Averaging != nil {
+		report("the model is not logistic_regression with solver "+solverPrivate+" or "+solverSGD+", or "+typeMultinomial+" with "+solverSGD, "", "program.model")
 	}
+	r.checkLabel(report)
+	r.checkSize(report, "program.model")
 	if (m.Solver == solverSGD) != (s != nil) {
 		report("sampling goes with the solver "+solverSGD+", and only with it", "", "program.model.sampling")
 		return

@@ -62,7 +62,7 @@ func (d *document) matchPrivate(s *Spec) {
 	if d.given("evaluate.groups") {
 		d.report("groups are for exact jobs in this version", "remove groups, or write privacy: exact", "evaluate.groups")
 	}
-	if s.Model.Type == typeFactorization || s.Model.Type == typeMultinomial {
+	if s.Model.Type == typeFactorization {
 		d.report("a "+s.Model.Type+" is trained in exact jobs only in this version", "write type: logistic_regression, or privacy: exact", "model.type")
 	}
 	if s.Model.recommends() {
@@ -71,18 +71,25 @@ func (d *document) matchPrivate(s *Spec) {
 	if s.Model.L1 > 0 {
 		d.report("a private job has no L1 penalty in this version", "remove l1", "model.l1")
 	}
-	if d.given("model.averaging") || d.given("model.factors") || d.given("model.min_class_rows") || d.given("model.recommendation") {
+	multinomial := s.Model.Type == typeMultinomial
+	if d.given("model.averaging") || d.given("model.factors") || multinomial && d.given("model.min_class_rows") || d.given("model.recommendation") {
 		d.report("averaging, factors, min_class_rows and recommendation are for exact jobs", "remove them", "model")
 	}
 	switch {
+	case !d.given("model.solver") && multinomial:
+		s.Model.Solver = solverSGD
 	case !d.given("model.solver"):
 		s.Model.Solver = solverPrivate
+	case multinomial && s.Model.Solver == solverPrivate:
+		d.report("a private "+typeMultinomial+" has the solver "+solverSGD, "write solver: "+solverSGD+", or leave it out", "model.solver")
+		s.Model.Solver = solverSGD
 	case !isPrivateSolver(s.Model.Solver):
 		d.report("solver "+s.Model.Solver+" is for exact jobs: it needs sums without noise", "write solver: "+solverPrivate+" or "+solverSGD+", or leave it out", "model.solver")
 	}
 	if d.given("model.tolerance") {
 		d.report("a private job runs all of its rounds: where it stopped early would tell of the data", "remove tolerance; max_rounds says how many rounds there are", "model.tolerance")
 	}
+	d.matchClasses(s)
 	s.Model.Tolerance, s.Model.Averaging, s.Model.Recommendation = 0, nil, nil
 	rounds := int64(privateMaxRounds)
 	switch {
