@@ -88,6 +88,7 @@ func refused(t *testing.T, document, before, after, want string) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(small))
 	f.Add([]byte(classed))
+	f.Add([]byte(shifted))
 	f.Add([]byte(strings.NewReplacer(`"type":"logistic_regression"`, `"type":"factorization_machine","factors":2`, `"coefficient"`, `"factor":[1e50,-1e50],"coefficient"`).Replace(small)))
 	f.Add([]byte(strings.NewReplacer(`"l2":1`, `"private":true,"unit_norm":true`, `"standardize":true`, `"standardize":false,"scale":false`, `100`, `1e18`).Replace(small)))
 	f.Fuzz(func(t *testing.T, data []byte) {

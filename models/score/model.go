@@ -18,6 +18,7 @@ const (
 	MaxDocument    = 32 << 20 // bytes: 2,000 columns with 256 factors each
 	maxFactors     = 256
 	maxClasses     = 256
+	maxOffset      = 1e3
 	maxCoefficient = 1e100
 	maxFactor      = 1e50
 )
@@ -76,7 +77,7 @@ type column struct {
 // none: no encoded column, the value adds nothing.
 const none = -1
 
-// Columns are what a record needs, in the order of a row; the caller must not change Values.
+// Columns are what a record needs, in the order of a row: the features, then the offset if the model has one. The caller must not change Values.
 func (m *Model) Columns() []Column {
 	out := make([]Column, len(m.columns))
 	for i := range m.columns {
@@ -114,12 +115,10 @@ func parse(document []byte) (*Model, error) {
 		o.fail("type", "want %s, %s or %s", LogisticRegression, MultinomialRegression, FactorizationMachine)
 	}
 	o.only("format", "version", "type", "private", "unit_norm", "l1", "l2", "factors", "offset", "classes", "intercept", "intercepts", "intercept_test", "tests", "columns", "training_rows", "train_rounds", "converged", "metrics")
-	if o.has("offset") {
-		o.fail("offset", "models with an offset aren't scored by this version")
-	}
 	m.Private, m.unitNorm = o.flag("private"), o.flag("unit_norm")
 	o.foreign(m.Type != FactorizationMachine, "factors")
 	o.foreign(m.Type != LogisticRegression, "unit_norm")
+	o.foreign(m.Type != LogisticRegression || m.unitNorm, "offset")
 	o.foreign(m.Classes == nil, "classes", "intercepts")
 	o.foreign(m.Classes != nil, "intercept")
 	m.intercept = m.byClass(&o, "intercept")
@@ -142,6 +141,7 @@ func parse(document []byte) (*Model, error) {
 			o.fail("columns", "category %q has no column of role other", c.Name)
 		}
 	}
+	m.readOffset(&o)
 	return m, *o.err
 }
 
@@ -247,6 +247,30 @@ func (c *column) readNumber(o *object) {
 		o.fail("sd", "%g is not above 0", c.sd)
 	case !(c.clip > 0):
 		o.fail("clip", "%g is not above 0", c.clip)
+	}
+}
+
+// readOffset adds the offset, if the model has one: a number that is never missing, and whose coefficient is known to be 1.
+func (m *Model) readOffset(doc *object) {
+	if *doc.err != nil || !doc.has("offset") {
+		return
+	}
+	o := doc.object("offset")
+	o.only("name", "min", "max")
+	name, low, high := o.text("name"), o.number("min", maxOffset), o.number("max", maxOffset)
+	_, twice := m.index[name]
+	switch {
+	case *o.err != nil:
+	case !printable(name):
+		o.fail("name", "want 1 to %d bytes without control characters", pipeline.MaxNameBytes)
+	case twice:
+		o.fail("name", "column %q is a feature, too", name)
+	case !(low < high):
+		o.fail("min", "%g is not below max %g", low, high)
+	default:
+		c := m.begin(&o, name, pipeline.Number)
+		c.Min, c.Max, c.number = low, high, len(m.coefficient)
+		m.coefficient = append(m.coefficient, 1)
 	}
 }
 
