@@ -28,6 +28,10 @@ type exported struct {
 	Intercept  float64   // of a label with two values
 	Intercepts []float64 // by class
 	Columns    []encoded
+	Offset     *struct {
+		Name     string
+		Min, Max float64
+	}
 }
 
 // intercepts are by class, as coefficients are; one where the label has two values.
@@ -59,10 +63,12 @@ type encoded struct {
 	Coefficient          float64
 	Coefficients         []float64 // by class
 	Factor               []float64
-	Number               *struct {
-		Min, Max, Mean, SD, Clip  float64
-		Log1p, Standardize, Scale bool
-	}
+	Number               *number
+}
+
+type number struct {
+	Min, Max, Mean, SD, Clip  float64
+	Log1p, Standardize, Scale bool
 }
 
 // Encode writes a document of this program's own optim.Export as an ONNX model.
@@ -73,6 +79,9 @@ func Encode(document []byte, p Precision) ([]byte, error) {
 	}
 	if !slices.Contains([]string{"logistic_regression", "multinomial_logistic_regression", "factorization_machine"}, m.Type) {
 		return nil, fmt.Errorf("%w of %s", ErrUnsupported, m.Type)
+	}
+	if o := m.Offset; o != nil { // a number whose coefficient is known to be 1
+		m.Columns = append(m.Columns, encoded{Feature: o.Name, Role: "number", Coefficient: 1, Number: &number{Min: o.Min, Max: o.Max}})
 	}
 	e := &encoder{graph: graph{real: typeDouble, taken: map[string]bool{}}, model: &m}
 	for _, name := range m.outputs() {

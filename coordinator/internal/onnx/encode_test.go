@@ -35,7 +35,7 @@ func fields(t *testing.T, b []byte) map[protowire.Number][][]byte {
 // The graph is well-formed, is the same bytes each time, has an input for each column of a record, and each value is made once,
 // before it is used. That the values are right is TestRuntimeGivesTheSameScores.
 func TestGraphIsInOrder(t *testing.T) {
-	for _, kind := range []kind{{unitNorm: true}, {factors: 3}, {classes: 3}} {
+	for _, kind := range []kind{{unitNorm: true}, {factors: 3}, {classes: 3}, {offset: true}} {
 		document := drawn(rand.New(rand.NewPCG(5, 1)), kind)
 		model, err := Encode(document, Double)
 		if err != nil {
@@ -51,7 +51,11 @@ func TestGraphIsInOrder(t *testing.T) {
 			inputs = append(inputs, string(fields(t, in)[1][0]))
 			known[inputs[len(inputs)-1]] = true
 		}
-		if got := strings.Join(inputs, " "); got != "age basket share visits constant country v1 device straße" {
+		want := "age basket share visits constant country v1 device straße"
+		if kind.offset {
+			want += " prior"
+		}
+		if got := strings.Join(inputs, " "); got != want {
 			t.Errorf("inputs %s", got)
 		}
 		for _, c := range graph[5] {

@@ -18,7 +18,7 @@ const checkedRows = 10_000
 // kind is what sets models apart.
 type kind struct {
 	factors, classes int
-	unitNorm         bool
+	unitNorm, offset bool
 }
 
 // drawn is a model of a kind with every kind of column, and fitted numbers of usual sizes.
@@ -79,6 +79,9 @@ func drawn(r *rand.Rand, k kind) []byte {
 	} else {
 		m["intercept"] = -0.4
 	}
+	if k.offset {
+		m["offset"] = map[string]any{"name": "prior", "min": -2, "max": 3}
+	}
 	if k.unitNorm {
 		m["private"], m["unit_norm"] = true, true
 	}
@@ -114,7 +117,7 @@ func drawnRows(r *rand.Rand, m *score.Model) (columns map[string][]any, rows [][
 					text = c.Values[i]
 				}
 				v, cell = score.Text(text), text
-			case r.IntN(10) > 0:
+			case !c.Nullable || r.IntN(10) > 0:
 				x := c.Min + (1.1*r.Float64()-0.05)*(c.Max-c.Min)
 				if r.IntN(2) == 0 {
 					x = c.Min + (c.Max-c.Min)*math.Exp(-8*r.Float64())
@@ -224,7 +227,7 @@ func compare(t *testing.T, interpreter string, graph []byte, data scored) found 
 // single precision can't tell two logits apart.
 func TestRuntimeGivesTheSameScores(t *testing.T) {
 	interpreter := python(t)
-	for name, kind := range map[string]kind{"linear": {}, "unit norm": {unitNorm: true}, "machine": {factors: 8}, "two classes": {classes: 2}, "26 classes": {classes: 26}} {
+	for name, kind := range map[string]kind{"linear": {}, "unit norm": {unitNorm: true}, "machine": {factors: 8}, "two classes": {classes: 2}, "26 classes": {classes: 26}, "offset": {offset: true}} {
 		document := drawn(rand.New(rand.NewPCG(1, 1)), kind)
 		data := expect(t, document)
 		for precision, within := range map[Precision]float64{Double: 1e-6, Float32: 1e-5} {
