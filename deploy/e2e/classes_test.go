@@ -1,8 +1,13 @@
 package e2e
 
 import (
+	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -67,6 +72,7 @@ run: {mode: sealed, participants: all, committee: {threshold: 3, of: 4}}
 			t.Errorf("model show lacks %q", want)
 		}
 	}
+	scoredAsEvaluated(t, c, nodes, "grades")
 	model, err := c.JSON(t.Context(), "model", "show", "grades")
 	if err != nil {
 		t.Fatal(err)
@@ -117,4 +123,53 @@ run: {mode: sealed, participants: all, min_participants: 3, committee: {threshol
 	}
 	t.Logf("private: accuracy %.4f, log loss %.4f", private.Metrics.Accuracy, private.Metrics.LogLoss)
 	verified(t, c)
+}
+
+// scoredAsEvaluated: each participant scores its held-out rows with the exported model, and what it predicts adds up to the
+// confusion matrix that the job opened.
+func scoredAsEvaluated(t *testing.T, c *consortium.Consortium, nodes []*consortium.Node, job string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "model.json")
+	for _, format := range []string{"onnx", "json"} {
+		if r, err := c.Tributary(t.Context(), "model", "export", job, "--format", format, "--file", file); err != nil || r.Code != 0 {
+			t.Fatalf("export %s: %v %s", format, err, r.Err)
+		}
+	}
+	document, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var model struct {
+		Classes []string
+		Metrics struct{ Confusion [][]int64 }
+	}
+	if err := json.Unmarshal(document, &model); err != nil {
+		t.Fatal(err)
+	}
+	got := make([][]int64, len(model.Classes))
+	for k := range got {
+		got[k] = make([]int64, len(model.Classes))
+	}
+	for _, n := range nodes {
+		out := filepath.Join(n.Dir, "scores.csv")
+		if r, err := n.Command(t.Context(), "score", "--model", file, "--in", filepath.Join(n.Dir, "rows.csv"), "--out", out, "--keep", "fold,grade"); err != nil || r.Code != 0 {
+			t.Fatalf("score: %v %s", err, r.Err)
+		}
+		f, err := os.Open(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := csv.NewReader(f).ReadAll()
+		if f.Close(); err != nil || strings.Join(rows[0][:3], " ") != "fold grade predicted" {
+			t.Fatal(rows[0], err)
+		}
+		for _, row := range rows[1:] {
+			if row[0] == "test" {
+				got[slices.Index(model.Classes, row[1])][slices.Index(model.Classes, row[2])]++
+			}
+		}
+	}
+	if fmt.Sprint(got) != fmt.Sprint(model.Metrics.Confusion) {
+		t.Errorf("scored %v, evaluated %v", got, model.Metrics.Confusion)
+	}
 }

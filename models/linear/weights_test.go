@@ -126,7 +126,7 @@ func TestOffsetIsPartOfTheMargin(t *testing.T) {
 		t.Errorf("%v: score %g, %g", err, got[7], want[7])
 	}
 	doc, err := optim.Export(p, with)
-	if err != nil || !strings.Contains(string(doc), `"offset": "known"`) {
+	if err != nil || !strings.Contains(string(doc), "\"offset\": {\n    \"name\": \"known\",\n    \"min\": -1.5,\n    \"max\": 2.5\n") {
 		t.Errorf("%v %s", err, doc)
 	}
 }

@@ -20,7 +20,7 @@ var ErrNotFitted = errors.New("no model before FIT")
 // values of folded columns, unlisted values, and missing ones without a column of their own count as the feature's "other". The
 // norm is √(1+Σ value²) where unit_norm is set, as in private models, and 1 elsewhere. A factorization machine adds
 // Σ_{i<j} ⟨factor_i, factor_j⟩·value_i·value_j over its columns to the sum. Counts and metrics of a private model are noised.
-// The offset, a column of the record that isn't among the others, is added to the sum. With classes there is such a sum for each, of
+// The offset, a column of the record that isn't among the others, clamped to its [min, max] and never missing, is added to the sum. With classes there is such a sum for each, of
 // intercepts and coefficients by class, and a class's probability is exp(its sum) by the total of these. A test says how surely a
 // coefficient isn't 0, see inference.go. Package score reads it.
 type exportModel struct {
@@ -32,7 +32,7 @@ type exportModel struct {
 	L1           float64        `json:"l1,omitempty"`
 	L2           float64        `json:"l2"`
 	Factors      int            `json:"factors,omitempty"`
-	Offset       string         `json:"offset,omitempty"`     // the record's value of this column is added to the sum
+	Offset       *documentRange `json:"offset,omitempty"`     // the record's value of this column is added to the sum
 	Classes      []string       `json:"classes,omitempty"`    // of a label with several
 	Intercept    *float64       `json:"intercept,omitempty"`  // of one with two
 	Intercepts   []float64      `json:"intercepts,omitempty"` // by class
@@ -115,8 +115,8 @@ func (p *Program) exportModel(s *State) *exportModel {
 		last = p.Coefficients() - 1
 		m.Intercept = &s.w[last]
 	}
-	if w := p.Weighting; w != nil && w.Offset != nil {
-		m.Offset = w.Offset.Name
+	if p.Weighting != nil {
+		m.Offset = p.Weighting.Offset.document()
 	}
 	if m.Private, m.UnitNorm = p.Private(), p.Private(); !m.Private {
 		m.Converged = &s.converged

@@ -151,14 +151,12 @@ func (w *Weighting) document() *documentWeighting {
 	if w == nil {
 		return nil
 	}
-	out := &documentWeighting{Classes: w.Classes}
-	for _, c := range []struct {
-		to   **documentRange
-		from *NumberRange
-	}{{&out.Weight, w.Weight}, {&out.Offset, w.Offset}} {
-		if c.from != nil {
-			*c.to = &documentRange{c.from.Name, c.from.Min, c.from.Max}
-		}
+	return &documentWeighting{Classes: w.Classes, Weight: w.Weight.document(), Offset: w.Offset.document()}
+}
+
+func (r *NumberRange) document() *documentRange {
+	if r == nil {
+		return nil
 	}
-	return out
+	return &documentRange{r.Name, r.Min, r.Max}
 }

@@ -6,6 +6,8 @@
 //	row, err := m.Row(map[string]score.Value{"age": score.Number(41), "country": score.Text("DE"), "basket_90d": {}})
 //	p, err := m.Score(row)
 //
+// A model whose label has several classes has a probability of each: m.Classify(row).
+//
 // A Model is immutable and may be used concurrently.
 //
 // [R10] S. Rendle, "Factorization Machines", ICDM 2010.

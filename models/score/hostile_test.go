@@ -26,8 +26,11 @@ func TestHostileDocumentsNameTheField(t *testing.T) {
 		{`"type":"logistic_regression"`, `"type":null`, "type: want a string"},
 		{`"type":"logistic_regression"`, fm, "columns[0].factor: missing"},
 		{`"type":"logistic_regression"`, strings.Replace(fm, ":1", ":257", 1), "factors: 257"},
-		{`"type":"logistic_regression"`, fm + `,"unit_norm":true`, "factors: not of this type"},
+		{`"type":"logistic_regression"`, fm + `,"unit_norm":true`, "unit_norm: not of this type"},
 		{`"l2":1`, `"l2":1,"factors":2`, "factors: not of this type"},
+		{`"l2":1`, `"l2":1,"classes":["a","b"]`, "classes: not of this type"},
+		{`"l2":1`, `"l2":1,"intercepts":[1,2]`, "intercepts: not of this type"},
+		{`"coefficient":2`, `"coefficients":[2,3]`, "columns[0].coefficient: missing"},
 		{`"l2":1`, `"l2":1,"softmax":true`, "softmax: unknown key"},
 		{`"intercept":0.5`, `"intercept":1e400`, "intercept: want a number"},
 		{`"intercept":0.5`, `"intercept":1e101`, "intercept: 1e+101 is not within"},
@@ -62,23 +65,30 @@ func TestHostileDocumentsNameTheField(t *testing.T) {
 {"name":"land=other","feature":"land","role":"other","folded":false,"coefficient":0.75}`, ``, `columns: category "land" has no column of role other`},
 		{`"name":"land=other","feature":"land"`, "\"name\":\"\xff\",\"feature\":\"land\"", "not UTF-8"},
 	} {
-		text := strings.Replace(small, c.old, c.new, 1)
-		if text == small {
-			t.Errorf("no %s in the document", c.old)
-		}
-		_, err := score.Parse([]byte(text))
-		if !errors.Is(err, score.ErrModel) || !strings.Contains(err.Error(), ": "+c.want) {
-			t.Errorf("%.60s: %v, want %s", c.new, err, c.want)
-		}
+		refused(t, small, c.old, c.new, c.want)
 	}
 	if _, err := score.Parse(make([]byte, score.MaxDocument+1)); !errors.Is(err, score.ErrModel) {
 		t.Error(err)
 	}
 }
 
+// refused wants an edit of a document to be refused with a message that has the field.
+func refused(t *testing.T, document, before, after, want string) {
+	t.Helper()
+	text := strings.Replace(document, before, after, 1)
+	if text == document {
+		t.Errorf("no %s in the document", before)
+	}
+	if _, err := score.Parse([]byte(text)); !errors.Is(err, score.ErrModel) || !strings.Contains(err.Error(), ": "+want) {
+		t.Errorf("%.60s: %v, want %s", after, err, want)
+	}
+}
+
 // What parses scores every record to a probability, whatever the numbers in it.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(small))
+	f.Add([]byte(classed))
+	f.Add([]byte(shifted))
 	f.Add([]byte(strings.NewReplacer(`"type":"logistic_regression"`, `"type":"factorization_machine","factors":2`, `"coefficient"`, `"factor":[1e50,-1e50],"coefficient"`).Replace(small)))
 	f.Add([]byte(strings.NewReplacer(`"l2":1`, `"private":true,"unit_norm":true`, `"standardize":true`, `"standardize":false,"scale":false`, `100`, `1e18`).Replace(small)))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -97,6 +107,10 @@ func FuzzParse(f *testing.F) {
 					v = score.Text(c.Values[0])
 				}
 				row = append(row, v)
+			}
+			if m.Classes != nil {
+				classified(t, m, row)
+				continue
 			}
 			e, err := m.Explain(row)
 			if err != nil || math.IsNaN(e.Logit) || !(e.Probability >= 0 && e.Probability <= 1) {

@@ -3,7 +3,6 @@ package score
 import (
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -18,14 +17,17 @@ var ErrModel = errors.New("not a model that can be scored")
 const (
 	MaxDocument    = 32 << 20 // bytes: 2,000 columns with 256 factors each
 	maxFactors     = 256
+	maxClasses     = 256
+	maxOffset      = 1e3
 	maxCoefficient = 1e100
 	maxFactor      = 1e50
 )
 
 // The types of models.
 const (
-	LogisticRegression   = "logistic_regression"
-	FactorizationMachine = "factorization_machine"
+	LogisticRegression    = "logistic_regression"
+	MultinomialRegression = "multinomial_logistic_regression"
+	FactorizationMachine  = "factorization_machine"
 )
 
 // Kind tells numbers from categories.
@@ -46,13 +48,17 @@ type Model struct {
 	Private bool // coefficients are noised
 	Factors int  // of a factorization machine: the length k of each encoded column's factor; 0 otherwise
 
+	// Classes are those of a multinomial model's label, at least two, in the contract's order; nil: the label has two values, and
+	// a score is the probability of the positive one. The caller must not change them.
+	Classes []string
+
 	columns  []column
 	index    map[string]int // of a column by its name
 	unitNorm bool           // encoded rows, with a 1 for the intercept, are scaled to norm 1
 
+	intercept []float64 // by class; one where the label has two values
 	// Of the encoded columns, in the document's order.
-	intercept   float64
-	coefficient []float64
+	coefficient []float64 // × len(intercept)
 	factor      []float64 // × Factors
 }
 
@@ -71,7 +77,7 @@ type column struct {
 // none: no encoded column, the value adds nothing.
 const none = -1
 
-// Columns are what a record needs, in the order of a row; the caller must not change Values.
+// Columns are what a record needs, in the order of a row: the features, then the offset if the model has one. The caller must not change Values.
 func (m *Model) Columns() []Column {
 	out := make([]Column, len(m.columns))
 	for i := range m.columns {
@@ -101,20 +107,21 @@ func parse(document []byte) (*Model, error) {
 	m := &Model{Type: o.text("type"), index: map[string]int{}}
 	switch m.Type {
 	case LogisticRegression:
+	case MultinomialRegression:
+		m.Classes = o.classes()
 	case FactorizationMachine:
 		m.Factors = o.integer("factors", 1, maxFactors)
 	default:
-		o.fail("type", "want %s or %s", LogisticRegression, FactorizationMachine)
+		o.fail("type", "want %s, %s or %s", LogisticRegression, MultinomialRegression, FactorizationMachine)
 	}
-	o.only("format", "version", "type", "private", "unit_norm", "l1", "l2", "factors", "offset", "intercept", "intercept_test", "tests", "columns", "training_rows", "train_rounds", "converged", "metrics")
-	if o.has("offset") {
-		o.fail("offset", "models with an offset aren't scored by this version")
-	}
+	o.only("format", "version", "type", "private", "unit_norm", "l1", "l2", "factors", "offset", "classes", "intercept", "intercepts", "intercept_test", "tests", "columns", "training_rows", "train_rounds", "converged", "metrics")
 	m.Private, m.unitNorm = o.flag("private"), o.flag("unit_norm")
-	if m.Factors == 0 && o.has("factors") || m.Factors > 0 && m.unitNorm {
-		o.fail("factors", "not of this type of model")
-	}
-	m.intercept = o.number("intercept", maxCoefficient)
+	o.foreign(m.Type != FactorizationMachine, "factors")
+	o.foreign(m.Type != LogisticRegression, "unit_norm")
+	o.foreign(m.Type != LogisticRegression || m.unitNorm, "offset")
+	o.foreign(m.Classes == nil, "classes", "intercepts")
+	o.foreign(m.Classes != nil, "intercept")
+	m.intercept = m.byClass(&o, "intercept")
 	list := o.list("columns")
 	if *o.err == nil && (len(list) == 0 || len(list) >= pipeline.MaxColumns) {
 		o.fail("columns", "%d columns, want 1 to %d", len(list), pipeline.MaxColumns-1)
@@ -134,6 +141,7 @@ func parse(document []byte) (*Model, error) {
 			o.fail("columns", "category %q has no column of role other", c.Name)
 		}
 	}
+	m.readOffset(&o)
 	return m, *o.err
 }
 
@@ -145,8 +153,8 @@ func (m *Model) encoded(o *object, i int) {
 	if o.boolean("folded") {
 		at = none
 	}
-	m.coefficient = append(m.coefficient, o.number("coefficient", maxCoefficient))
-	keys := []string{"name", "feature", "role", "folded", "coefficient", "test"}
+	m.coefficient = append(m.coefficient, m.byClass(o, "coefficient")...)
+	keys := []string{"name", "feature", "role", "folded", "test", m.plural("coefficient")}
 	if m.Factors > 0 {
 		keys = append(keys, "factor")
 		m.factor = append(m.factor, o.numbers("factor", m.Factors, maxFactor)...)
@@ -242,6 +250,30 @@ func (c *column) readNumber(o *object) {
 	}
 }
 
+// readOffset adds the offset, if the model has one: a number that is never missing, and whose coefficient is known to be 1.
+func (m *Model) readOffset(doc *object) {
+	if *doc.err != nil || !doc.has("offset") {
+		return
+	}
+	o := doc.object("offset")
+	o.only("name", "min", "max")
+	name, low, high := o.text("name"), o.number("min", maxOffset), o.number("max", maxOffset)
+	_, twice := m.index[name]
+	switch {
+	case *o.err != nil:
+	case !printable(name):
+		o.fail("name", "want 1 to %d bytes without control characters", pipeline.MaxNameBytes)
+	case twice:
+		o.fail("name", "column %q is a feature, too", name)
+	case !(low < high):
+		o.fail("min", "%g is not below max %g", low, high)
+	default:
+		c := m.begin(&o, name, pipeline.Number)
+		c.Min, c.Max, c.number = low, high, len(m.coefficient)
+		m.coefficient = append(m.coefficient, 1)
+	}
+}
+
 func printable(s string) bool {
 	if s == "" || len(s) > pipeline.MaxNameBytes || !utf8.ValidString(s) {
 		return false
@@ -252,13 +284,4 @@ func printable(s string) bool {
 		}
 	}
 	return true
-}
-
-// sigmoid is 1/(1+exp(-x)).
-func sigmoid(x float64) float64 {
-	if x >= 0 {
-		return 1 / (1 + math.Exp(-x))
-	}
-	e := math.Exp(x)
-	return e / (1 + e)
 }

@@ -108,6 +108,15 @@ func (o *object) only(known ...string) {
 	o.fail(first, "unknown key\nhint: a newer version may have written the model")
 }
 
+// foreign refuses keys that a type of model doesn't have.
+func (o *object) foreign(refuse bool, keys ...string) {
+	for _, key := range keys {
+		if refuse && o.has(key) {
+			o.fail(key, "not of this type of model")
+		}
+	}
+}
+
 func (o *object) has(key string) bool {
 	_, ok := o.keys[key]
 	return ok

@@ -42,13 +42,17 @@ func (m *Model) RowJSON(record []byte) ([]Value, error) {
 	return row, nil
 }
 
-// Score is the probability of the positive label for a row: values in the order of Columns. The error is a *RecordError.
+// Score is the probability of the positive label for a row: values in the order of Columns. The error is a *RecordError, or
+// ErrLabel for a model with classes.
 func (m *Model) Score(row []Value) (float64, error) {
+	if m.Classes != nil {
+		return 0, ErrLabel
+	}
 	e, err := m.encode(row)
 	if err != nil {
 		return 0, err
 	}
-	return sigmoid(m.logit(e)), nil
+	return sigmoid(m.logit(e, 0)), nil
 }
 
 // Batch scores rows; the error names the first bad one, counted from 1.
@@ -66,8 +70,8 @@ func (m *Model) Batch(rows [][]Value) ([]float64, error) {
 
 // encoded is a row as the model sees it.
 type encoded struct {
-	active    []active
-	intercept float64 // of this row: scaled like the rest where rows have norm 1
+	active []active
+	norm   float64 // what the values, and so the intercept, are divided by
 }
 
 // active is what one of a row's columns is encoded as: all its other encoded columns are 0.
@@ -81,7 +85,7 @@ func (m *Model) encode(row []Value) (encoded, error) {
 	if len(row) != len(m.columns) {
 		return encoded{}, fmt.Errorf("%d values, the model has %d columns", len(row), len(m.columns))
 	}
-	out, square := encoded{make([]active, 0, len(row)), m.intercept}, 1.0
+	out, square := encoded{make([]active, 0, len(row)), 1}, 1.0
 	for i := range row {
 		at, x, err := m.columns[i].encode(row[i])
 		if err != nil {
@@ -92,20 +96,24 @@ func (m *Model) encode(row []Value) (encoded, error) {
 		}
 	}
 	if m.unitNorm {
-		norm := math.Sqrt(square)
-		out.intercept /= norm
+		out.norm = math.Sqrt(square)
 		for i := range out.active {
-			out.active[i].x /= norm
+			out.active[i].x /= out.norm
 		}
 	}
 	return out, nil
 }
 
-// logit is w₀ + Σ w·x + ½ Σ_f ((Σ v_f·x)² - Σ (v_f·x)²), in time linear in the row's columns [R10, eq. 5].
-func (m *Model) logit(e encoded) float64 {
-	out := e.intercept
+// linear is what an encoded column adds to a class's logit by itself.
+func (m *Model) linear(a active, class int) float64 {
+	return m.coefficient[a.at*len(m.intercept)+class] * a.x
+}
+
+// logit is w₀ + Σ w·x + ½ Σ_f ((Σ v_f·x)² - Σ (v_f·x)²) of a class, in time linear in the row's columns [R10, eq. 5].
+func (m *Model) logit(e encoded, class int) float64 {
+	out := m.intercept[class] / e.norm
 	for _, a := range e.active {
-		out += m.coefficient[a.at] * a.x
+		out += m.linear(a, class)
 	}
 	if m.Factors == 0 {
 		return out
@@ -122,8 +130,8 @@ func (m *Model) logit(e encoded) float64 {
 	return out + pairs/2
 }
 
-// Explanation says exactly how a row came to its probability: 1/(1+exp(-Logit)), and Logit is Intercept and the sum of all
-// contributions, up to rounding.
+// Explanation says exactly how a row came to its probability: 1/(1+exp(-Logit)), or exp(Logit) by the total of these over all
+// classes; and Logit is Intercept and the sum of all contributions, up to rounding.
 type Explanation struct {
 	Probability float64        `json:"probability"`
 	Logit       float64        `json:"logit"`
@@ -146,26 +154,44 @@ type Pair struct {
 }
 
 // Explain scores a row and tells what each column, and each pair of columns, added. Pairs that add nothing because one of them is
-// encoded as zeros are left out. The error is a *RecordError.
+// encoded as zeros are left out. The error is a *RecordError, or ErrLabel for a model with classes.
 func (m *Model) Explain(row []Value) (*Explanation, error) {
+	if m.Classes != nil {
+		return nil, ErrLabel
+	}
 	e, err := m.encode(row)
 	if err != nil {
 		return nil, err
 	}
-	out := &Explanation{Logit: m.logit(e), Intercept: e.intercept, Columns: make([]Contribution, len(m.columns))}
+	out := m.explain(e, 0)
 	out.Probability = sigmoid(out.Logit)
+	return &out, nil
+}
+
+// explain tells how a class's logit came about; the probability is left to the caller.
+func (m *Model) explain(e encoded, class int) Explanation {
+	out := Explanation{Logit: m.logit(e, class), Intercept: m.intercept[class] / e.norm, Columns: make([]Contribution, len(m.columns))}
 	for i := range m.columns {
 		out.Columns[i].Column = m.columns[i].Name
 	}
 	for i, a := range e.active {
-		out.Columns[a.column].Logit = m.coefficient[a.at] * a.x
+		out.Columns[a.column].Logit = m.linear(a, class)
 		for _, b := range e.active[i+1:] {
 			if m.Factors > 0 {
 				out.Pairs = append(out.Pairs, Pair{m.columns[a.column].Name, m.columns[b.column].Name, m.inner(a, b)})
 			}
 		}
 	}
-	return out, nil
+	return out
+}
+
+// sigmoid is 1/(1+exp(-x)).
+func sigmoid(x float64) float64 {
+	if x >= 0 {
+		return 1 / (1 + math.Exp(-x))
+	}
+	e := math.Exp(x)
+	return e / (1 + e)
 }
 
 // inner is ⟨factor, factor⟩ · value · value of two encoded columns.

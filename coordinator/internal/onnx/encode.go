@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // ErrUnsupported is wrapped by Encode's errors about models that have no graph.
@@ -20,22 +21,54 @@ const (
 
 // exported is what a graph is made of, from the document of an exported model (SPEC §12).
 type exported struct {
-	Type      string
-	UnitNorm  bool `json:"unit_norm"`
-	Factors   int
-	Intercept float64
-	Columns   []encoded
+	Type       string
+	UnitNorm   bool `json:"unit_norm"`
+	Factors    int
+	Classes    []string
+	Intercept  float64   // of a label with two values
+	Intercepts []float64 // by class
+	Columns    []encoded
+	Offset     *struct {
+		Name     string
+		Min, Max float64
+	}
+}
+
+// intercepts are by class, as coefficients are; one where the label has two values.
+func (m *exported) intercepts() []float64 {
+	if m.Classes == nil {
+		return []float64{m.Intercept}
+	}
+	return m.Intercepts
+}
+
+func (m *exported) coefficients(c encoded) []float64 {
+	if m.Classes == nil {
+		return []float64{c.Coefficient}
+	}
+	return c.Coefficients
+}
+
+// outputs names what the graph gives.
+func (m *exported) outputs() []string {
+	if m.Classes == nil {
+		return []string{"probability", "logit"}
+	}
+	return []string{"probabilities", "label", "logits"}
 }
 
 type encoded struct {
 	Feature, Role, Value string
 	Folded               bool
 	Coefficient          float64
+	Coefficients         []float64 // by class
 	Factor               []float64
-	Number               *struct {
-		Min, Max, Mean, SD, Clip  float64
-		Log1p, Standardize, Scale bool
-	}
+	Number               *number
+}
+
+type number struct {
+	Min, Max, Mean, SD, Clip  float64
+	Log1p, Standardize, Scale bool
 }
 
 // Encode writes a document of this program's own optim.Export as an ONNX model.
@@ -44,10 +77,16 @@ func Encode(document []byte, p Precision) ([]byte, error) {
 	if err := json.Unmarshal(document, &m); err != nil {
 		return nil, fmt.Errorf("read exported model: %w", err)
 	}
-	if m.Type != "logistic_regression" && m.Type != "factorization_machine" {
+	if !slices.Contains([]string{"logistic_regression", "multinomial_logistic_regression", "factorization_machine"}, m.Type) {
 		return nil, fmt.Errorf("%w of %s", ErrUnsupported, m.Type)
 	}
-	e := &encoder{graph: graph{real: typeDouble, taken: map[string]bool{"probability": true, "logit": true}}, model: &m}
+	if o := m.Offset; o != nil { // a number whose coefficient is known to be 1
+		m.Columns = append(m.Columns, encoded{Feature: o.Name, Role: "number", Coefficient: 1, Number: &number{Min: o.Min, Max: o.Max}})
+	}
+	e := &encoder{graph: graph{real: typeDouble, taken: map[string]bool{}}, model: &m}
+	for _, name := range m.outputs() {
+		e.taken[name] = true
+	}
 	if p == Float32 {
 		e.real = typeFloat
 	}
@@ -56,7 +95,7 @@ func Encode(document []byte, p Precision) ([]byte, error) {
 		for end < len(m.Columns) && m.Columns[end].Feature == m.Columns[i].Feature {
 			end++
 		}
-		if name := m.Columns[i].Feature; name == "probability" || name == "logit" {
+		if name := m.Columns[i].Feature; slices.Contains(m.outputs(), name) {
 			return nil, fmt.Errorf("%w: a column is called %q, as an output is", ErrUnsupported, name)
 		}
 		e.taken[m.Columns[i].Feature] = true
@@ -86,10 +125,30 @@ func (e *encoder) encode() {
 	}
 	x := e.node("Concat", e.parts, integerAttribute("axis", 1))
 	logit := e.logit(x)
+	if e.model.Classes != nil {
+		e.classes(logit)
+		return
+	}
 	e.nodeTo("logit", "Identity", []string{logit})
 	e.nodeTo("probability", "Sigmoid", []string{logit})
-	e.output.bytes(12, column("probability", e.real))
-	e.output.bytes(12, column("logit", e.real))
+	e.output("probability", e.real, 1)
+	e.output("logit", e.real, 1)
+}
+
+// classes makes probabilities and the predicted class of logits, one for each class.
+func (e *encoder) classes(logits string) {
+	count := len(e.model.Classes)
+	e.nodeTo("logits", "Identity", []string{logits})
+	e.nodeTo("probabilities", "Softmax", []string{logits}, integerAttribute("axis", 1))
+	first := e.node("ArgMax", []string{logits}, integerAttribute("axis", 1)) // of equal ones
+	numbers := make([]int64, count)
+	for k := range numbers {
+		numbers[k] = int64(k)
+	}
+	e.nodeTo("label", "LabelEncoder", []string{first}, integersAttribute("keys_int64s", numbers), textsAttribute("values_strings", e.model.Classes))
+	e.output("probabilities", e.real, count)
+	e.output("label", typeString, 1)
+	e.output("logits", e.real, count)
 }
 
 // number encodes a number's value and its missing indicator. A folded value stays, as 0: the graph has columns even if all of them fold.
@@ -152,18 +211,19 @@ func (e *encoder) category(f []encoded) {
 	e.parts = append(e.parts, e.node("Cast", []string{hot}, integerAttribute("to", int64(e.real))))
 }
 
-// logit is x·w + w₀, for a factorization machine also ½ Σ_f ((Σ v_f·x)² - Σ (v_f·x)²), all over the row's norm if it has one.
+// logit is x·w + w₀ of each class, for a factorization machine also ½ Σ_f ((Σ v_f·x)² - Σ (v_f·x)²), all over the row's norm if it has one.
 func (e *encoder) logit(x string) string {
 	n, k := len(e.kept), e.model.Factors
-	w, v, squares := make([]float64, n), make([]float64, n*k), make([]float64, n)
+	var w []float64
+	w0, v, squares := e.model.intercepts(), make([]float64, n*k), make([]float64, n)
 	for i, c := range e.kept {
-		w[i] = c.Coefficient
+		w = append(w, e.model.coefficients(c)...)
 		for f, value := range c.Factor {
 			v[i*k+f] = value
 			squares[i] += value * value
 		}
 	}
-	logit := e.node("Add", []string{e.node("MatMul", []string{x, e.constant(w, n, 1)}), e.scalar(e.model.Intercept)})
+	logit := e.node("Add", []string{e.node("MatMul", []string{x, e.constant(w, n, len(w0))}), e.constant(w0, 1, len(w0))})
 	if k > 0 {
 		sums := e.node("MatMul", []string{x, e.constant(v, n, k)})
 		whole := e.node("MatMul", []string{e.node("Mul", []string{sums, sums}), e.constant(ones(k), k, 1)})

@@ -35,8 +35,8 @@ func fields(t *testing.T, b []byte) map[protowire.Number][][]byte {
 // The graph is well-formed, is the same bytes each time, has an input for each column of a record, and each value is made once,
 // before it is used. That the values are right is TestRuntimeGivesTheSameScores.
 func TestGraphIsInOrder(t *testing.T) {
-	for _, factors := range []int{0, 3} {
-		document := drawn(rand.New(rand.NewPCG(5, 1)), factors, factors == 0)
+	for _, kind := range []kind{{unitNorm: true}, {factors: 3}, {classes: 3}, {offset: true}} {
+		document := drawn(rand.New(rand.NewPCG(5, 1)), kind)
 		model, err := Encode(document, Double)
 		if err != nil {
 			t.Fatal(err)
@@ -51,7 +51,11 @@ func TestGraphIsInOrder(t *testing.T) {
 			inputs = append(inputs, string(fields(t, in)[1][0]))
 			known[inputs[len(inputs)-1]] = true
 		}
-		if got := strings.Join(inputs, " "); got != "age basket share visits constant country v1 device straße" {
+		want := "age basket share visits constant country v1 device straße"
+		if kind.offset {
+			want += " prior"
+		}
+		if got := strings.Join(inputs, " "); got != want {
 			t.Errorf("inputs %s", got)
 		}
 		for _, c := range graph[5] {
@@ -83,8 +87,8 @@ func TestGraphIsInOrder(t *testing.T) {
 }
 
 func TestModelsWithoutAGraphAreRefused(t *testing.T) {
-	document := string(drawn(rand.New(rand.NewPCG(6, 1)), 0, false))
-	for _, text := range []string{strings.Replace(document, "logistic_regression", "poisson", 1), strings.ReplaceAll(document, `"age"`, `"logit"`)} {
+	document, classes := string(drawn(rand.New(rand.NewPCG(6, 1)), kind{})), string(drawn(rand.New(rand.NewPCG(6, 1)), kind{classes: 2}))
+	for _, text := range []string{strings.Replace(document, "logistic_regression", "poisson", 1), strings.ReplaceAll(document, `"age"`, `"logit"`), strings.ReplaceAll(classes, `"age"`, `"label"`)} {
 		if _, err := Encode([]byte(text), Double); !errors.Is(err, ErrUnsupported) {
 			t.Error(err)
 		}

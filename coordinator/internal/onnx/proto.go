@@ -62,13 +62,13 @@ func tensor(name string, t dataType, values []float64, dims ...int) message {
 	return m
 }
 
-// column is a ValueInfoProto of shape [N, 1].
-func column(name string, t dataType) message {
-	var rows, one, shape, kind, typed, m message
+// columns is a ValueInfoProto of shape [N, width].
+func columns(name string, t dataType, width int) message {
+	var rows, across, shape, kind, typed, m message
 	rows.text(2, "N")
-	one.integer(1, 1)
+	across.integer(1, int64(width))
 	shape.bytes(1, rows)
-	shape.bytes(1, one)
+	shape.bytes(1, across)
 	kind.integer(1, int64(t))
 	kind.bytes(2, shape)
 	typed.bytes(1, kind)
@@ -108,10 +108,10 @@ func textsAttribute(name string, list []string) message {
 
 // graph is a GraphProto under construction.
 type graph struct {
-	real                                dataType        // of numbers: typeDouble or typeFloat
-	taken                               map[string]bool // names of inputs and outputs
-	nodes, initializers, inputs, output message
-	last                                int
+	real                                 dataType        // of numbers: typeDouble or typeFloat
+	taken                                map[string]bool // names of inputs and outputs
+	nodes, initializers, inputs, outputs message
+	last                                 int
 }
 
 // name gives a value a name that no column has.
@@ -124,7 +124,11 @@ func (g *graph) name() string {
 	}
 }
 
-func (g *graph) input(name string, t dataType) { g.inputs.bytes(11, column(name, t)) }
+func (g *graph) input(name string, t dataType) { g.inputs.bytes(11, columns(name, t, 1)) }
+
+func (g *graph) output(name string, t dataType, width int) {
+	g.outputs.bytes(12, columns(name, t, width))
+}
 
 // constant is an initializer of numbers.
 func (g *graph) constant(values []float64, dims ...int) string {
@@ -169,7 +173,7 @@ func (g *graph) model(name, doc string) []byte {
 	body.text(2, name)
 	body = append(body, g.initializers...)
 	body = append(body, g.inputs...)
-	body = append(body, g.output...)
+	body = append(body, g.outputs...)
 	var m message
 	m.integer(1, irVersion)
 	m.text(2, "tributary")

@@ -15,20 +15,27 @@ import (
 
 const checkedRows = 10_000
 
-// drawn is a model of a type with every kind of column, and fitted numbers of usual sizes.
-func drawn(r *rand.Rand, factors int, unitNorm bool) []byte {
+// kind is what sets models apart.
+type kind struct {
+	factors, classes int
+	unitNorm, offset bool
+}
+
+// drawn is a model of a kind with every kind of column, and fitted numbers of usual sizes.
+func drawn(r *rand.Rand, k kind) []byte {
 	var columns []map[string]any
 	add := func(feature, role, suffix string, folded bool, more map[string]any) {
-		c := map[string]any{"name": feature + suffix, "feature": feature, "role": role, "folded": folded, "coefficient": 0.7 * r.NormFloat64()}
+		c := map[string]any{"name": feature + suffix, "feature": feature, "role": role, "folded": folded}
+		if k.classes > 0 {
+			c["coefficients"] = normal(r, k.classes, 0.7)
+		} else {
+			c["coefficient"] = 0.7 * r.NormFloat64()
+		}
 		if role == "number" || role == "other" {
 			c["nullable"] = true
 		}
-		if factors > 0 {
-			factor := make([]float64, factors)
-			for i := range factor {
-				factor[i] = 0.3 * r.NormFloat64()
-			}
-			c["factor"] = factor
+		if k.factors > 0 {
+			c["factor"] = normal(r, k.factors, 0.3)
 		}
 		for k, v := range more {
 			c[k] = v
@@ -59,11 +66,23 @@ func drawn(r *rand.Rand, factors int, unitNorm bool) []byte {
 			add(c.name, "missing", ":missing", c.missing == "folded", nil)
 		}
 	}
-	m := map[string]any{"format": "tributary-model", "version": 1, "type": "logistic_regression", "l2": 1, "intercept": -0.4, "columns": columns, "training_rows": 9, "train_rounds": 1}
-	if factors > 0 {
-		m["type"], m["factors"] = "factorization_machine", factors
+	m := map[string]any{"format": "tributary-model", "version": 1, "type": "logistic_regression", "l2": 1, "columns": columns, "training_rows": 9, "train_rounds": 1}
+	if k.factors > 0 {
+		m["type"], m["factors"] = "factorization_machine", k.factors
 	}
-	if unitNorm {
+	if k.classes > 0 {
+		var classes []string
+		for i := range k.classes {
+			classes = append(classes, fmt.Sprintf("grade %d", k.classes-i))
+		}
+		m["type"], m["classes"], m["intercepts"] = "multinomial_logistic_regression", classes, normal(r, k.classes, 0.4)
+	} else {
+		m["intercept"] = -0.4
+	}
+	if k.offset {
+		m["offset"] = map[string]any{"name": "prior", "min": -2, "max": 3}
+	}
+	if k.unitNorm {
 		m["private"], m["unit_norm"] = true, true
 	}
 	document, err := json.Marshal(m)
@@ -71,6 +90,14 @@ func drawn(r *rand.Rand, factors int, unitNorm bool) []byte {
 		panic(err)
 	}
 	return document
+}
+
+func normal(r *rand.Rand, n int, sd float64) []float64 {
+	out := make([]float64, n)
+	for i := range out {
+		out[i] = sd * r.NormFloat64()
+	}
+	return out
 }
 
 // drawnRows are records with missing values, unlisted ones and numbers beyond the range.
@@ -90,7 +117,7 @@ func drawnRows(r *rand.Rand, m *score.Model) (columns map[string][]any, rows [][
 					text = c.Values[i]
 				}
 				v, cell = score.Text(text), text
-			case r.IntN(10) > 0:
+			case !c.Nullable || r.IntN(10) > 0:
 				x := c.Min + (1.1*r.Float64()-0.05)*(c.Max-c.Min)
 				if r.IntN(2) == 0 {
 					x = c.Min + (c.Max-c.Min)*math.Exp(-8*r.Float64())
@@ -117,70 +144,108 @@ func python(t *testing.T) string {
 	return path
 }
 
-// TestRuntimeGivesTheSameScores: onnxruntime gives the probabilities of package score over 10,000 rows.
+// scored are rows with what package score says of them, for compare.py.
+type scored struct {
+	Columns     map[string][]any `json:"columns"`
+	Probability [][]float64      `json:"probability"` // rows × classes; × 1 where the label has two values
+	Logit       [][]float64      `json:"logit"`
+	Label       []string         `json:"label,omitempty"`
+}
+
+func expect(t *testing.T, document []byte) scored {
+	t.Helper()
+	m, err := score.Parse(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	columns, rows := drawnRows(rand.New(rand.NewPCG(4, 1)), m)
+	out := scored{Columns: columns}
+	low, high := 1.0, 0.0
+	for _, row := range rows {
+		var classes []score.Explanation
+		if m.Classes == nil {
+			e, err := m.Explain(row)
+			if err != nil {
+				t.Fatal(err)
+			}
+			classes = []score.Explanation{*e}
+		} else {
+			all, predicted, err := m.ExplainClasses(row)
+			if err != nil {
+				t.Fatal(err)
+			}
+			classes, out.Label = all, append(out.Label, m.Classes[predicted])
+		}
+		var probability, logit []float64
+		for _, e := range classes {
+			probability, logit = append(probability, e.Probability), append(logit, e.Logit)
+			low, high = min(low, e.Probability), max(high, e.Probability)
+		}
+		out.Probability, out.Logit = append(out.Probability, probability), append(out.Logit, logit)
+	}
+	if high-low < 0.5 {
+		t.Errorf("probabilities from %g to %g: the rows say little", low, high)
+	}
+	return out
+}
+
+// found is what compare.py prints.
+type found struct {
+	Runtime, Type      string
+	Checked            bool
+	Rows               int
+	Probability, Logit float64
+	Labels             int     // rows with another label
+	Margin             float64 // by how much the label's logit is above theirs, at most
+}
+
+func compare(t *testing.T, interpreter string, graph []byte, data scored) found {
+	t.Helper()
+	text, err := json.Marshal(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	model, expected := filepath.Join(dir, "model.onnx"), filepath.Join(dir, "rows.json")
+	for path, content := range map[string][]byte{model: graph, expected: text} {
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := exec.Command(interpreter, filepath.Join("testdata", "compare.py"), model, expected).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	var f found
+	if err := json.Unmarshal(out, &f); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return f
+}
+
+// TestRuntimeGivesTheSameScores: onnxruntime gives the probabilities of package score over 10,000 rows, and the labels, but where
+// single precision can't tell two logits apart.
 func TestRuntimeGivesTheSameScores(t *testing.T) {
 	interpreter := python(t)
-	for name, document := range map[string][]byte{
-		"linear": drawn(rand.New(rand.NewPCG(1, 1)), 0, false), "unit norm": drawn(rand.New(rand.NewPCG(2, 1)), 0, true), "machine": drawn(rand.New(rand.NewPCG(3, 1)), 8, false),
-	} {
+	for name, kind := range map[string]kind{"linear": {}, "unit norm": {unitNorm: true}, "machine": {factors: 8}, "two classes": {classes: 2}, "26 classes": {classes: 26}, "offset": {offset: true}} {
+		document := drawn(rand.New(rand.NewPCG(1, 1)), kind)
+		data := expect(t, document)
 		for precision, within := range map[Precision]float64{Double: 1e-6, Float32: 1e-5} {
 			t.Run(fmt.Sprintf("%s %s", name, map[Precision]string{Double: "double", Float32: "float32"}[precision]), func(t *testing.T) {
-				m, err := score.Parse(document)
-				if err != nil {
-					t.Fatal(err)
-				}
-				columns, rows := drawnRows(rand.New(rand.NewPCG(4, 1)), m)
-				data := struct {
-					Columns     map[string][]any `json:"columns"`
-					Probability []float64        `json:"probability"`
-					Logit       []float64        `json:"logit"`
-				}{Columns: columns}
-				low, high := 1.0, 0.0
-				for _, row := range rows {
-					e, err := m.Explain(row)
-					if err != nil {
-						t.Fatal(err)
-					}
-					data.Probability, data.Logit = append(data.Probability, e.Probability), append(data.Logit, e.Logit)
-					low, high = min(low, e.Probability), max(high, e.Probability)
-				}
-				if high-low < 0.5 {
-					t.Errorf("probabilities from %g to %g: the rows say little", low, high)
-				}
 				graph, err := Encode(document, precision)
 				if err != nil {
 					t.Fatal(err)
 				}
-				text, err := json.Marshal(data)
-				if err != nil {
-					t.Fatal(err)
+				f := compare(t, interpreter, graph, data)
+				t.Logf("onnxruntime %s, %d rows, %d bytes: probabilities differ by %.2g at most, logits by %.2g; %d other labels", f.Runtime, f.Rows, len(graph), f.Probability, f.Logit, f.Labels)
+				if want := map[Precision]string{Double: "tensor(double)", Float32: "tensor(float)"}[precision]; f.Type != want || f.Rows != checkedRows {
+					t.Errorf("%+v", f)
 				}
-				dir := t.TempDir()
-				model, expected := filepath.Join(dir, "model.onnx"), filepath.Join(dir, "rows.json")
-				for path, content := range map[string][]byte{model: graph, expected: text} {
-					if err := os.WriteFile(path, content, 0o600); err != nil {
-						t.Fatal(err)
-					}
+				if !(f.Probability <= within) {
+					t.Errorf("probabilities differ by %g, at most %g", f.Probability, within)
 				}
-				out, err := exec.Command(interpreter, filepath.Join("testdata", "compare.py"), model, expected).CombinedOutput()
-				if err != nil {
-					t.Fatalf("%v\n%s", err, out)
-				}
-				var found struct {
-					Runtime, Type      string
-					Checked            bool
-					Rows               int
-					Probability, Logit float64
-				}
-				if err := json.Unmarshal(out, &found); err != nil {
-					t.Fatalf("%v\n%s", err, out)
-				}
-				t.Logf("onnxruntime %s, %d rows, %d bytes: probabilities differ by %.2g at most, logits by %.2g", found.Runtime, found.Rows, len(graph), found.Probability, found.Logit)
-				if want := map[Precision]string{Double: "tensor(double)", Float32: "tensor(float)"}[precision]; found.Type != want || found.Rows != checkedRows {
-					t.Errorf("%+v", found)
-				}
-				if !(found.Probability <= within) {
-					t.Errorf("probabilities differ by %g, at most %g", found.Probability, within)
+				if precision == Double && f.Labels > 0 || !(f.Margin <= 2*f.Logit) {
+					t.Errorf("%d rows have other labels, by a logit that is up to %g larger", f.Labels, f.Margin)
 				}
 			})
 		}

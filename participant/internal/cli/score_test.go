@@ -31,6 +31,11 @@ func TestScoreNeedsNoConfig(t *testing.T) {
 	if data, err := os.ReadFile(out); err != nil || string(data) != "id;probability;logit;logit:(intercept);logit:age\n7;0.5;0;0;0\n" {
 		t.Errorf("%q, %v", data, err)
 	}
+	classes := path("classes.json", strings.NewReplacer(`"type":"`, `"classes":["a","b"],"type":"multinomial_`, `"intercept":0`, `"intercepts":[0,0]`, `"coefficient":1`, `"coefficients":[0,1]`).Replace(scoredModel))
+	run(t, config, "score", "--model", classes, "--in", good, "--out", out, "--separator", ";", "--keep", "id").expect(t, exitOK, "Scored 1 rows into "+out)
+	if data, err := os.ReadFile(out); err != nil || string(data) != "id;predicted;probability:a;probability:b\n7;a;0.5;0.5\n" {
+		t.Errorf("%q, %v", data, err)
+	}
 	run(t, config, "score", "--model", model, "--in", rows, "--out", out).expect(t, exitUsage, "row 3, column age: the value is missing", "hint: ")
 	run(t, config, "score", "--model", rows, "--in", rows, "--out", out).expect(t, exitUsage, "not a model that can be scored", "hint: ")
 	run(t, config, "score", "--model", path("absent", ""), "--in", rows, "--out", out).expect(t, exitUsage, "no such file", "hint: ")

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"tributary/models/score"
@@ -35,8 +34,9 @@ type Result struct {
 }
 
 // Score writes a file's scores. The kept columns come first, then probability; with Explain also logit, logit:(intercept),
-// logit:NAME for each of the model's columns, and logit:NAME*NAME for each pair of a factorization machine. Rows that can't be
-// scored are told in a *source.DataError, and nothing is written.
+// logit:NAME for each of the model's columns, and logit:NAME*NAME for each pair of a factorization machine. Where the label has
+// classes, these are predicted and probability:CLASS for each; with Explain also logit:CLASS, logit:CLASS:(intercept) and
+// logit:CLASS:NAME, class by class. Rows that can't be scored are told in a *source.DataError, and nothing is written.
 func (f File) Score(ctx context.Context, m *score.Model) (Result, error) {
 	in, err := source.OpenRecords(f.Rows.CSV, f.Rows.Separator)
 	if err != nil {
@@ -159,28 +159,6 @@ func (f File) sourceName(name string) string {
 	return name
 }
 
-// added names the columns that scoring adds.
-func added(m *score.Model, columns []score.Column, explain bool) []string {
-	names := []string{"probability"}
-	if !explain {
-		return names
-	}
-	names = append(names, "logit", "logit:(intercept)")
-	for _, c := range columns {
-		names = append(names, "logit:"+c.Name)
-	}
-	if m.Factors > 0 {
-		for i, a := range columns {
-			for _, b := range columns[i+1:] {
-				names = append(names, pairName(a.Name, b.Name))
-			}
-		}
-	}
-	return names
-}
-
-func pairName(a, b string) string { return "logit:" + a + "*" + b }
-
 // all scores every row that passes the filters. After a finding nothing more is written, and the rest is only checked.
 func (s *scorer) all(ctx context.Context) error {
 	if err := s.out.Write(s.header); err != nil {
@@ -248,44 +226,6 @@ func (s *scorer) value(column int, cell string) score.Value {
 		s.result.Beyond[s.columns[column].Name]++
 	}
 	return v
-}
-
-// row gives a row's cells as they are written.
-func (s *scorer) row(record []string, values []score.Value) ([]string, error) {
-	line := make([]string, 0, len(s.header))
-	for _, at := range s.kept {
-		line = append(line, record[at])
-	}
-	add := func(x float64) { line = append(line, strconv.FormatFloat(x, 'g', -1, 64)) }
-	if !s.Explain {
-		p, err := s.model.Score(values)
-		add(p)
-		return line, err
-	}
-	e, err := s.model.Explain(values)
-	if err != nil {
-		return nil, err
-	}
-	add(e.Probability)
-	add(e.Logit)
-	add(e.Intercept)
-	for _, c := range e.Columns {
-		add(c.Logit)
-	}
-	if s.model.Factors == 0 {
-		return line, nil
-	}
-	next := 0 // pairs come in the header's order, those that add nothing left out
-	for i, a := range e.Columns {
-		for _, b := range e.Columns[i+1:] {
-			x := 0.0
-			if next < len(e.Pairs) && e.Pairs[next].First == a.Column && e.Pairs[next].Second == b.Column {
-				x, next = e.Pairs[next].Logit, next+1
-			}
-			add(x)
-		}
-	}
-	return line, nil
 }
 
 // Load reads an exported model.

@@ -23,6 +23,7 @@ import (
 const (
 	maxBody = 4 << 20 // bytes
 	maxRows = 10_000
+	maxTold = 4 << 20          // contributions: rows × columns × classes of an explained request
 	grace   = 10 * time.Second // for requests in progress at a stop
 )
 
@@ -70,6 +71,7 @@ func Serve(ctx context.Context, l net.Listener, m *score.Model, document []byte,
 
 type handler struct {
 	model  *score.Model
+	told   int // contributions that explain one row: columns × classes
 	health []byte
 	slots  chan struct{} // as many requests are worked on at once
 }
@@ -77,7 +79,7 @@ type handler struct {
 // Handler answers POST /v1/score and GET /healthz.
 func Handler(m *score.Model, document []byte) http.Handler {
 	digest := sha256.Sum256(document)
-	h := &handler{model: m, slots: make(chan struct{}, 4*runtime.GOMAXPROCS(0))}
+	h := &handler{model: m, told: len(m.Columns()) * max(len(m.Classes), 1), slots: make(chan struct{}, 4*runtime.GOMAXPROCS(0))}
 	h.health, _ = json.Marshal(map[string]any{"status": "ok", "model": hex.EncodeToString(digest[:]), "type": m.Type}) // strings: it can't fail
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/score", h.score)
@@ -131,6 +133,13 @@ type probability struct {
 	Probability float64 `json:"probability"`
 }
 
+// classified is the answer for a row of a model with classes; all is by class.
+type classified struct {
+	Predicted     string                       `json:"predicted"`
+	Probabilities map[string]float64           `json:"probabilities"`
+	Classes       map[string]score.Explanation `json:"classes,omitempty"` // if explained
+}
+
 func (h *handler) score(w http.ResponseWriter, r *http.Request) {
 	select {
 	case h.slots <- struct{}{}:
@@ -165,6 +174,9 @@ func (h *handler) score(w http.ResponseWriter, r *http.Request) {
 		return
 	case len(q.Rows) > maxRows:
 		refuse(w, http.StatusRequestEntityTooLarge, problem{Code: "size", Field: "rows", Message: fmt.Sprintf("%d rows, at most %d", len(q.Rows), maxRows), Hint: "send fewer rows at a time"})
+		return
+	case q.Explain && len(q.Rows)*h.told > maxTold:
+		refuse(w, http.StatusRequestEntityTooLarge, problem{Code: "size", Field: "explain", Message: fmt.Sprintf("%d rows have %d contributions, at most %d are told", len(q.Rows), len(q.Rows)*h.told, maxTold), Hint: "send fewer rows at a time"})
 		return
 	}
 	out, field, err := h.answer(&q)
@@ -208,9 +220,35 @@ func (h *handler) one(raw []byte, explain bool) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if explain {
+	switch {
+	case h.model.Classes != nil:
+		return h.classify(row, explain)
+	case explain:
 		return h.model.Explain(row)
 	}
 	p, err := h.model.Score(row)
 	return probability{p}, err
+}
+
+func (h *handler) classify(row []score.Value, explain bool) (any, error) {
+	probabilities, predicted, err := h.model.Classify(row)
+	if err != nil {
+		return nil, err
+	}
+	out := classified{Predicted: h.model.Classes[predicted], Probabilities: map[string]float64{}}
+	for k, p := range probabilities {
+		out.Probabilities[h.model.Classes[k]] = p
+	}
+	if !explain {
+		return out, nil
+	}
+	classes, _, err := h.model.ExplainClasses(row)
+	if err != nil {
+		return nil, err
+	}
+	out.Classes = map[string]score.Explanation{}
+	for k, e := range classes {
+		out.Classes[h.model.Classes[k]] = e
+	}
+	return out, nil
 }

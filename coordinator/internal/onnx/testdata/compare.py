@@ -1,4 +1,4 @@
-"""Runs an ONNX model over rows and prints, as JSON, how far its probabilities and logits are from those that are expected.
+"""Runs an ONNX model over rows and prints, as JSON, how far its probabilities, logits and labels are from what is expected.
 
 Usage: compare.py MODEL.onnx ROWS.json. Needs onnxruntime; checks the model with the onnx package where that is installed.
 """
@@ -27,13 +27,22 @@ for i in session.get_inputs():
     if i.type != "tensor(string)":
         values = [numpy.nan if v is None else v for v in values]
     feed[i.name] = numpy.array(values, dtype=types[i.type]).reshape(-1, 1)
-probability, logit = session.run(["probability", "logit"], feed)
-assert probability.shape == logit.shape == (len(data["probability"]), 1), (probability.shape, logit.shape)
+expected = {name: numpy.array(data[name]) for name in ("probability", "logit")}
+label, other, margin = data.get("label"), numpy.array([], dtype=int), 0.0
+names = ["probability", "logit"] if label is None else ["probabilities", "logits", "label"]
+got = session.run(names, feed)
+for output, want in zip(got, expected.values()):
+    assert output.shape == want.shape, (output.shape, want.shape)
+if label is not None:
+    assert got[2].shape == (len(label), 1), got[2].shape
+    other = numpy.flatnonzero(got[2].reshape(-1) != numpy.array(label))
+    sizes = numpy.sort(expected["logit"], axis=1)[other]
+    margin = max((row[-1] - row[-2] for row in sizes), default=0.0)
 
 
-def largest(got, want):
-    return float(numpy.max(numpy.abs(got.reshape(-1).astype(numpy.float64) - numpy.array(want))))
+def largest(output, want):
+    return float(numpy.max(numpy.abs(output.astype(numpy.float64) - want)))
 
 
-print(json.dumps({"runtime": onnxruntime.__version__, "checked": checked, "rows": len(data["probability"]), "type": session.get_outputs()[0].type,
-                  "probability": largest(probability, data["probability"]), "logit": largest(logit, data["logit"])}))
+print(json.dumps({"runtime": onnxruntime.__version__, "checked": checked, "rows": len(expected["logit"]), "type": session.get_outputs()[0].type,
+                  "probability": largest(got[0], expected["probability"]), "logit": largest(got[1], expected["logit"]), "labels": len(other), "margin": float(margin)}))
