@@ -85,6 +85,36 @@ func TestClassScoresAreTheParticipants(t *testing.T) {
 	}
 }
 
+// The document of a private model of classes scales rows to norm 1, as its training did.
+func TestPrivateClassScoresAreTheParticipants(t *testing.T) {
+	document, err := private(t).Document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := program(t, strings.NewReplacer(`"version":1`, `"version":1,"label":{"classes":["bronze","silver","gold"],"min_rows":1}`, `"metrics":["auc"]`, `"metrics":["accuracy"]`, `"type":"logistic_regression"`, `"type":"multinomial_logistic_regression"`,
+		`"solver":"dp_gradient_descent"`, `"solver":"dp_sgd","sampling":{"rate_num":1,"rate_den":1,"learning_rate":2,"momentum":0.5}`).Replace(string(document)))
+	table := graded(2_000, 12)
+	s, m := trained(t, p, table)
+	want, err := linear.ClassScores(p, s, table)
+	if err != nil || !m.Private {
+		t.Fatal(err)
+	}
+	worst := 0.0
+	for i := range table.Rows {
+		row, err := m.Row(record(table, i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _ := classified(t, m, row)
+		for k, p := range got {
+			worst = max(worst, math.Abs(p-want[i][k]))
+		}
+	}
+	if t.Logf("probabilities differ by %.2g at most", worst); !(worst <= 1e-14) {
+		t.Errorf("probabilities differ by %g", worst)
+	}
+}
+
 // classified classifies a row, and holds the result to its explanation.
 func classified(t *testing.T, m *score.Model, row []score.Value) ([]float64, int) {
 	t.Helper()
@@ -178,7 +208,7 @@ func TestHostileClassesNameTheField(t *testing.T) {
 		{list, `"classes":["a"]`, "classes: 1 classes, want 2 to 256"}, {list, `"classes":["a"` + strings.Repeat(`,"a"`, 256) + `]`, "classes: 257 classes"},
 		{list, `"classes":["a","b"]`, "intercepts: 3 numbers, want 2"}, {list, `"classes":["a","b","a"]`, "classes[2]: "}, {list, `"classes":["a","","c"]`, "classes[1]: "},
 		{list, `"classes":["a",null,"c"]`, "classes[1]: "}, {list, `"classes":["a",2,"c"]`, "classes[1]: "}, {list, `"classes":["a\u0000","b","c"]`, "classes[0]: "},
-		{`multinomial_`, ``, "classes: not of this type"}, {list, list + `,"factors":2`, "factors: not of this type"}, {list, list + `,"unit_norm":true`, "unit_norm: not of this type"},
+		{`multinomial_`, ``, "classes: not of this type"}, {list, list + `,"factors":2`, "factors: not of this type"},
 		{list, list + `,"intercept":1`, "intercept: not of this type"}, {`"intercepts":[0.5,0,0.5]`, `"intercept":1`, "intercept: not of this type"},
 		{`[0.5,0,0.5]`, `[0.5,0,0.5,1]`, "intercepts: 4 numbers, want 3"}, {`[0.5,0,0.5]`, `[0.5,null,0.5]`, "intercepts[1]: want a number"}, {`[0.5,0,0.5]`, `[0.5,0,1e101]`, "intercepts[2]: want a number"},
 		{`"coefficients":[2,0,2]`, `"coefficients":[2,0]`, "columns[0].coefficients: 2 numbers, want 3"}, {`"coefficients":[2,0,2]`, `"coefficient":2`, "columns[0].coefficients: missing"},

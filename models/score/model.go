@@ -117,7 +117,7 @@ func parse(document []byte) (*Model, error) {
 	o.only("format", "version", "type", "private", "unit_norm", "l1", "l2", "factors", "offset", "classes", "intercept", "intercepts", "intercept_test", "tests", "columns", "training_rows", "train_rounds", "converged", "metrics")
 	m.Private, m.unitNorm = o.flag("private"), o.flag("unit_norm")
 	o.foreign(m.Type != FactorizationMachine, "factors")
-	o.foreign(m.Type != LogisticRegression, "unit_norm")
+	o.foreign(m.Type == FactorizationMachine, "unit_norm")
 	o.foreign(m.Type != LogisticRegression || m.unitNorm, "offset")
 	o.foreign(m.Classes == nil, "classes", "intercepts")
 	o.foreign(m.Classes != nil, "intercept")

@@ -227,7 +227,8 @@ func compare(t *testing.T, interpreter string, graph []byte, data scored) found 
 // single precision can't tell two logits apart.
 func TestRuntimeGivesTheSameScores(t *testing.T) {
 	interpreter := python(t)
-	for name, kind := range map[string]kind{"linear": {}, "unit norm": {unitNorm: true}, "machine": {factors: 8}, "two classes": {classes: 2}, "26 classes": {classes: 26}, "offset": {offset: true}} {
+	for name, kind := range map[string]kind{"linear": {}, "unit norm": {unitNorm: true}, "machine": {factors: 8}, "two classes": {classes: 2}, "26 classes": {classes: 26}, "offset": {offset: true},
+		"private classes": {classes: 3, unitNorm: true}} {
 		document := drawn(rand.New(rand.NewPCG(1, 1)), kind)
 		data := expect(t, document)
 		for precision, within := range map[Precision]float64{Double: 1e-6, Float32: 1e-5} {
