@@ -55,3 +55,15 @@ func TestCustomersOfOneFileHaveOneAccount(t *testing.T) {
 		run(t, config, "budget", "open", id, "--epsilon", "10", "--delta", "1e-5").expect(t, exitRefused, "has a privacy account: again")
 	}
 }
+
+func TestUntilOfScoresIsForTransactions(t *testing.T) {
+	config := folder(t, "alpen")
+	run(t, config, "score", "--model", "m.json", "--data", "customers", "--out", "x.csv", "--until", "2011-12-10").expect(t, exitUsage, "--until needs a source that makes customers of transactions, which customers doesn't")
+	run(t, config, "score", "--model", "m.json", "--in", "customers.csv", "--out", "x.csv", "--until", "2011-12-10").expect(t, exitUsage, "--until needs --data")
+	text, _ := os.ReadFile(config)
+	if err := os.WriteFile(config, []byte(strings.Replace(string(text), `missing: ["", NA]`, "customers: {key: id, time: age, until: 2011-12-10}", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, config, "score", "--model", "m.json", "--data", "customers", "--out", "x.csv", "--until", "soon").expect(t, exitUsage, `--until: expected a time such as 2011-12-09`)
+	run(t, config, "score", "--model", "m.json", "--data", "customers", "--out", "x.csv", "--until", "2012-01-01").expect(t, exitUsage, "m.json")
+}

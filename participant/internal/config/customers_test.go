@@ -1,6 +1,7 @@
 package config
 
 import (
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -47,6 +48,27 @@ func TestCustomersAreReadWhole(t *testing.T) {
 		t.Fatal(problems)
 	}
 	if got := c.Data[0].Customers; got.Time != "InvoiceDate" || got.Format != "" || !reflect.DeepEqual(got.Amount, []string{"Total"}) || got.Until.Hour() != 23 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// The README's example is read.
+func TestReadmesCustomersAreRead(t *testing.T) {
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, found := strings.Cut(string(readme), "```yaml\nsource:\n")
+	block, _, closed := strings.Cut(block, "```")
+	if !found || !closed {
+		t.Fatal("the README has no source")
+	}
+	head, _, _ := strings.Cut(retail, "    source:\n")
+	c, problems := Parse([]byte(head+"    source:\n    "+strings.TrimRight(strings.ReplaceAll(block, "\n", "\n    "), " ")), "/")
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if got := c.Data[0].Customers; got.Time != "InvoiceDate" || len(got.Distinct) != 1 {
 		t.Errorf("%+v", got)
 	}
 }

@@ -49,7 +49,7 @@ func (r *customerRows) Read() ([]string, error) {
 	}
 	c := r.list[r.next]
 	r.next++
-	days := func(t int64) string { return strconv.FormatInt((r.until-t)/daySeconds, 10) }
+	days := func(t int64) string { return strconv.FormatInt(day(r.until)-day(t), 10) }
 	record := []string{c.key, days(c.last), strconv.FormatInt(c.frequency, 10), days(c.first)}
 	if len(r.Amount) > 0 {
 		mean := float64(c.monetary) / amountUnit / float64(c.frequency)

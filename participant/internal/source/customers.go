@@ -11,7 +11,7 @@ import (
 )
 
 // Customers makes one row a customer of a file whose rows are transactions. The contract and Binding.Columns then know these columns
-// in place of the file's own; days are whole ones, rounded down:
+// in place of the file's own; days are those between two dates in UTC, so that yesterday's transaction is one day old at midnight:
 //
 //	KEY                   the customer, by the file's name of the column
 //	recency_days          from the last transaction to Until
@@ -80,6 +80,14 @@ func (c *Customers) canonical() []byte {
 		panic("source: customers can't be encoded: " + err.Error()) // texts, numbers and a time of years 1 to 9999
 	}
 	return text
+}
+
+// day numbers the date of a time in UTC; Unix seconds.
+func day(t int64) int64 {
+	if t < 0 {
+		return (t+1)/daySeconds - 1
+	}
+	return t / daySeconds
 }
 
 var timeLayouts = []string{time.DateTime, time.DateOnly, time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02T15:04"}

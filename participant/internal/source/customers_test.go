@@ -87,7 +87,7 @@ func TestTransactionsBecomeCustomers(t *testing.T) {
 	// Ann's second order is a second before the end, her first purchase before the window; what she buys at the end is the outcome.
 	// Bob's second purchase after it is where the outcome ends. Cid has nothing in the window.
 	want := `who recency_days frequency tenure_days monetary average_order_value distinct_item returned spent
-ann 0 2 192 3.415 1.7075 2 yes 7.5
+ann 1 2 192 3.415 1.7075 2 yes 7.5
 bob 8 1 8 100 100 1 yes 7.5`
 	if got := tableText(t, b); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -105,7 +105,7 @@ bob 8 1 8 100 100 1 yes 7.5`
 	if err != nil || table.Validate() != nil {
 		t.Fatal(err, table.Validate())
 	}
-	equal(t, "recency", column(t, table, "recency_days").Numbers, []float64{0, 8})
+	equal(t, "recency", column(t, table, "recency_days").Numbers, []float64{1, 8})
 	equal(t, "monetary", column(t, table, "monetary").Numbers, []float64{3.415, 100})
 	equal(t, "label", table.Label, []bool{true, true})
 	f := newFolds(secret().Secret)
@@ -118,6 +118,16 @@ func TestLittleIsNeededToMakeCustomers(t *testing.T) {
 	b.Customers = &Customers{Key: "who", Time: "at", Format: "2.1.2006", Until: b.Customers.Until}
 	if got, want := tableText(t, b), "who recency_days frequency tenure_days\nbob 1 2 8\nann 9 1 9"; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestDaysAreNumberedByTheirDates(t *testing.T) {
+	for text, want := range map[string]int64{"1970-01-01": 0, "1970-01-01 23:59:59": 0, "1970-01-02": 1, "1969-12-31": -1, "1969-12-31 23:59:59": -1, "1969-12-30 23:59:59": -2,
+		"1970-01-02T00:30:00+01:00": 0} {
+		at, err := ParseTime("", text)
+		if got := day(at.Unix()); err != nil || got != want {
+			t.Errorf("%s: %d, want %d (%v)", text, got, want, err)
+		}
 	}
 }
 
