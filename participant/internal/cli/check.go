@@ -198,9 +198,13 @@ func (d dataView) String() string {
 
 // made says what customers were made of, and what was left out.
 func made(n *source.Transactions) string {
-	return fmt.Sprintf("  made of %d of %d transactions, from %s to %s; %d more decide the outcome\n"+
+	text := fmt.Sprintf("  made of %d of %d transactions, from %s to %s; %d more decide the outcome\n"+
 		"  left out: %d by where, %d without a customer, %d not positive, %d before the window, %d too late; and %d customers, who have none that counts\n",
 		n.Counted, n.Read, n.First.Format(time.DateOnly), n.Last.Format(time.DateOnly), n.Outcome, n.Where, n.Blank, n.NotPositive, n.Before, n.Later, n.Absent)
+	if n.Outcome > 0 && n.Later == 0 {
+		text += "  note: no transaction is later than the outcome's period: if that isn't over, some of those who haven't returned may still do so\n"
+	}
+	return text
 }
 
 func (a *app) checkConnection(ctx context.Context, v *checkView) error {

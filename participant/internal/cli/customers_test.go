@@ -33,6 +33,8 @@ func TestCheckTellsOfWhatCustomersAreMade(t *testing.T) {
 	}
 	run(t, config, "check").expect(t, exitUnauthorised, "2 rows fit the contract", "made of 3 of 8 transactions, from 2011-12-01 to 2012-02-01; 2 more decide the outcome",
 		"left out: 0 by where, 1 without a customer, 1 not positive, 0 before the window, 1 too late; and 1 customers, who have none that counts", "at the contract's bounds 2")
+	replace("transactions.csv", "c,2012-02-01,7\n", "")
+	run(t, config, "check").expect(t, exitUnauthorised, "made of 3 of 7 transactions", "note: no transaction is later than the outcome's period")
 	replace("transactions.csv", "2011-12-11,7", "11.12.2011,7")
 	a := run(t, config, "check", "--output", "json")
 	var told struct{ Error failure }

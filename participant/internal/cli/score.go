@@ -82,7 +82,7 @@ func (a *app) score() *cobra.Command {
 			if err != nil {
 				return usage("until", "--until: "+err.Error())
 			}
-			file.Rows.Customers.Until = at
+			file.Rows.Customers.Until, file.Rows.Customers.OutcomeDays = at, 0 // what comes after it isn't asked for
 		}
 		return a.scoreFile(c.Context(), model, file)
 	}

@@ -222,6 +222,7 @@ func TestFilesWithoutCustomersAreRefused(t *testing.T) {
 		"filter":      {",ok", ",okay", func(*Binding) {}, ErrHeader, `no column "ok", by which where[0] filters`},
 		"twice":       {"invoice,item", "item,item", func(*Binding) {}, ErrHeader, `column "item" appears twice`},
 		"none counts": {"", "", func(b *Binding) { b.Customers.Until = b.Customers.Until.AddDate(-1, 0, 0) }, ErrEmpty, "of 12 transactions none counts"},
+		"no outcome":  {"", "", func(b *Binding) { b.Customers.Until = b.Customers.Until.AddDate(1, 0, 0); b.Customers.WindowDays = 0 }, ErrEmpty, "hint: the last transaction is of 2012-03-09"},
 		"clash":       {"", "", func(b *Binding) { b.Customers.Distinct = []string{"item", "item"} }, ErrBinding, `two columns "distinct_item"`},
 		"key":         {"", "", func(b *Binding) { b.Columns["customer"] = "tenure_days" }, ErrBinding, "hint: write columns: {customer: \"who\"}"},
 		"feature":     {"", "", func(b *Binding) { b.Customers.Amount = nil }, ErrHeader, `no column "monetary"`},

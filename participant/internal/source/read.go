@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"tributary/models/dataset"
 	"tributary/protocol/jobspec"
@@ -30,6 +31,9 @@ func Read(ctx context.Context, b Binding, c *jobspec.Contract, o Options) (*Rows
 		customers, err := readCustomers(ctx, b)
 		if err != nil {
 			return nil, err
+		}
+		if n := customers.counts; b.Customers.OutcomeDays > 0 && n.Outcome+n.Later == 0 {
+			return nil, fmt.Errorf("%s: %w in the outcome's period, nor after it\nhint: the last transaction is of %s: choose an earlier until, so that the period is over", b.CSV, ErrEmpty, n.Last.Format(time.DateOnly))
 		}
 		b.Where = nil // it was the transactions'
 		rows, err := readTable(ctx, customers, customers.header, b, c, o)
