@@ -33,6 +33,8 @@ type dataView struct {
 	Rows     int          `json:"rows"`
 	Columns  []columnView `json:"columns"`
 	Error    *failure     `json:"error,omitempty"`
+
+	Transactions *source.Transactions `json:"transactions,omitempty"` // of which the rows were made
 }
 
 type checkView struct {
@@ -153,7 +155,7 @@ func checkData(ctx context.Context, s *store.Store, b *config.Binding) (dataView
 	if err != nil {
 		return d, err
 	}
-	d.Rows = table.Rows
+	d.Rows, d.Transactions = table.Rows, rows.Transactions
 	for i := range table.Columns {
 		d.Columns = append(d.Columns, count(&table.Columns[i], contract))
 	}
@@ -185,10 +187,24 @@ func count(c *dataset.Column, contract *jobspec.Contract) columnView {
 func (d dataView) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Data %s (%s): %d rows fit the contract\n", d.ID, d.Contract, d.Rows)
+	if d.Transactions != nil {
+		b.WriteString(made(d.Transactions))
+	}
 	for _, c := range d.Columns {
 		fmt.Fprintf(&b, "  %-24s missing %d, other %d, at the contract's bounds %d\n", c.Name, c.Missing, c.Other, c.AtBound)
 	}
 	return b.String()
+}
+
+// made says what customers were made of, and what was left out.
+func made(n *source.Transactions) string {
+	text := fmt.Sprintf("  made of %d of %d transactions, from %s to %s; %d more decide the outcome\n"+
+		"  left out: %d by where, %d without a customer, %d not positive, %d before the window, %d too late; and %d customers, who have none that counts\n",
+		n.Counted, n.Read, n.First.Format(time.DateOnly), n.Last.Format(time.DateOnly), n.Outcome, n.Where, n.Blank, n.NotPositive, n.Before, n.Later, n.Absent)
+	if n.Outcome > 0 && n.Later == 0 {
+		text += "  note: no transaction is later than the outcome's period: if that isn't over, some of those who haven't returned may still do so\n"
+	}
+	return text
 }
 
 func (a *app) checkConnection(ctx context.Context, v *checkView) error {

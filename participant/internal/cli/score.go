@@ -17,7 +17,7 @@ import (
 
 func (a *app) score() *cobra.Command {
 	var file scoring.File
-	var model, data, separator, listen string
+	var model, data, until, separator, listen string
 	c := &cobra.Command{
 		Use:   "score --model MODEL.json (--in ROWS.csv | --data ID) --out SCORES.csv [--explain], or score --model MODEL.json --listen 127.0.0.1:PORT",
 		Short: "Apply an exported model to rows, which stay here",
@@ -32,6 +32,7 @@ func (a *app) score() *cobra.Command {
 	f.StringVar(&model, "model", "", "the exported model")
 	f.StringVar(&file.Rows.CSV, "in", "", "CSV file of rows, gzipped or not")
 	f.StringVar(&data, "data", "", "the id of a source in the config, instead of --in")
+	f.StringVar(&until, "until", "", "with --data whose customers are made of transactions: the day to which recency is measured, instead of the config's")
 	f.StringVar(&file.Out, "out", "", "CSV file of scores to write; replaced if it exists")
 	f.BoolVar(&file.Explain, "explain", false, "add what each column contributed")
 	f.StringVar(&separator, "separator", ",", "what separates the cells of --in and --out")
@@ -53,6 +54,8 @@ func (a *app) score() *cobra.Command {
 			return usage("in", "give --in or --data, and --out; or --listen")
 		case data != "" && (c.Flags().Changed("separator") || c.Flags().Changed("missing")):
 			return usage("data", "--data excludes --separator and --missing: the config says them")
+		case until != "" && (data == "" || listen != ""):
+			return usage("until", "--until needs --data")
 		case size == 0 || size != len(separator) || file.Rows.Separator == '"' || file.Rows.Separator == '\r' || file.Rows.Separator == '\n' || file.Rows.Separator == utf8.RuneError:
 			return usage("separator", fmt.Sprintf("%q can't separate cells", separator))
 		}
@@ -70,6 +73,16 @@ func (a *app) score() *cobra.Command {
 				return err
 			}
 			file.Rows = bound
+		}
+		if until != "" {
+			if file.Rows.Customers == nil {
+				return usage("until", fmt.Sprintf("--until needs a source that makes customers of transactions, which %s doesn't", data))
+			}
+			at, err := source.ParseTime("", until)
+			if err != nil {
+				return usage("until", "--until: "+err.Error())
+			}
+			file.Rows.Customers.Until, file.Rows.Customers.OutcomeDays = at, 0 // what comes after it isn't asked for
 		}
 		return a.scoreFile(c.Context(), model, file)
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"tributary/participant/internal/source"
@@ -132,6 +133,23 @@ func (c *Config) SameFile(id string) []string {
 		}
 	}
 	return out
+}
+
+// OneRecord tells whether all sources that read the same file as the one with this id mean the same by a record: each a row of the
+// file, or each a customer by the same key. Otherwise an account that counts records would count two kinds of them.
+func (c *Config) OneRecord(id string) bool {
+	same := c.SameFile(id)
+	kinds := map[string]bool{}
+	for i := range c.Data {
+		if b := &c.Data[i]; slices.Contains(same, b.ID) {
+			kind := "row"
+			if b.Customers != nil {
+				kind = "customer by " + b.Customers.Key
+			}
+			kinds[kind] = true
+		}
+	}
+	return len(kinds) <= 1
 }
 
 func sameFile(a, b string) bool {

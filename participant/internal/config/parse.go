@@ -168,7 +168,7 @@ func (t *tree) binding(v value, within func(string) string) Binding {
 }
 
 func (t *tree) source(v value, b *Binding, within func(string) string) {
-	_, keys := t.fields(v, "csv", "separator", "missing")
+	_, keys := t.fields(v, "csv", "separator", "missing", "customers")
 	t.require(v, keys, "csv", "the path of a CSV file; .gz is read too")
 	if v, ok := keys["csv"]; ok {
 		b.CSV = within(t.filled(v))
@@ -183,6 +183,9 @@ func (t *tree) source(v value, b *Binding, within func(string) string) {
 	}
 	if v, ok := keys["missing"]; ok {
 		b.Missing = t.texts(v)
+	}
+	if v, ok := keys["customers"]; ok {
+		b.Customers = t.customers(v)
 	}
 }
 

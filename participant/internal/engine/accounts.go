@@ -58,6 +58,9 @@ func (n *Node) examineAccount(l *live, source string) (*store.Account, error) {
 			return nil, refusal(round.RuleBudget, unitHint, "the job protects each %s, the account of source %s counts each %s", wire.UnitName(l.terms.proposal.Manifest.Rounds[i].DP.Unit), a.Source, wire.UnitName(a.Unit))
 		}
 	}
+	if a.Unit == wire.UnitRecord && !n.Config.OneRecord(source) {
+		return nil, refusal(round.RuleBudget, unitHint, "source %s and another one of its file don't mean the same by a record: one makes customers of its rows; keep one of them, or an account that was opened with --unit user or silo", source)
+	}
 	cost, err := l.terms.cost(a.Order)
 	if err != nil {
 		return nil, refusal(round.RuleBudget, exhaustedHint, "%v", err)

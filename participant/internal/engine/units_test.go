@@ -6,6 +6,7 @@ import (
 
 	"tributary/crypto/dp"
 	"tributary/crypto/dp/accountant"
+	"tributary/participant/internal/source"
 	"tributary/participant/internal/store"
 	"tributary/protocol/round"
 	"tributary/protocol/wire"
@@ -42,6 +43,26 @@ func TestJobsRunOnAccountsOfTheirUnitOnly(t *testing.T) {
 				t.Errorf("a job that protects records: %s, %s", r.Rule, r.Hint)
 			}
 		})
+	}
+}
+
+// An account of records can't count rows of a file and customers made of them at once; one of users can.
+func TestRecordsOfOneFileAreOneThing(t *testing.T) {
+	for unit, privacy := range map[uint8]string{wire.UnitRecord: `unit: record, epsilon: "4", delta: "1e-5"`, wire.UnitUser: `unit: user, epsilon: "4", delta: "1e-5", clip: "2"`} {
+		w := unitWorld(t, unit, "10")
+		m := w.members[0]
+		second := m.config.Data[0]
+		second.ID, second.Contract, second.Customers = "made", "other@1", &source.Customers{Key: "id"}
+		m.config.Data = append(m.config.Data, second)
+		w.start(m)
+		job := w.submit(variant(`unit: record, epsilon: "4", delta: "1e-5"`, privacy))
+		if unit == wire.UnitUser {
+			w.until("its approval", func() bool { j := w.job(m, job); return j != nil && j.Status == store.Approved })
+			continue
+		}
+		if j := w.refuses(m, job, round.RuleBudget); !strings.Contains(j.Why, "don't mean the same by a record") {
+			t.Error(j.Why)
+		}
 	}
 }
 

@@ -38,13 +38,16 @@ type Result struct {
 // classes, these are predicted and probability:CLASS for each; with Explain also logit:CLASS, logit:CLASS:(intercept) and
 // logit:CLASS:NAME, class by class. Rows that can't be scored are told in a *source.DataError, and nothing is written.
 func (f File) Score(ctx context.Context, m *score.Model) (Result, error) {
-	in, err := source.OpenRecords(f.Rows.CSV, f.Rows.Separator)
+	in, err := source.OpenRecords(ctx, f.Rows)
 	if err != nil {
 		return Result{}, err
 	}
 	defer in.Close()
 	if same(f.Rows.CSV, f.Out) {
 		return Result{}, fmt.Errorf("%w: the scores would replace the rows\nhint: give --out another name", ErrUse)
+	}
+	if f.Rows.Customers != nil {
+		f.Rows.Where = nil // it was the transactions'
 	}
 	s, err := f.scorer(m, in)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"tributary/models/score"
 	"tributary/participant/internal/source"
@@ -137,6 +138,26 @@ func TestGzippedRowsAreRead(t *testing.T) {
 	}
 	if result, err := (File{Rows: source.Binding{CSV: path}, Out: path + ".csv"}).Score(t.Context(), parse(t, linear)); result.Rows != 1 || err != nil {
 		t.Error(result, err)
+	}
+}
+
+// Transactions are scored as the customers that are made of them.
+func TestCustomersOfTransactionsAreScored(t *testing.T) {
+	in := write(t, "id,at,land,ok\nann,2011-12-01,DE,y\nbob,2011-12-02,DE,n\nann,2011-12-03,FR,y\ncid,2011-11-10,FR,y\n")
+	document := strings.Replace(linear, `,
+{"name":"land=DE","feature":"land","role":"value","value":"DE","folded":false,"coefficient":0.25},
+{"name":"land=other","feature":"land","role":"other","folded":false,"coefficient":0.75}`, "", 1)
+	f := File{Out: in + ".scores", Explain: true, Rows: source.Binding{CSV: in, Columns: map[string]string{"age": "recency_days"}, Where: []source.Filter{{Column: "ok", In: []string{"y"}}},
+		Customers: &source.Customers{Key: "id", Time: "at", Until: time.Date(2011, 12, 10, 0, 0, 0, 0, time.UTC), Distinct: []string{"land"}}}}
+	if result, err := f.Score(t.Context(), parse(t, document)); err != nil || result.Rows != 2 {
+		t.Fatal(result, err)
+	}
+	var got []string
+	for _, row := range read(t, f.Out, ',') {
+		got = append(got, strings.Join(row[:5], " ")+" "+row[6])
+	}
+	if text := strings.Join(got, ", "); text != "id recency_days frequency tenure_days distinct_land logit, ann 7 2 9 2 -5.5, cid 30 1 30 1 -1.5" {
+		t.Error(text)
 	}
 }
 

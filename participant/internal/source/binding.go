@@ -20,12 +20,13 @@ type Binding struct {
 	Columns   map[string]string            // contract name → source name, where they differ
 	Values    map[string]map[string]string // contract column → source value → contract value; for the label, categories and splits
 	Where     []Filter                     // only rows that pass all of these are read
+	Customers *Customers                   // nil: the file's rows are the contract's; otherwise they are transactions
 }
 
 // Filter keeps the rows whose cell is one of a few values, as the source writes
 // them.
 type Filter struct {
-	Column string // a source name, or a contract name
+	Column string // a source name, or a contract name where there are no Customers
 	In     []string
 }
 
@@ -93,6 +94,9 @@ func (b Binding) Check(c *jobspec.Contract) error {
 				add("values: column %s: %s is mapped to %s, which the contract doesn't list%s", column, show(from), show(to), near(to, allowed))
 			}
 		}
+	}
+	if b.Customers != nil {
+		wrong = append(wrong, b.Customers.check(b, c)...)
 	}
 	for i, f := range b.Where {
 		if f.Column == "" || len(f.In) == 0 {

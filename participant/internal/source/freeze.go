@@ -57,11 +57,16 @@ type digest struct {
 	buf []byte
 }
 
-func newDigest(c *jobspec.Contract) *digest {
+func newDigest(c *jobspec.Contract, customers *Customers) *digest {
 	d := &digest{h: sha256.New(), buf: make([]byte, 0, 64<<10)}
 	d.h.Write([]byte("tributary/v1/source-rows"))
 	contract := c.Digest()
 	d.h.Write(contract[:])
+	if customers != nil {
+		made := sha256.Sum256(customers.canonical())
+		d.h.Write([]byte("tributary/v1/source-customers"))
+		d.h.Write(made[:])
+	}
 	return d
 }
 

@@ -19,7 +19,7 @@ type plan struct {
 	key     field
 	label   field   // if the contract has one
 	columns []field // in the contract's order
-	filters []filter
+	filters filters
 }
 
 // field reads one column of the contract.
@@ -36,6 +36,17 @@ type field struct {
 type filter struct {
 	index int
 	in    map[string]bool
+}
+
+type filters []filter
+
+// newFilter looks for one of b.Where in the cell at index.
+func newFilter(w Filter, index int) filter {
+	f := filter{index: index, in: make(map[string]bool)}
+	for _, v := range w.In {
+		f.in[strings.TrimSpace(v)] = true
+	}
+	return f
 }
 
 // absent is the set of missing cells. Most cells are ruled out by their first
@@ -113,11 +124,7 @@ func newPlan(b Binding, c *jobspec.Contract, header []string) (*plan, error) {
 			wrong = append(wrong, fmt.Errorf("row 1: there is no column %s, by which where[%d] filters%s", show(w.Column), i, near(w.Column, header)))
 			continue
 		}
-		f := filter{index: index, in: make(map[string]bool)}
-		for _, v := range w.In {
-			f.in[strings.TrimSpace(v)] = true
-		}
-		p.filters = append(p.filters, f)
+		p.filters = append(p.filters, newFilter(w, index))
 	}
 	if len(wrong) > 0 {
 		return nil, fmt.Errorf("%w:\n%w", ErrHeader, errors.Join(wrong...))
@@ -146,9 +153,9 @@ func codes(values []string, mapping map[string]string, missing map[string]bool) 
 }
 
 // keep reports whether a row passes all filters.
-func (p *plan) keep(record []string) bool {
-	for i := range p.filters {
-		f := &p.filters[i]
+func (all filters) keep(record []string) bool {
+	for i := range all {
+		f := &all[i]
 		if f.index >= len(record) || !f.in[strings.TrimSpace(record[f.index])] {
 			return false
 		}

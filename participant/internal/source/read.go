@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"tributary/models/dataset"
 	"tributary/protocol/jobspec"
@@ -26,6 +27,22 @@ func Read(ctx context.Context, b Binding, c *jobspec.Contract, o Options) (*Rows
 	if err := b.Check(c); err != nil {
 		return nil, err
 	}
+	if b.Customers != nil {
+		customers, err := readCustomers(ctx, b)
+		if err != nil {
+			return nil, err
+		}
+		if n := customers.counts; b.Customers.OutcomeDays > 0 && n.Outcome+n.Later == 0 {
+			return nil, fmt.Errorf("%s: %w in the outcome's period, nor after it\nhint: the last transaction is of %s: choose an earlier until, so that the period is over", b.CSV, ErrEmpty, n.Last.Format(time.DateOnly))
+		}
+		b.Where = nil // it was the transactions'
+		rows, err := readTable(ctx, customers, customers.header, b, c, o)
+		if err != nil {
+			return nil, err
+		}
+		rows.Transactions = &customers.counts
+		return rows, nil
+	}
 	text, file, err := openText(b.CSV)
 	if err != nil {
 		return nil, err
@@ -34,18 +51,29 @@ func Read(ctx context.Context, b Binding, c *jobspec.Contract, o Options) (*Rows
 	return read(ctx, text, b, c, o)
 }
 
-// read reads checked bindings from any text.
+// read reads checked bindings from any text whose rows are the contract's.
 func read(ctx context.Context, text io.Reader, b Binding, c *jobspec.Contract, o Options) (*Rows, error) {
 	in := newCSV(text, b.Separator)
 	header, err := readHeader(in, b.CSV)
 	if err != nil {
 		return nil, err
 	}
+	return readTable(ctx, in, header, b, c, o)
+}
+
+// table gives rows one by one, and says on which line of the file the last one starts, as *csv.Reader does.
+type table interface {
+	Read() ([]string, error)
+	FieldPos(field int) (line, column int)
+}
+
+// readTable maps the rows below a header by a checked binding.
+func readTable(ctx context.Context, in table, header []string, b Binding, c *jobspec.Contract, o Options) (*Rows, error) {
 	p, err := newPlan(b, c, header)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", b.CSV, err)
 	}
-	r := &reader{plan: p, contract: c, in: in, data: &DataError{File: b.CSV}, folds: newFolds(o.Secret), digest: newDigest(c)}
+	r := &reader{plan: p, contract: c, in: in, width: len(header), data: &DataError{File: b.CSV}, folds: newFolds(o.Secret), digest: newDigest(c, b.Customers)}
 	r.rows = &Rows{contract: c, splits: make(map[string][]int32)}
 	if !c.HasLabel() {
 		r.rows.secret = o.Secret
@@ -69,7 +97,8 @@ func read(ctx context.Context, text io.Reader, b Binding, c *jobspec.Contract, o
 type reader struct {
 	*plan
 	contract *jobspec.Contract
-	in       *csv.Reader
+	in       table
+	width    int // cells of the header
 	data     *DataError
 	folds    *folds
 	digest   *digest
@@ -92,7 +121,7 @@ func (r *reader) all(ctx context.Context) error {
 		}
 		r.read++
 		if errors.Is(err, csv.ErrFieldCount) {
-			r.wrong(field{}, &wrong{fmt.Sprintf("the row has %d cells, the header has %d", len(record), r.in.FieldsPerRecord), "put cells that contain the separator in double quotes"})
+			r.wrong(field{}, &wrong{fmt.Sprintf("the row has %d cells, the header has %d", len(record), r.width), "put cells that contain the separator in double quotes"})
 			continue
 		}
 		var syntax *csv.ParseError
@@ -104,7 +133,7 @@ func (r *reader) all(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read %s after row %d: %w\nhint: the file may be cut off or damaged", r.data.File, r.read, err)
 		}
-		if !r.keep(record) {
+		if !r.filters.keep(record) {
 			continue
 		}
 		if r.count++; r.count > r.contract.MaxRows {

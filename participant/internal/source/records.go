@@ -3,6 +3,7 @@ package source
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -10,19 +11,32 @@ import (
 	"strings"
 )
 
-// Records reads a CSV file row by row, without a contract: cells are trimmed and otherwise as they are written.
+// Records reads a source row by row, without a contract: cells are trimmed and otherwise as they are written.
 type Records struct {
 	Header []string
 
 	path string
-	in   *csv.Reader
+	in   table
 	file io.Closer
 	read int
 }
 
-// OpenRecords opens a CSV file, gzipped or not, and reads its header. The separator is a comma if it is 0. Errors are those of the
-// file, or wrap ErrHeader or ErrEmpty.
-func OpenRecords(path string, separator rune) (*Records, error) {
+// OpenRecords opens a source's CSV file, gzipped or not, and reads its header, or makes its customers of the whole file. Of b it takes
+// CSV, Separator and, for customers alone, Where and Missing. Errors are those of the file or of ctx, or wrap ErrHeader, ErrEmpty or
+// ErrInvalid.
+func OpenRecords(ctx context.Context, b Binding) (*Records, error) {
+	if b.Customers == nil {
+		return openRecords(b.CSV, b.Separator)
+	}
+	customers, err := readCustomers(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	return &Records{Header: customers.header, path: b.CSV, in: customers, file: io.NopCloser(nil)}, nil
+}
+
+// openRecords opens the file itself. The separator is a comma if it is 0.
+func openRecords(path string, separator rune) (*Records, error) {
 	text, file, err := openText(path)
 	if err != nil {
 		return nil, err
@@ -33,11 +47,12 @@ func OpenRecords(path string, separator rune) (*Records, error) {
 		file.Close()
 		return nil, fmt.Errorf("%s: %w: this is a Parquet file, which isn't read\nhint: write it as CSV", path, ErrHeader)
 	}
-	r.in = newCSV(peeked, separator)
-	if r.Header, err = readHeader(r.in, path); err != nil {
+	in := newCSV(peeked, separator)
+	if r.Header, err = readHeader(in, path); err != nil {
 		file.Close()
 		return nil, err
 	}
+	r.in = in
 	return r, nil
 }
 

@@ -16,7 +16,11 @@ type Rows struct {
 	// mapped value, splits included. It depends on the
 	// source's secret (through the tenths) and on no job. It is a fingerprint of
 	// private rows and stays with the participant.
+	// Where rows are customers, it covers how they were made, too.
 	Digest [32]byte
+
+	// Transactions counts what the rows were made of; nil if they are the file's own.
+	Transactions *Transactions
 
 	contract *jobspec.Contract
 	columns  []dataset.Column
