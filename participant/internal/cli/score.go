@@ -22,7 +22,7 @@ func (a *app) score() *cobra.Command {
 		Use:   "score --model MODEL.json (--in ROWS.csv | --data ID) --out SCORES.csv [--explain], or score --model MODEL.json --listen 127.0.0.1:PORT",
 		Short: "Apply an exported model to rows, which stay here",
 		Long: "Reads the JSON that `tributary model export` writes.\n\n" +
-			"With --out, CSV is scored into CSV: the rows with a column probability, and with --explain what each column added to the logit; where the label has classes, with columns predicted and probability:CLASS. The columns of --in have the contract's names;\n" +
+			"With --out, CSV or Parquet is scored into CSV: the rows with a column probability, and with --explain what each column added to the logit; where the label has classes, with columns predicted and probability:CLASS. The columns of --in have the contract's names;\n" +
 			"--data takes a source of the config, with its own names, values and filters.\n" +
 			"The file appears when it is complete; if a row can't be scored, none does.\n\n" +
 			"With --listen, programs on this machine ask POST /v1/score with {\"row\": {…}} or {\"rows\": [{…}, …]} and maybe \"explain\": true, until SIGTERM or Ctrl-C; GET /healthz tells that it runs.",
@@ -30,7 +30,7 @@ func (a *app) score() *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringVar(&model, "model", "", "the exported model")
-	f.StringVar(&file.Rows.CSV, "in", "", "CSV file of rows, gzipped or not")
+	f.StringVar(&file.Rows.File, "in", "", "file of rows: CSV, gzipped or not, or Parquet")
 	f.StringVar(&data, "data", "", "the id of a source in the config, instead of --in")
 	f.StringVar(&until, "until", "", "with --data whose customers are made of transactions: the day to which recency is measured, instead of the config's")
 	f.StringVar(&file.Out, "out", "", "CSV file of scores to write; replaced if it exists")
@@ -48,9 +48,9 @@ func (a *app) score() *cobra.Command {
 		switch {
 		case model == "":
 			return usage("model", "--model is missing")
-		case listen != "" && (file.Rows.CSV != "" || data != "" || file.Out != "" || file.Explain):
+		case listen != "" && (file.Rows.File != "" || data != "" || file.Out != "" || file.Explain):
 			return usage("listen", "--listen excludes --in, --data, --out and --explain")
-		case listen == "" && ((file.Rows.CSV == "") == (data == "") || file.Out == ""):
+		case listen == "" && ((file.Rows.File == "") == (data == "") || file.Out == ""):
 			return usage("in", "give --in or --data, and --out; or --listen")
 		case data != "" && (c.Flags().Changed("separator") || c.Flags().Changed("missing")):
 			return usage("data", "--data excludes --separator and --missing: the config says them")

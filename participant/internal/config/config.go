@@ -128,7 +128,7 @@ func (c *Config) SameFile(id string) []string {
 	}
 	var out []string
 	for i := range c.Data {
-		if c.Data[i].ID == id || sameFile(c.Data[i].CSV, own.CSV) {
+		if c.Data[i].ID == id || sameFile(c.Data[i].File, own.File) {
 			out = append(out, c.Data[i].ID)
 		}
 	}

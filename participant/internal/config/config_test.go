@@ -33,7 +33,7 @@ func TestExampleIsReadWhole(t *testing.T) {
 	want := &Config{Name: "alpen-shop", Coordinator: "coordinator.example.org:8443", DataDir: "/etc/tributary/state",
 		Policy: Policy{Contracts: []string{"shop-customers@1"}, Privacy: []string{"exact"}, Modes: []string{"sealed"}, MinCohort: 3, Automatic: true},
 		Data: []Binding{{ContractFile: "/etc/tributary/shop-customers.yaml", Binding: source.Binding{Contract: "shop-customers@1", ID: "customers",
-			CSV: "/srv/shop/customers.csv.gz", Separator: ';', Missing: []string{"", "NA"}, Columns: map[string]string{"tenure_days": "KUNDE_SEIT"},
+			File: "/srv/shop/customers.csv.gz", Separator: ';', Missing: []string{"", "NA"}, Columns: map[string]string{"tenure_days": "KUNDE_SEIT"},
 			Values: map[string]map[string]string{"churned": {"1": "yes", "0": "no"}}, Where: []source.Filter{{Column: "consent", In: []string{"true"}}}}}}}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
@@ -136,7 +136,7 @@ func TestSourcesOfOneFileAreFound(t *testing.T) {
 	}
 	c := &Config{}
 	for id, file := range map[string]string{"one": "a.csv", "two": "x/../a.csv", "three": "link.csv", "four": "b.csv", "five": "none.csv"} {
-		c.Data = append(c.Data, Binding{Binding: source.Binding{ID: id, CSV: dir + "/" + file}})
+		c.Data = append(c.Data, Binding{Binding: source.Binding{ID: id, File: dir + "/" + file}})
 	}
 	for id, want := range map[string]int{"one": 3, "two": 3, "three": 3, "four": 1, "five": 1, "six": 0} {
 		if got := c.SameFile(id); len(got) != want {

@@ -107,7 +107,7 @@ func TestRecordsOfOneFileAreToldApart(t *testing.T) {
 		{rows, rows, "x.csv", true}, {buyers, &source.Customers{Key: "buyer", WindowDays: 7}, "x.csv", true},
 		{rows, buyers, "x.csv", false}, {buyers, shops, "x.csv", false}, {rows, buyers, "y.csv", true},
 	} {
-		c := &Config{Data: []Binding{{Binding: source.Binding{ID: "a", CSV: "x.csv", Customers: test.a}}, {Binding: source.Binding{ID: "b", CSV: test.file, Customers: test.b}}}}
+		c := &Config{Data: []Binding{{Binding: source.Binding{ID: "a", File: "x.csv", Customers: test.a}}, {Binding: source.Binding{ID: "b", File: test.file, Customers: test.b}}}}
 		if c.OneRecord("a") != test.one {
 			t.Errorf("%+v: %v", test, !test.one)
 		}

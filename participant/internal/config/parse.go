@@ -168,12 +168,22 @@ func (t *tree) binding(v value, within func(string) string) Binding {
 }
 
 func (t *tree) source(v value, b *Binding, within func(string) string) {
-	_, keys := t.fields(v, "csv", "separator", "missing", "customers")
-	t.require(v, keys, "csv", "the path of a CSV file; .gz is read too")
-	if v, ok := keys["csv"]; ok {
-		b.CSV = within(t.filled(v))
+	_, keys := t.fields(v, "csv", "parquet", "separator", "missing", "customers")
+	file, isParquet := keys["parquet"]
+	text, isCSV := keys["csv"]
+	switch {
+	case isParquet && isCSV:
+		t.problem(file, "remove csv or parquet", "a source is one file")
+	case isParquet:
+		b.File = within(t.filled(file))
+	case isCSV:
+		b.File = within(t.filled(text))
+	default:
+		t.problem(v, "write csv: the path of a CSV file (.gz is read too), or parquet: that of a Parquet file", "the source names no file")
 	}
-	if v, ok := keys["separator"]; ok {
+	if v, ok := keys["separator"]; ok && isParquet {
+		t.problem(v, "remove it", "a Parquet file has no separator")
+	} else if ok {
 		s := t.text(v)
 		r, size := utf8.DecodeRuneInString(s)
 		if size == 0 || size != len(s) || r == '"' || r == '\n' || r == '\r' || r == utf8.RuneError {

@@ -46,7 +46,7 @@ const dataHint = "The participant's data can't serve the job: its operator shoul
 // rows reads a source, or returns what was read before if the file is untouched. Errors of data are *round.Refused whose reason
 // names no cell: they are logged.
 func (n *Node) rows(ctx context.Context, b *config.Binding, c *jobspec.Contract) (*source.Rows, error) {
-	info, err := os.Stat(b.CSV)
+	info, err := os.Stat(b.File)
 	if err != nil {
 		return nil, refusal(round.RuleData, dataHint, "source %s can't be read: %v", b.ID, err)
 	}

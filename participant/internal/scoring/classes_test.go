@@ -29,7 +29,7 @@ func TestFileIsScoredByClass(t *testing.T) {
 		{false, header, ""},
 		{true, header + "|logit:low, or none|logit:low, or none:(intercept)|logit:low, or none:age|logit:low, or none:land|logit:high|logit:high:(intercept)|logit:high:age|logit:high:land", "0|0|0|0|2.75|0.5|2|0.25"},
 	} {
-		result, err := File{Rows: source.Binding{CSV: in}, Out: out, Keep: []string{"id"}, Explain: c.explain}.Score(t.Context(), parse(t, grades))
+		result, err := File{Rows: source.Binding{File: in}, Out: out, Keep: []string{"id"}, Explain: c.explain}.Score(t.Context(), parse(t, grades))
 		if err != nil || result.Rows != 3 {
 			t.Fatal(result, err)
 		}
@@ -54,7 +54,7 @@ func TestFileIsScoredByClass(t *testing.T) {
 		"age,land\n1,DE\nold,DE\n":     `row 3, column age: want a number, got "old"`,
 	} {
 		for _, explain := range []bool{false, true} {
-			if _, err := (File{Rows: source.Binding{CSV: write(t, text)}, Out: out, Explain: explain}).Score(t.Context(), parse(t, grades)); err == nil || !strings.Contains(err.Error(), want) {
+			if _, err := (File{Rows: source.Binding{File: write(t, text)}, Out: out, Explain: explain}).Score(t.Context(), parse(t, grades)); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%q: %v, want %s", text, err, want)
 			}
 		}

@@ -43,7 +43,7 @@ func (f File) Score(ctx context.Context, m *score.Model) (Result, error) {
 		return Result{}, err
 	}
 	defer in.Close()
-	if same(f.Rows.CSV, f.Out) {
+	if same(f.Rows.File, f.Out) {
 		return Result{}, fmt.Errorf("%w: the scores would replace the rows\nhint: give --out another name", ErrUse)
 	}
 	if f.Rows.Customers != nil {
@@ -51,7 +51,7 @@ func (f File) Score(ctx context.Context, m *score.Model) (Result, error) {
 	}
 	s, err := f.scorer(m, in)
 	if err != nil {
-		return Result{}, fmt.Errorf("%s: %w", f.Rows.CSV, err)
+		return Result{}, fmt.Errorf("%s: %w", f.Rows.File, err)
 	}
 	tmp, err := os.CreateTemp(filepath.Dir(f.Out), ".tributary-score-*")
 	if err != nil {
@@ -167,11 +167,11 @@ func (s *scorer) all(ctx context.Context) error {
 	if err := s.out.Write(s.header); err != nil {
 		return fmt.Errorf("write scores: %w", err)
 	}
-	wrong := &source.DataError{File: s.Rows.CSV}
+	wrong := &source.DataError{File: s.Rows.File}
 	values := make([]score.Value, len(s.at))
 	for read := 0; ; read++ {
 		if read%1024 == 0 && ctx.Err() != nil {
-			return fmt.Errorf("score %s: %w", s.Rows.CSV, ctx.Err())
+			return fmt.Errorf("score %s: %w", s.Rows.File, ctx.Err())
 		}
 		record, err := s.in.Next()
 		if errors.Is(err, io.EOF) {

@@ -73,7 +73,7 @@ func TestFileIsScoredWithItsColumnsCopied(t *testing.T) {
 		{File{}, "land age id note probability"}, {File{Keep: []string{"id"}}, "id probability"}, {File{Keep: []string{}}, "probability"},
 		{File{Keep: []string{"id"}, Explain: true}, "id probability logit logit:(intercept) logit:age logit:land"},
 	} {
-		c.file.Rows, c.file.Out = source.Binding{CSV: in, Separator: ';', Missing: []string{"NA"}}, out
+		c.file.Rows, c.file.Out = source.Binding{File: in, Separator: ';', Missing: []string{"NA"}}, out
 		result, err := c.file.Score(t.Context(), parse(t, linear))
 		if err != nil || result.Rows != 2 || len(result.Beyond) != 1 || result.Beyond["land"] != 1 {
 			t.Fatal(result, err)
@@ -107,7 +107,7 @@ func TestFileIsScoredWithItsColumnsCopied(t *testing.T) {
 // A pair adds nothing where one of its columns is encoded as zeros; its cell is 0 then, and the others keep their places.
 func TestPairsAreExplained(t *testing.T) {
 	in, out := write(t, "age,land\n50,DE\n,FR\n40,FR\n"), filepath.Join(t.TempDir(), "scores.csv")
-	if _, err := (File{Rows: source.Binding{CSV: in}, Out: out, Explain: true, Keep: []string{}}).Score(t.Context(), parse(t, machine)); err != nil {
+	if _, err := (File{Rows: source.Binding{File: in}, Out: out, Explain: true, Keep: []string{}}).Score(t.Context(), parse(t, machine)); err != nil {
 		t.Fatal(err)
 	}
 	rows := read(t, out, ',')
@@ -117,7 +117,7 @@ func TestPairsAreExplained(t *testing.T) {
 		}
 	}
 	folded := parse(t, strings.Replace(machine, `"role":"missing","folded":false`, `"role":"missing","folded":true`, 1))
-	if _, err := (File{Rows: source.Binding{CSV: in}, Out: out, Explain: true, Keep: []string{}}).Score(t.Context(), folded); err != nil {
+	if _, err := (File{Rows: source.Binding{File: in}, Out: out, Explain: true, Keep: []string{}}).Score(t.Context(), folded); err != nil {
 		t.Fatal(err)
 	}
 	if got := strings.Join(read(t, out, ',')[2][1:], " "); got != "1.25 0.5 0 0.75 0" {
@@ -136,7 +136,7 @@ func TestGzippedRowsAreRead(t *testing.T) {
 	if err := errors.Join(z.Close(), f.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if result, err := (File{Rows: source.Binding{CSV: path}, Out: path + ".csv"}).Score(t.Context(), parse(t, linear)); result.Rows != 1 || err != nil {
+	if result, err := (File{Rows: source.Binding{File: path}, Out: path + ".csv"}).Score(t.Context(), parse(t, linear)); result.Rows != 1 || err != nil {
 		t.Error(result, err)
 	}
 }
@@ -147,7 +147,7 @@ func TestCustomersOfTransactionsAreScored(t *testing.T) {
 	document := strings.Replace(linear, `,
 {"name":"land=DE","feature":"land","role":"value","value":"DE","folded":false,"coefficient":0.25},
 {"name":"land=other","feature":"land","role":"other","folded":false,"coefficient":0.75}`, "", 1)
-	f := File{Out: in + ".scores", Explain: true, Rows: source.Binding{CSV: in, Columns: map[string]string{"age": "recency_days"}, Where: []source.Filter{{Column: "ok", In: []string{"y"}}},
+	f := File{Out: in + ".scores", Explain: true, Rows: source.Binding{File: in, Columns: map[string]string{"age": "recency_days"}, Where: []source.Filter{{Column: "ok", In: []string{"y"}}},
 		Customers: &source.Customers{Key: "id", Time: "at", Until: time.Date(2011, 12, 10, 0, 0, 0, 0, time.UTC), Distinct: []string{"land"}}}}
 	if result, err := f.Score(t.Context(), parse(t, document)); err != nil || result.Rows != 2 {
 		t.Fatal(result, err)
@@ -165,7 +165,7 @@ func TestCustomersOfTransactionsAreScored(t *testing.T) {
 func TestBoundRowsAreMapped(t *testing.T) {
 	in := write(t, "nr;Alter;Staat;ok\n1;50;Deutschland;ja\n2;n/a;Schweiz;ja\n3;old;DE;nein\n4;1e3;XX; ja\n")
 	out := in + ".scores"
-	f := File{Out: out, Keep: []string{"nr"}, Explain: true, Rows: source.Binding{CSV: in, Separator: ';', Missing: []string{"", "n/a"}, Columns: map[string]string{"age": "Alter", "land": "Staat"},
+	f := File{Out: out, Keep: []string{"nr"}, Explain: true, Rows: source.Binding{File: in, Separator: ';', Missing: []string{"", "n/a"}, Columns: map[string]string{"age": "Alter", "land": "Staat"},
 		Values: map[string]map[string]string{"land": {"Deutschland": "DE", "Schweiz": "other"}}, Where: []source.Filter{{Column: "ok", In: []string{"ja"}}, {Column: "age", In: []string{"50", "n/a", "1e3"}}}}}
 	result, err := f.Score(t.Context(), parse(t, linear))
 	if err != nil || result.Rows != 3 || result.Beyond["age"] != 1 || result.Beyond["land"] != 1 {
@@ -207,7 +207,7 @@ func TestBadRowsWriteNothing(t *testing.T) {
 		if err := os.WriteFile(out, []byte("earlier"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := File{Rows: source.Binding{CSV: in}, Out: out}.Score(t.Context(), parse(t, linear))
+		_, err := File{Rows: source.Binding{File: in}, Out: out}.Score(t.Context(), parse(t, linear))
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), in) {
 			t.Errorf("%q: %v, want %s", text, err, want)
 		}
@@ -220,18 +220,18 @@ func TestBadRowsWriteNothing(t *testing.T) {
 		}
 	}
 	in := write(t, "age,land\n1,DE\n")
-	if _, err := (File{Rows: source.Binding{CSV: in}, Out: in}).Score(t.Context(), parse(t, linear)); !errors.Is(err, ErrUse) {
+	if _, err := (File{Rows: source.Binding{File: in}, Out: in}).Score(t.Context(), parse(t, linear)); !errors.Is(err, ErrUse) {
 		t.Error(err)
 	}
-	if _, err := (File{Rows: source.Binding{CSV: in}, Out: in + ".out", Keep: []string{"id"}}).Score(t.Context(), parse(t, linear)); !errors.Is(err, source.ErrHeader) {
+	if _, err := (File{Rows: source.Binding{File: in}, Out: in + ".out", Keep: []string{"id"}}).Score(t.Context(), parse(t, linear)); !errors.Is(err, source.ErrHeader) {
 		t.Error(err)
 	}
-	if _, err := (File{Rows: source.Binding{CSV: in}, Out: filepath.Join(in+".none", "out")}).Score(t.Context(), parse(t, linear)); err == nil || !strings.Contains(err.Error(), "hint: --out") {
+	if _, err := (File{Rows: source.Binding{File: in}, Out: filepath.Join(in+".none", "out")}).Score(t.Context(), parse(t, linear)); err == nil || !strings.Contains(err.Error(), "hint: --out") {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := (File{Rows: source.Binding{CSV: in}, Out: in + ".out"}).Score(ctx, parse(t, linear)); !errors.Is(err, context.Canceled) {
+	if _, err := (File{Rows: source.Binding{File: in}, Out: in + ".out"}).Score(ctx, parse(t, linear)); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }

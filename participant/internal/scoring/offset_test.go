@@ -13,7 +13,7 @@ import (
 func TestOffsetsAreReadFromTheRows(t *testing.T) {
 	document := strings.Replace(linear, `"l2":1`, `"l2":1,"offset":{"name":"prior","min":-1,"max":1}`, 1)
 	f := File{Out: filepath.Join(t.TempDir(), "scores.csv"), Keep: []string{}, Explain: true, Rows: source.Binding{Missing: []string{"-"}, Columns: map[string]string{"prior": "Vorwissen"}}}
-	f.Rows.CSV = write(t, "Vorwissen,age,land\n-0.5,50,DE\n7,50,DE\n")
+	f.Rows.File = write(t, "Vorwissen,age,land\n-0.5,50,DE\n7,50,DE\n")
 	result, err := f.Score(t.Context(), parse(t, document))
 	if err != nil || result.Rows != 2 || result.Beyond["prior"] != 1 {
 		t.Fatal(result, err)
@@ -28,7 +28,7 @@ func TestOffsetsAreReadFromTheRows(t *testing.T) {
 		"Vorwissen,age,land\n0,50,DE\n-,50,DE\n": "row 3, column Vorwissen: the value is missing",
 		"Vorwissen,age,land\n0,50,DE\n?,50,DE\n": `row 3, column Vorwissen: want a number, got "?"`,
 	} {
-		f.Rows.CSV = write(t, text)
+		f.Rows.File = write(t, text)
 		if _, err := f.Score(t.Context(), parse(t, document)); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "hint: ") {
 			t.Errorf("%q: %v, want %s", text, err, want)
 		}

@@ -41,23 +41,23 @@ type aggregator struct {
 
 // readCustomers reads a file of transactions to its end. Errors are as those of Read.
 func readCustomers(ctx context.Context, b Binding) (*customerRows, error) {
-	in, err := openRecords(b.CSV, b.Separator)
+	in, err := openRecords(b)
 	if err != nil {
 		return nil, err
 	}
 	defer in.Close()
-	a := &aggregator{Customers: b.Customers, in: in, missing: b.missing(), customers: map[string]*customer{}, seen: map[sight]struct{}{}, data: &DataError{File: b.CSV}}
+	a := &aggregator{Customers: b.Customers, in: in, missing: b.missing(), customers: map[string]*customer{}, seen: map[sight]struct{}{}, data: &DataError{File: b.File}}
 	a.until = b.Customers.Until.Unix()
 	a.from, a.end = a.until-b.Customers.WindowDays*daySeconds, a.until+b.Customers.OutcomeDays*daySeconds
 	if err := a.locate(b); err != nil {
-		return nil, fmt.Errorf("%s: %w", b.CSV, err)
+		return nil, fmt.Errorf("%s: %w", b.File, err)
 	}
 	if err := a.all(ctx); err != nil {
 		return nil, err
 	}
 	list := slices.DeleteFunc(a.list, func(c *customer) bool { return c.frequency == 0 })
 	if a.counts.Absent = int64(len(a.customers) - len(list)); len(list) == 0 {
-		return nil, fmt.Errorf("%s: %w: of %d transactions none counts\nhint: check until, window, positive and where in the binding", b.CSV, ErrEmpty, a.counts.Read)
+		return nil, fmt.Errorf("%s: %w: of %d transactions none counts\nhint: check until, window, positive and where in the binding", b.File, ErrEmpty, a.counts.Read)
 	}
 	return &customerRows{Customers: b.Customers, header: b.Customers.header(), list: list, until: a.until, counts: a.counts}, nil
 }

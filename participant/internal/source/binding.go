@@ -14,7 +14,7 @@ import (
 type Binding struct {
 	Contract  string                       // NAME@REVISION
 	ID        string                       // the source's stable name
-	CSV       string                       // path of a CSV file, gzipped or not
+	File      string                       // path of a CSV file, gzipped or not, or of a Parquet file
 	Separator rune                         // 0: a comma
 	Missing   []string                     // cells that stand for a missing value; nil: the empty cell
 	Columns   map[string]string            // contract name → source name, where they differ
@@ -62,7 +62,7 @@ func (b Binding) Check(c *jobspec.Contract) error {
 	if b.Contract != c.ID() {
 		add("binding %s is for contract %s, not for %s", b.ID, b.Contract, c.ID())
 	}
-	if b.CSV == "" {
+	if b.File == "" {
 		add("no file is named\nhint: write source: {csv: PATH}")
 	}
 	switch s := b.Separator; {

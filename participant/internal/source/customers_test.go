@@ -44,7 +44,7 @@ C4,A,-1,5,2011-12-09,ann,y
 func customersBinding(t testing.TB, text string) Binding {
 	t.Helper()
 	return Binding{
-		Contract: "customers@1", ID: "shop", CSV: write(t, "transactions.csv", []byte(text)),
+		Contract: "customers@1", ID: "shop", File: write(t, "transactions.csv", []byte(text)),
 		Columns: map[string]string{"customer": "who", "orders": "frequency"},
 		Where:   []Filter{{Column: "ok", In: []string{"y"}}},
 		Customers: &Customers{Key: "who", SkipBlank: true, Time: "at", Until: time.Date(2011, 12, 10, 0, 0, 0, 0, time.UTC), WindowDays: 100, OutcomeDays: 90,

@@ -146,7 +146,7 @@ func TestBindingErrorsAreFoundWithoutReading(t *testing.T) {
 		want   string
 	}{
 		"contract":         {func(b *Binding) { b.Contract = "shop@2" }, "for contract shop@2, not for shop@1"},
-		"file":             {func(b *Binding) { b.CSV = "" }, "no file"},
+		"file":             {func(b *Binding) { b.File = "" }, "no file"},
 		"separator":        {func(b *Binding) { b.Separator = '"' }, "can't separate"},
 		"column":           {func(b *Binding) { b.Columns["agee"] = "x" }, "did you mean age?"},
 		"column empty":     {func(b *Binding) { b.Columns["age"] = " " }, "the source's name for age is empty"},
@@ -169,15 +169,15 @@ func TestBindingErrorsAreFoundWithoutReading(t *testing.T) {
 
 func TestFilesThatCannotBeOpened(t *testing.T) {
 	b := binding()
-	b.CSV = t.TempDir() + "/none.csv"
+	b.File = t.TempDir() + "/none.csv"
 	if _, err := Read(context.Background(), b, contract(t), secret()); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "hint:") {
 		t.Errorf("no such file: %v", err)
 	}
-	b.CSV = t.TempDir()
+	b.File = t.TempDir()
 	if _, err := Read(context.Background(), b, contract(t), secret()); err == nil || !strings.Contains(err.Error(), "is a directory") {
 		t.Errorf("directory: %v", err)
 	}
-	b.CSV = write(t, "utf16.csv", []byte("\xff\xfea\x00"))
+	b.File = write(t, "utf16.csv", []byte("\xff\xfea\x00"))
 	if _, err := Read(context.Background(), b, contract(t), secret()); err == nil || !strings.Contains(err.Error(), "save the file as UTF-8") {
 		t.Errorf("UTF-16: %v", err)
 	}

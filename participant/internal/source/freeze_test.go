@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -39,7 +40,7 @@ func TestDigestChangesWithEveryValueFoldAndTheOrder(t *testing.T) {
 		seen[d] = name
 	}
 	b := binding()
-	b.CSV = write(t, "shop.csv", []byte(shopRows))
+	b.File = write(t, "shop.csv", []byte(shopRows))
 	b.Where = nil
 	rows, err := Read(context.Background(), b, contract(t), Options{})
 	if err != nil {
@@ -213,6 +214,16 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
+// read is Read of a text.
+func read(ctx context.Context, text io.Reader, b Binding, c *jobspec.Contract, o Options) (*Rows, error) {
+	in := newCSV(text, b.Separator)
+	header, err := readHeader(in, b.File)
+	if err != nil {
+		return nil, err
+	}
+	return readTable(ctx, in, header, b, c, o)
+}
+
 func BenchmarkRead(b *testing.B) {
 	var text bytes.Buffer
 	text.WriteString("customer_id;age;basket;country;device;fold;churned\n")
@@ -223,7 +234,7 @@ func BenchmarkRead(b *testing.B) {
 	if len(problems) > 0 {
 		b.Fatal(problems)
 	}
-	bind := Binding{Contract: "shop@1", ID: "bench", CSV: "bench", Separator: ';'}
+	bind := Binding{Contract: "shop@1", ID: "bench", File: "bench", Separator: ';'}
 	b.SetBytes(int64(text.Len()))
 	b.ReportAllocs()
 	for b.Loop() {

@@ -27,7 +27,7 @@ func openText(path string) (io.Reader, io.Closer, error) {
 	}
 	if info, err := f.Stat(); err == nil && info.IsDir() {
 		f.Close()
-		return nil, nil, fmt.Errorf("open data: %s is a directory\nhint: name a CSV file", path)
+		return nil, nil, fmt.Errorf("open data: %s is a directory\nhint: name a CSV or Parquet file", path)
 	}
 	r, err := plainText(f)
 	if err != nil {
@@ -84,18 +84,25 @@ func readHeader(c *csv.Reader, file string) ([]string, error) {
 		return nil, fmt.Errorf("read %s: %w\nhint: the file may be cut off or damaged", file, err)
 	}
 	header := slices.Clone(record)
+	for i, name := range header {
+		header[i] = strings.TrimSpace(name)
+	}
+	return header, checkHeader(header, file)
+}
+
+// checkHeader refuses two columns of one name.
+func checkHeader(header []string, file string) error {
 	var wrong []error
 	first := make(map[string]int)
 	for i, name := range header {
-		header[i] = strings.TrimSpace(name)
-		if at, twice := first[header[i]]; twice && header[i] != "" {
-			wrong = append(wrong, fmt.Errorf("row 1: column %s appears twice, as number %d and %d\nhint: rename one of them", show(header[i]), at+1, i+1))
+		if at, twice := first[name]; twice && name != "" {
+			wrong = append(wrong, fmt.Errorf("row 1: column %s appears twice, as number %d and %d\nhint: rename one of them", show(name), at+1, i+1))
 			continue
 		}
-		first[header[i]] = i
+		first[name] = i
 	}
 	if len(wrong) > 0 {
-		return nil, fmt.Errorf("%s: %w:\n%w", file, ErrHeader, errors.Join(wrong...))
+		return fmt.Errorf("%s: %w:\n%w", file, ErrHeader, errors.Join(wrong...))
 	}
-	return header, nil
+	return nil
 }

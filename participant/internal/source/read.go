@@ -33,7 +33,7 @@ func Read(ctx context.Context, b Binding, c *jobspec.Contract, o Options) (*Rows
 			return nil, err
 		}
 		if n := customers.counts; b.Customers.OutcomeDays > 0 && n.Outcome+n.Later == 0 {
-			return nil, fmt.Errorf("%s: %w in the outcome's period, nor after it\nhint: the last transaction is of %s: choose an earlier until, so that the period is over", b.CSV, ErrEmpty, n.Last.Format(time.DateOnly))
+			return nil, fmt.Errorf("%s: %w in the outcome's period, nor after it\nhint: the last transaction is of %s: choose an earlier until, so that the period is over", b.File, ErrEmpty, n.Last.Format(time.DateOnly))
 		}
 		b.Where = nil // it was the transactions'
 		rows, err := readTable(ctx, customers, customers.header, b, c, o)
@@ -43,22 +43,12 @@ func Read(ctx context.Context, b Binding, c *jobspec.Contract, o Options) (*Rows
 		rows.Transactions = &customers.counts
 		return rows, nil
 	}
-	text, file, err := openText(b.CSV)
+	in, err := openRecords(b)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
-	return read(ctx, text, b, c, o)
-}
-
-// read reads checked bindings from any text whose rows are the contract's.
-func read(ctx context.Context, text io.Reader, b Binding, c *jobspec.Contract, o Options) (*Rows, error) {
-	in := newCSV(text, b.Separator)
-	header, err := readHeader(in, b.CSV)
-	if err != nil {
-		return nil, err
-	}
-	return readTable(ctx, in, header, b, c, o)
+	defer in.Close()
+	return readTable(ctx, in.in, in.Header, b, c, o)
 }
 
 // table gives rows one by one, and says on which line of the file the last one starts, as *csv.Reader does.
@@ -71,9 +61,9 @@ type table interface {
 func readTable(ctx context.Context, in table, header []string, b Binding, c *jobspec.Contract, o Options) (*Rows, error) {
 	p, err := newPlan(b, c, header)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", b.CSV, err)
+		return nil, fmt.Errorf("%s: %w", b.File, err)
 	}
-	r := &reader{plan: p, contract: c, in: in, width: len(header), data: &DataError{File: b.CSV}, folds: newFolds(o.Secret), digest: newDigest(c, b.Customers)}
+	r := &reader{plan: p, contract: c, in: in, width: len(header), data: &DataError{File: b.File}, folds: newFolds(o.Secret), digest: newDigest(c, b.Customers)}
 	r.rows = &Rows{contract: c, splits: make(map[string][]int32)}
 	if !c.HasLabel() {
 		r.rows.secret = o.Secret

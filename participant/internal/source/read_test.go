@@ -73,7 +73,7 @@ func write(t testing.TB, name string, data []byte) string {
 func readText(t testing.TB, text string, change ...func(*Binding)) (*Rows, error) {
 	t.Helper()
 	b := binding()
-	b.CSV = write(t, "shop.csv", []byte(text))
+	b.File = write(t, "shop.csv", []byte(text))
 	for _, c := range change {
 		c(&b)
 	}
@@ -119,7 +119,7 @@ func TestClassesAreMappedToTheContract(t *testing.T) {
 	}
 	read := func(rows string) (*Rows, error) {
 		b := binding()
-		b.CSV = write(t, "shop.csv", []byte(rows))
+		b.File = write(t, "shop.csv", []byte(rows))
 		b.Values = map[string]map[string]string{"churned": {"gone": "lost"}}
 		return Read(context.Background(), b, c, secret())
 	}
@@ -170,16 +170,16 @@ func TestGzipIsKnownByItsContent(t *testing.T) {
 	}
 	want := mustRead(t, shopRows).Digest
 	b := binding()
-	b.CSV = write(t, "shop.csv", packed.Bytes()) // not named .gz
+	b.File = write(t, "shop.csv", packed.Bytes()) // not named .gz
 	rows, err := Read(context.Background(), b, contract(t), secret())
 	if err != nil || rows.Digest != want {
 		t.Errorf("gzip: %v, digest equal: %v", err, err == nil && rows.Digest == want)
 	}
-	b.CSV = write(t, "cut.csv.gz", packed.Bytes()[:packed.Len()-9])
+	b.File = write(t, "cut.csv.gz", packed.Bytes()[:packed.Len()-9])
 	if _, err := Read(context.Background(), b, contract(t), secret()); err == nil || !strings.Contains(err.Error(), "cut off or damaged") {
 		t.Errorf("a gzip file cut short: %v", err)
 	}
-	b.CSV = write(t, "bad.csv.gz", []byte{0x1f, 0x8b, 0})
+	b.File = write(t, "bad.csv.gz", []byte{0x1f, 0x8b, 0})
 	if _, err := Read(context.Background(), b, contract(t), secret()); err == nil || !strings.Contains(err.Error(), "unpack gzip") {
 		t.Errorf("a gzip file of 3 bytes: %v", err)
 	}
@@ -258,7 +258,7 @@ func TestCancelledReadStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	b := binding()
-	b.CSV = write(t, "shop.csv", []byte(shopRows))
+	b.File = write(t, "shop.csv", []byte(shopRows))
 	if _, err := Read(ctx, b, contract(t), secret()); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}

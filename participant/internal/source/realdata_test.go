@@ -37,7 +37,7 @@ func onlineRetail(t testing.TB, n int) []Binding {
 	if root == "" {
 		root = filepath.Join("..", "..", "..", "..", "shared", "data")
 	}
-	in, err := openRecords(filepath.Join(root, "online_retail/online_retail.csv.gz"), 0)
+	in, err := openRecords(Binding{File: filepath.Join(root, "online_retail/online_retail.csv.gz")})
 	switch {
 	case errors.Is(err, os.ErrNotExist) && os.Getenv("CI") != "true":
 		t.Skipf("set TRIBUTARY_DATA to the reference data: %v", err)
@@ -70,7 +70,7 @@ func onlineRetail(t testing.TB, n int) []Binding {
 	for i := range n {
 		writers[i].Flush()
 		bindings[i] = Binding{
-			Contract: "retail-customers@1", ID: "shop", CSV: write(t, "transactions.csv", texts[i].Bytes()),
+			Contract: "retail-customers@1", ID: "shop", File: write(t, "transactions.csv", texts[i].Bytes()),
 			Columns: map[string]string{"customer": "CustomerID", "articles": "distinct_StockCode"},
 			Customers: &Customers{Key: "CustomerID", SkipBlank: true, Time: "InvoiceDate", Until: time.Date(2011, 12, 10, 0, 0, 0, 0, time.UTC),
 				Order: "InvoiceNo", Amount: []string{"Quantity", "UnitPrice"}, Positive: []string{"Quantity", "UnitPrice"}, Distinct: []string{"StockCode"}},

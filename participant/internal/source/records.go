@@ -1,8 +1,6 @@
 package source
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -21,39 +19,53 @@ type Records struct {
 	read int
 }
 
-// OpenRecords opens a source's CSV file, gzipped or not, and reads its header, or makes its customers of the whole file. Of b it takes
-// CSV, Separator and, for customers alone, Where and Missing. Errors are those of the file or of ctx, or wrap ErrHeader, ErrEmpty or
+// OpenRecords opens a source's file, CSV (gzipped or not) or Parquet, and reads its header, or makes its customers of the whole file. Of b it takes
+// File, Separator, Missing and, for customers alone, Where. Errors are those of the file or of ctx, or wrap ErrHeader, ErrEmpty or
 // ErrInvalid.
 func OpenRecords(ctx context.Context, b Binding) (*Records, error) {
 	if b.Customers == nil {
-		return openRecords(b.CSV, b.Separator)
+		return openRecords(b)
 	}
 	customers, err := readCustomers(ctx, b)
 	if err != nil {
 		return nil, err
 	}
-	return &Records{Header: customers.header, path: b.CSV, in: customers, file: io.NopCloser(nil)}, nil
+	return &Records{Header: customers.header, path: b.File, in: customers, file: io.NopCloser(nil)}, nil
 }
 
-// openRecords opens the file itself. The separator is a comma if it is 0.
-func openRecords(path string, separator rune) (*Records, error) {
-	text, file, err := openText(path)
+// openRecords opens the file itself: Parquet, or CSV, gzipped or not, whose separator is a comma if it is 0.
+func openRecords(b Binding) (*Records, error) {
+	if isParquet(b.File) {
+		in, file, err := openParquet(b.File, b.null())
+		if err != nil {
+			return nil, err
+		}
+		if err := checkHeader(in.names, b.File); err != nil {
+			file.Close()
+			return nil, err
+		}
+		return &Records{Header: in.names, path: b.File, in: in, file: file}, nil
+	}
+	text, file, err := openText(b.File)
 	if err != nil {
 		return nil, err
 	}
-	r := &Records{path: path, file: file}
-	peeked := bufio.NewReader(text)
-	if head, _ := peeked.Peek(4); bytes.Equal(head, []byte("PAR1")) {
-		file.Close()
-		return nil, fmt.Errorf("%s: %w: this is a Parquet file, which isn't read\nhint: write it as CSV", path, ErrHeader)
-	}
-	in := newCSV(peeked, separator)
-	if r.Header, err = readHeader(in, path); err != nil {
+	r := &Records{path: b.File, file: file}
+	in := newCSV(text, b.Separator)
+	if r.Header, err = readHeader(in, b.File); err != nil {
 		file.Close()
 		return nil, err
 	}
 	r.in = in
 	return r, nil
+}
+
+// null is the cell that stands for a Parquet file's cell without a value: one that the binding takes for missing, if there is any.
+func (b Binding) null() string {
+	if len(b.Missing) == 0 || b.missing()[""] {
+		return ""
+	}
+	return b.Missing[0]
 }
 
 // Next gives the next row, as long as the header, and io.EOF after the last one; the slice is reused. What isn't CSV is a

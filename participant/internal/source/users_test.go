@@ -34,7 +34,7 @@ func readPurchases(t *testing.T, text string) *Rows {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	b := Binding{Contract: "purchases@1", ID: "purchases", CSV: write(t, "purchases.csv", []byte(text))}
+	b := Binding{Contract: "purchases@1", ID: "purchases", File: write(t, "purchases.csv", []byte(text))}
 	rows, err := Read(context.Background(), b, c, secret())
 	if err != nil {
 		t.Fatal(err)
