@@ -30,10 +30,7 @@ type averageMemory struct {
 //	DONE:        train_loss f64, objective f64, held_out u64, positives u64, auc, log_loss, accuracy (known u8, f64)
 func (a averaging) encode(s *State) []byte {
 	var e encoder
-	e.buf = binary.BigEndian.AppendUint16(e.buf, averageVersion)
-	e.buf = append(e.buf, byte(s.kind))
-	e.buf = binary.BigEndian.AppendUint32(e.buf, s.step)
-	e.buf = binary.BigEndian.AppendUint32(e.buf, s.rounds)
+	e.begin(averageVersion, s)
 	e.flag(s.converged)
 	if s.kind == Fit {
 		return e.buf
@@ -62,34 +59,17 @@ func (a averaging) encode(s *State) []byte {
 }
 
 func (a averaging) decode(data []byte) (*State, error) {
-	d := decoder{buf: data}
-	if version := d.u16(); d.err == nil && version != averageVersion {
-		d.fail("version %d, want %d", version, averageVersion)
-	}
-	s := &State{kind: RoundKind(d.u8()), step: d.u32(), rounds: d.u32(), converged: d.flag()}
-	switch {
-	case d.err != nil:
-	case s.kind == Fit:
-	case s.kind == Train || s.kind == Evaluate || s.kind == Done:
+	return decodeState(data, averageVersion, true, func(d *decoder, s *State) {
 		s.fitted = d.fitted(a.Program)
 		s.w = d.list(a.coefficients())
 		s.groups = d.groups(a.groupCount())
 		if s.rounds > 0 {
-			s.average = a.decodeMemory(&d, s.kind)
+			s.average = a.decodeMemory(d, s.kind)
 		}
 		if s.kind == Done {
 			s.summary = d.summary(s.fitted.Rows)
 		}
-	default:
-		d.fail("unknown kind %d", s.kind)
-	}
-	if d.err == nil && len(d.buf) != 0 {
-		d.fail("%d bytes after the end", len(d.buf))
-	}
-	if d.err == nil {
-		d.err = a.check(s)
-	}
-	return s, d.err
+	}, a.check)
 }
 
 func (a averaging) decodeMemory(d *decoder, kind RoundKind) *averageMemory {

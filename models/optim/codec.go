@@ -27,10 +27,7 @@ func (s *State) Encode() []byte { return s.solver.encode(s) }
 
 func (s *State) encodeExact() []byte {
 	var e encoder
-	e.buf = binary.BigEndian.AppendUint16(e.buf, stateVersion)
-	e.buf = append(e.buf, byte(s.kind))
-	e.buf = binary.BigEndian.AppendUint32(e.buf, s.step)
-	e.buf = binary.BigEndian.AppendUint32(e.buf, s.rounds)
+	e.begin(stateVersion, s)
 	e.flag(s.converged)
 	if s.kind == Fit {
 		return e.buf
@@ -62,17 +59,30 @@ func (p *Program) DecodeState(data []byte) (*State, error) {
 	return s, nil
 }
 
-func (p *Program) decodeExact(data []byte) (*State, error) {
+// begin writes what every encoding of a state begins with.
+func (e *encoder) begin(version uint16, s *State) {
+	e.buf = binary.BigEndian.AppendUint16(e.buf, version)
+	e.buf = append(e.buf, byte(s.kind))
+	e.buf = binary.BigEndian.AppendUint32(e.buf, s.step)
+	e.buf = binary.BigEndian.AppendUint32(e.buf, s.rounds)
+}
+
+// decodeState reads a state to its end: what begin wrote, whether the solver has converged if it tells, the body of a state after FIT.
+// check holds what was read to what Apply can give.
+func decodeState(data []byte, version uint16, converges bool, body func(*decoder, *State), check func(*State) error) (*State, error) {
 	d := decoder{buf: data}
-	if version := d.u16(); d.err == nil && version != stateVersion {
-		d.fail("version %d, want %d", version, stateVersion)
+	if got := d.u16(); d.err == nil && got != version {
+		d.fail("version %d, want %d", got, version)
 	}
-	s := &State{kind: RoundKind(d.u8()), step: d.u32(), rounds: d.u32(), converged: d.flag()}
+	s := &State{kind: RoundKind(d.u8()), step: d.u32(), rounds: d.u32()}
+	if converges {
+		s.converged = d.flag()
+	}
 	switch {
 	case d.err != nil:
 	case s.kind == Fit:
 	case s.kind == Train || s.kind == Evaluate || s.kind == Done:
-		p.decodeBody(&d, s)
+		body(&d, s)
 	default:
 		d.fail("unknown kind %d", s.kind)
 	}
@@ -80,9 +90,13 @@ func (p *Program) decodeExact(data []byte) (*State, error) {
 		d.fail("%d bytes after the end", len(d.buf))
 	}
 	if d.err == nil {
-		d.err = p.checkState(s)
+		d.err = check(s)
 	}
 	return s, d.err
+}
+
+func (p *Program) decodeExact(data []byte) (*State, error) {
+	return decodeState(data, stateVersion, true, p.decodeBody, p.checkState)
 }
 
 func (p *Program) decodeBody(d *decoder, s *State) {

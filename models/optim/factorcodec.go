@@ -20,10 +20,7 @@ const factorVersion = 4
 //	DONE:        users u64, recall, ndcg, map, coverage, rmse (known u8, f64)
 func (f factorization) encode(s *State) []byte {
 	var e encoder
-	e.buf = binary.BigEndian.AppendUint16(e.buf, factorVersion)
-	e.buf = append(e.buf, byte(s.kind))
-	e.buf = binary.BigEndian.AppendUint32(e.buf, s.step)
-	e.buf = binary.BigEndian.AppendUint32(e.buf, s.rounds)
+	e.begin(factorVersion, s)
 	e.flag(s.converged)
 	if s.kind == Fit {
 		return e.buf
@@ -50,26 +47,7 @@ func (f factorization) encode(s *State) []byte {
 }
 
 func (f factorization) decode(data []byte) (*State, error) {
-	d := decoder{buf: data}
-	if version := d.u16(); d.err == nil && version != factorVersion {
-		d.fail("version %d, want %d", version, factorVersion)
-	}
-	s := &State{kind: RoundKind(d.u8()), step: d.u32(), rounds: d.u32(), converged: d.flag()}
-	switch {
-	case d.err != nil:
-	case s.kind == Fit:
-	case s.kind == Train || s.kind == Evaluate || s.kind == Done:
-		f.decodeBody(&d, s)
-	default:
-		d.fail("unknown kind %d", s.kind)
-	}
-	if d.err == nil && len(d.buf) != 0 {
-		d.fail("%d bytes after the end", len(d.buf))
-	}
-	if d.err == nil {
-		d.err = f.check(s)
-	}
-	return s, d.err
+	return decodeState(data, factorVersion, true, f.decodeBody, f.check)
 }
 
 func (f factorization) decodeBody(d *decoder, s *State) {

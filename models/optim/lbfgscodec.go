@@ -1,7 +1,6 @@
 package optim
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
 )
@@ -20,10 +19,7 @@ const lbfgsVersion = 5
 //	             confusion []u64 (several classes)
 func (l lbfgs) encode(s *State) []byte {
 	var e encoder
-	e.buf = binary.BigEndian.AppendUint16(e.buf, lbfgsVersion)
-	e.buf = append(e.buf, byte(s.kind))
-	e.buf = binary.BigEndian.AppendUint32(e.buf, s.step)
-	e.buf = binary.BigEndian.AppendUint32(e.buf, s.rounds)
+	e.begin(lbfgsVersion, s)
 	e.flag(s.converged)
 	if s.kind == Fit {
 		return e.buf
@@ -56,22 +52,14 @@ func (l lbfgs) encode(s *State) []byte {
 }
 
 func (l lbfgs) decode(data []byte) (*State, error) {
-	d := decoder{buf: data}
-	if version := d.u16(); d.err == nil && version != lbfgsVersion {
-		d.fail("version %d, want %d", version, lbfgsVersion)
-	}
-	s := &State{kind: RoundKind(d.u8()), step: d.u32(), rounds: d.u32(), converged: d.flag()}
-	switch {
-	case d.err != nil:
-	case s.kind == Fit:
-	case s.kind == Train || s.kind == Evaluate || s.kind == Done:
+	return decodeState(data, lbfgsVersion, true, func(d *decoder, s *State) {
 		s.fitted = d.fitted(l.Program)
 		s.w = d.list(l.coefficients())
 		if s.kind == Train {
 			s.curvature = d.list(l.coefficients())
 		}
 		if s.rounds > 0 {
-			s.lbfgs = l.decodeMemory(&d, s.kind)
+			s.lbfgs = l.decodeMemory(d, s.kind)
 		}
 		if s.kind == Done {
 			s.summary = d.summary(s.fitted.Rows)
@@ -79,16 +67,7 @@ func (l lbfgs) decode(data []byte) (*State, error) {
 				s.confusion = d.counts(l.blocks() * l.blocks())
 			}
 		}
-	default:
-		d.fail("unknown kind %d", s.kind)
-	}
-	if d.err == nil && len(d.buf) != 0 {
-		d.fail("%d bytes after the end", len(d.buf))
-	}
-	if d.err == nil {
-		d.err = l.check(s)
-	}
-	return s, d.err
+	}, l.check)
 }
 
 func (l lbfgs) decodeMemory(d *decoder, kind RoundKind) *lbfgsMemory {

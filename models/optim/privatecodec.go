@@ -1,7 +1,6 @@
 package optim
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -20,10 +19,7 @@ const privateVersion = 2
 //	DONE:     held_out u64, positives u64 (noised), auc, log_loss, accuracy (known u8, f64)
 func (s *State) encodePrivate() []byte {
 	var e encoder
-	e.buf = binary.BigEndian.AppendUint16(e.buf, privateVersion)
-	e.buf = append(e.buf, byte(s.kind))
-	e.buf = binary.BigEndian.AppendUint32(e.buf, s.step)
-	e.buf = binary.BigEndian.AppendUint32(e.buf, s.rounds)
+	e.begin(privateVersion, s)
 	if s.kind == Fit {
 		return e.buf
 	}
@@ -61,15 +57,7 @@ func (d *decoder) values(values ...*metrics.Value) {
 }
 
 func (p *Program) decodePrivate(data []byte) (*State, error) {
-	d := decoder{buf: data}
-	if version := d.u16(); d.err == nil && version != privateVersion {
-		d.fail("version %d, want %d", version, privateVersion)
-	}
-	s := &State{kind: RoundKind(d.u8()), step: d.u32(), rounds: d.u32()}
-	switch {
-	case d.err != nil:
-	case s.kind == Fit:
-	case s.kind == Train || s.kind == Evaluate || s.kind == Done:
+	return decodeState(data, privateVersion, false, func(d *decoder, s *State) {
 		s.fitted = p.spec.Plain()
 		s.fitted.Rows = d.i64()
 		s.w = d.list(p.Coefficients())
@@ -80,16 +68,7 @@ func (p *Program) decodePrivate(data []byte) (*State, error) {
 			s.summary = metrics.Summary{Rows: s.fitted.Rows, HeldOut: d.i64(), Positives: d.i64()}
 			d.values(&s.summary.AUC, &s.summary.LogLoss, &s.summary.Accuracy)
 		}
-	default:
-		d.fail("unknown kind %d", s.kind)
-	}
-	if d.err == nil && len(d.buf) != 0 {
-		d.fail("%d bytes after the end", len(d.buf))
-	}
-	if d.err == nil {
-		d.err = p.checkPrivateState(s)
-	}
-	return s, d.err
+	}, p.checkPrivateState)
 }
 
 // triangle reads a lower triangle whose diagonal is positive.

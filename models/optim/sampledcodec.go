@@ -1,7 +1,6 @@
 package optim
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
 
@@ -22,10 +21,7 @@ const sampledVersion = 4
 // In TRAIN the coefficients follow: the iterate, or tail divided by the number of rounds in it.
 func (d sampled) encode(s *State) []byte {
 	var e encoder
-	e.buf = binary.BigEndian.AppendUint16(e.buf, sampledVersion)
-	e.buf = append(e.buf, byte(s.kind))
-	e.buf = binary.BigEndian.AppendUint32(e.buf, s.step)
-	e.buf = binary.BigEndian.AppendUint32(e.buf, s.rounds)
+	e.begin(sampledVersion, s)
 	if s.kind == Fit {
 		return e.buf
 	}
@@ -45,15 +41,8 @@ func (d sampled) encode(s *State) []byte {
 }
 
 func (d sampled) decode(data []byte) (*State, error) {
-	in, n := decoder{buf: data}, d.coefficients()
-	if version := in.u16(); in.err == nil && version != sampledVersion {
-		in.fail("version %d, want %d", version, sampledVersion)
-	}
-	s := &State{kind: RoundKind(in.u8()), step: in.u32(), rounds: in.u32()}
-	switch {
-	case in.err != nil:
-	case s.kind == Fit:
-	case s.kind == Train || s.kind == Evaluate || s.kind == Done:
+	n := d.coefficients()
+	return decodeState(data, sampledVersion, false, func(in *decoder, s *State) {
 		s.fitted = d.spec.Plain()
 		s.fitted.Rows = in.i64()
 		if s.kind == Train {
@@ -65,16 +54,7 @@ func (d sampled) decode(data []byte) (*State, error) {
 			s.summary = metrics.Summary{Rows: s.fitted.Rows, HeldOut: in.i64(), Positives: in.i64()}
 			in.values(&s.summary.AUC, &s.summary.LogLoss, &s.summary.Accuracy)
 		}
-	default:
-		in.fail("unknown kind %d", s.kind)
-	}
-	if in.err == nil && len(in.buf) != 0 {
-		in.fail("%d bytes after the end", len(in.buf))
-	}
-	if in.err == nil {
-		in.err = d.check(s)
-	}
-	return s, in.err
+	}, d.check)
 }
 
 // check holds a state to what apply can give, and gives a TRAIN state its coefficients.
