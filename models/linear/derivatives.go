@@ -1,13 +1,14 @@
 package linear
 
 import (
-	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
 
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas64"
+
+	"tributary/models/gram"
 )
 
 // shardRows and maxShards cut rows into runs that depend on their number alone: at most 8 copies of a Hessian are in memory.
@@ -123,30 +124,19 @@ func add(to, from []float64) {
 	}
 }
 
-// addDense adds the pairs of dense columns and their gradient, in blocks whose rows are scaled by √h.
+// addDense adds the pairs of dense columns and their gradient.
 func (d *Design) addDense(p *partial, s *scored, from, to int) {
 	k := len(d.dense)
-	if k == 0 {
+	if k == 0 || from == to {
 		return
 	}
-	scaled := make([]float64, blockRows*k)
-	residual := make([]float64, blockRows)
-	gram := blas64.Symmetric{N: k, Stride: k, Data: p.denseHessian, Uplo: blas.Upper}
-	for start := from; start < to; start += blockRows {
-		end := min(start+blockRows, to)
-		x := d.block(d.train, start, end)
-		for i := start; i < end; i++ {
-			root, row := math.Sqrt(s.h[i]), x.Data[(i-start)*k:(i-start+1)*k]
-			out := scaled[(i-start)*k : (i-start+1)*k]
-			for j, v := range row {
-				out[j] = root * v
-			}
-			residual[i-start] = d.residual(s, i)
-		}
-		y := blas64.General{Rows: end - start, Cols: k, Stride: k, Data: scaled[:(end-start)*k]}
-		blas64.Syrk(blas.Trans, 1, y, 1, gram)
-		blas64.Gemv(blas.Trans, 1, x, vector(residual[:end-start]), 1, vector(p.denseGradient))
+	pairs, residual := gram.New(k), make([]float64, to-from)
+	for i := from; i < to; i++ {
+		pairs.Add(s.h[i], d.train.dense[i*k:(i+1)*k])
+		residual[i-from] = d.residual(s, i)
 	}
+	p.denseHessian = pairs.Upper().Data
+	blas64.Gemv(blas.Trans, 1, d.block(d.train, from, to), vector(residual), 1, vector(p.denseGradient))
 }
 
 // residual is p - y of a training row, times its weight.
