@@ -13,7 +13,7 @@ import (
 
 func main() {
 	var b bench
-	flag.IntVar(&b.rows, "rows", 1_000_000, "rows of the regressions, and of the factorization")
+	flag.IntVar(&b.rows, "rows", 1_000_000, "rows; of categories, a quarter")
 	flag.IntVar(&b.repeats, "repeats", 3, "repeats, of which the median is shown")
 	flag.StringVar(&b.python, "python", "bin/solvers/bin/python", "a Python with scikit-learn and implicit")
 	flag.Parse()

@@ -8,7 +8,7 @@ import (
 // What is compared must be a fit: our solvers come near enough to one optimum, by fewer passes than to the optimum itself.
 func TestOursReachTheObjective(t *testing.T) {
 	for _, prepare := range []func(string, int) (*task, error){dense, sparse} {
-		task, err := prepare(t.TempDir(), 2000)
+		task, err := prepare(t.TempDir(), 8000)
 		if err != nil {
 			t.Fatal(err)
 		}
