@@ -58,28 +58,36 @@ func (d *Design) block(r *rows, from, to int) blas64.General {
 
 // margins gives w·x of each row, and its offset.
 func (d *Design) margins(r *rows, w []float64) []float64 {
-	out := make([]float64, r.n)
+	out, dense := make([]float64, r.n), d.pick(w)
+	shards(r.n, func(_, from, to int) { d.addMargins(out, r, w, dense, from, to) })
+	return out
+}
+
+// pick gives the weights of the dense columns.
+func (d *Design) pick(w []float64) []float64 {
 	dense := make([]float64, len(d.dense))
 	for k, c := range d.dense {
 		dense[k] = w[c]
 	}
-	shards(r.n, func(_, from, to int) {
-		for i := from; i < to; i++ {
-			out[i] = w[d.columns-1]
-			if r.offset != nil {
-				out[i] += r.offset[i]
-			}
-			for _, c := range r.slots[i*d.slots : (i+1)*d.slots] {
-				if c != none {
-					out[i] += w[c]
-				}
+	return dense
+}
+
+// addMargins adds the margins of rows from..to, whose dense columns have weights of their own.
+func (d *Design) addMargins(out []float64, r *rows, w, dense []float64, from, to int) {
+	for i := from; i < to; i++ {
+		out[i] += w[d.columns-1]
+		if r.offset != nil {
+			out[i] += r.offset[i]
+		}
+		for _, c := range r.slots[i*d.slots : (i+1)*d.slots] {
+			if c != none {
+				out[i] += w[c]
 			}
 		}
-		if len(dense) > 0 && to > from {
-			blas64.Gemv(blas.NoTrans, 1, d.block(r, from, to), vector(dense), 1, vector(out[from:to]))
-		}
-	})
-	return out
+	}
+	if len(dense) > 0 && to > from {
+		blas64.Gemv(blas.NoTrans, 1, d.block(r, from, to), vector(dense), 1, vector(out[from:to]))
+	}
 }
 
 func vector(data []float64) blas64.Vector { return blas64.Vector{N: len(data), Inc: 1, Data: data} }
