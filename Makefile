@@ -3,9 +3,10 @@ GO ?= go
 export CGO_ENABLED = 0
 PROTOS = enrolment.proto participant.proto operator.proto
 FUZZTIME ?= 1000000x
+ROWS ?= 1000000
 BUILD = $(GO) build -trimpath -buildvcs=false -ldflags=-s
 
-.PHONY: all build test demo fuzz bench curve onnx-check generate clean
+.PHONY: all build test demo fuzz bench bench-solvers curve onnx-check generate clean
 
 all: build
 
@@ -30,6 +31,9 @@ fuzz: ## a million executions of each decoder's fuzz target (FUZZTIME=1000000x)
 bench: ## the secure aggregation alone, then whole rounds with 4, 16 and 64 participants
 	$(GO) test -run '^$$' -bench . -benchtime 20x ./crypto/secagg
 	$(GO) run ./deploy/bench
+
+bench-solvers: ## our solvers beside scikit-learn, liblinear and implicit, which it installs from PyPI into bin/solvers (needs Python 3)
+	deploy/bench/solvers/run.sh -rows $(ROWS)
 
 curve: ## quality against ε on Adult (needs TRIBUTARY_DATA): a table, curve.png and curve.svg in bin/
 	$(GO) run ./deploy/bench/curve -out bin

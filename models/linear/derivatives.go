@@ -1,13 +1,14 @@
 package linear
 
 import (
-	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
 
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas64"
+
+	"tributary/models/gram"
 )
 
 // shardRows and maxShards cut rows into runs that depend on their number alone: at most 8 copies of a Hessian are in memory.
@@ -57,28 +58,36 @@ func (d *Design) block(r *rows, from, to int) blas64.General {
 
 // margins gives w·x of each row, and its offset.
 func (d *Design) margins(r *rows, w []float64) []float64 {
-	out := make([]float64, r.n)
+	out, dense := make([]float64, r.n), d.pick(w)
+	shards(r.n, func(_, from, to int) { d.addMargins(out, r, w, dense, from, to) })
+	return out
+}
+
+// pick gives the weights of the dense columns.
+func (d *Design) pick(w []float64) []float64 {
 	dense := make([]float64, len(d.dense))
 	for k, c := range d.dense {
 		dense[k] = w[c]
 	}
-	shards(r.n, func(_, from, to int) {
-		for i := from; i < to; i++ {
-			out[i] = w[d.columns-1]
-			if r.offset != nil {
-				out[i] += r.offset[i]
-			}
-			for _, c := range r.slots[i*d.slots : (i+1)*d.slots] {
-				if c != none {
-					out[i] += w[c]
-				}
+	return dense
+}
+
+// addMargins adds the margins of rows from..to, whose dense columns have weights of their own.
+func (d *Design) addMargins(out []float64, r *rows, w, dense []float64, from, to int) {
+	for i := from; i < to; i++ {
+		out[i] += w[d.columns-1]
+		if r.offset != nil {
+			out[i] += r.offset[i]
+		}
+		for _, c := range r.slots[i*d.slots : (i+1)*d.slots] {
+			if c != none {
+				out[i] += w[c]
 			}
 		}
-		if len(dense) > 0 && to > from {
-			blas64.Gemv(blas.NoTrans, 1, d.block(r, from, to), vector(dense), 1, vector(out[from:to]))
-		}
-	})
-	return out
+	}
+	if len(dense) > 0 && to > from {
+		blas64.Gemv(blas.NoTrans, 1, d.block(r, from, to), vector(dense), 1, vector(out[from:to]))
+	}
 }
 
 func vector(data []float64) blas64.Vector { return blas64.Vector{N: len(data), Inc: 1, Data: data} }
@@ -123,30 +132,19 @@ func add(to, from []float64) {
 	}
 }
 
-// addDense adds the pairs of dense columns and their gradient, in blocks whose rows are scaled by √h.
+// addDense adds the pairs of dense columns and their gradient.
 func (d *Design) addDense(p *partial, s *scored, from, to int) {
 	k := len(d.dense)
-	if k == 0 {
+	if k == 0 || from == to {
 		return
 	}
-	scaled := make([]float64, blockRows*k)
-	residual := make([]float64, blockRows)
-	gram := blas64.Symmetric{N: k, Stride: k, Data: p.denseHessian, Uplo: blas.Upper}
-	for start := from; start < to; start += blockRows {
-		end := min(start+blockRows, to)
-		x := d.block(d.train, start, end)
-		for i := start; i < end; i++ {
-			root, row := math.Sqrt(s.h[i]), x.Data[(i-start)*k:(i-start+1)*k]
-			out := scaled[(i-start)*k : (i-start+1)*k]
-			for j, v := range row {
-				out[j] = root * v
-			}
-			residual[i-start] = d.residual(s, i)
-		}
-		y := blas64.General{Rows: end - start, Cols: k, Stride: k, Data: scaled[:(end-start)*k]}
-		blas64.Syrk(blas.Trans, 1, y, 1, gram)
-		blas64.Gemv(blas.Trans, 1, x, vector(residual[:end-start]), 1, vector(p.denseGradient))
+	pairs, residual := gram.New(k), make([]float64, to-from)
+	for i := from; i < to; i++ {
+		pairs.Add(s.h[i], d.train.dense[i*k:(i+1)*k])
+		residual[i-from] = d.residual(s, i)
 	}
+	p.denseHessian = pairs.Upper().Data
+	blas64.Gemv(blas.Trans, 1, d.block(d.train, from, to), vector(residual), 1, vector(p.denseGradient))
 }
 
 // residual is p - y of a training row, times its weight.

@@ -134,35 +134,49 @@ func (d *Design) encode(columns []*dataset.Column, t *dataset.Table, numbers row
 		}
 	}
 	d.weigh(out, kept, numbers)
+	active := make([][]int, len(columns)) // by category
+	for feature, c := range columns {
+		if c.Codes != nil {
+			active[feature] = d.program.Pipeline().CategoryColumns(d.fitted, feature)
+		}
+	}
+	// Column after column, but few rows at a time: what is written lies row after row, and stays in the cache meanwhile.
+	for from := 0; from < n; from += blockRows {
+		d.encodeBlock(out, columns, active, kept[from:min(from+blockRows, n)], from)
+	}
+	return out
+}
+
+// encodeBlock encodes the kept rows as those that begin with row from.
+func (d *Design) encodeBlock(out *rows, columns []*dataset.Column, active [][]int, kept []int, from int) {
 	spec := d.program.Pipeline()
+	dense, slots := out.dense[from*len(d.dense):], out.slots[from*d.slots:]
 	value, slot := 0, 0
 	for feature, c := range columns {
-		missing := spec.MissingColumn(feature)
 		if c.Codes != nil {
-			active := spec.CategoryColumns(d.fitted, feature)
 			for at, i := range kept {
-				out.slots[at*d.slots+slot] = int32(active[c.Codes[i]+1])
+				slots[at*d.slots+slot] = int32(active[feature][c.Codes[i]+1])
 			}
 			slot++
 			continue
 		}
 		for at, i := range kept {
-			out.dense[at*len(d.dense)+value] = spec.Number(d.fitted, feature, c.Numbers[i])
+			dense[at*len(d.dense)+value] = spec.Number(d.fitted, feature, c.Numbers[i])
 		}
 		value++
+		missing := spec.MissingColumn(feature)
 		if missing < 0 {
 			continue
 		}
 		for at, i := range kept {
-			active := none
+			indicator := none
 			if c.Numbers[i] != c.Numbers[i] && !d.fitted.Folded[missing] {
-				active = int32(missing)
+				indicator = int32(missing)
 			}
-			out.slots[at*d.slots+slot] = active
+			slots[at*d.slots+slot] = indicator
 		}
 		slot++
 	}
-	return out
 }
 
 // Serves tells whether the state has the pipeline that the design was encoded with.

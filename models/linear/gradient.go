@@ -16,24 +16,31 @@ func (d *Design) residuals(s *scored) []float64 {
 	return out
 }
 
-// gradient gives Σ (p-y)·x over the training rows, without second derivatives.
-func (d *Design) gradient(s *scored) []float64 {
-	k := len(d.dense)
-	parts := make([][]float64, shardCount(d.train.n))
-	shards(d.train.n, func(shard, from, to int) {
-		out, dense, residual := make([]float64, d.columns), make([]float64, k), make([]float64, to-from)
-		for i := from; i < to; i++ {
-			r := d.residual(s, i)
-			residual[i-from] = r
-			for _, c := range d.train.slots[i*d.slots : (i+1)*d.slots] {
-				if c != none {
-					out[c] += r
+// gradient gives Σ (p-y)·x over the training rows at some coefficients, without second derivatives, and the rows there. A block of
+// rows is read from memory once: its margins, and its part of the gradient while it is in the cache.
+func (d *Design) gradient(w []float64) (*scored, []float64) {
+	k, n, weights := len(d.dense), d.train.n, d.pick(w)
+	s := &scored{margin: make([]float64, n), p: make([]float64, n)}
+	parts := make([][]float64, shardCount(n))
+	shards(n, func(shard, from, to int) {
+		out, dense, residual := make([]float64, d.columns), make([]float64, k), make([]float64, blockRows)
+		for start := from; start < to; start += blockRows {
+			end := min(start+blockRows, to)
+			d.addMargins(s.margin, d.train, w, weights, start, end)
+			for i := start; i < end; i++ {
+				s.p[i], _ = logistic(s.margin[i])
+				r := d.residual(s, i)
+				residual[i-start] = r
+				for _, c := range d.train.slots[i*d.slots : (i+1)*d.slots] {
+					if c != none {
+						out[c] += r
+					}
 				}
+				out[d.columns-1] += r
 			}
-			out[d.columns-1] += r
-		}
-		if k > 0 && to > from {
-			blas64.Gemv(blas.Trans, 1, d.block(d.train, from, to), vector(residual), 1, vector(dense))
+			if k > 0 {
+				blas64.Gemv(blas.Trans, 1, d.block(d.train, start, end), vector(residual[:end-start]), 1, vector(dense))
+			}
 		}
 		for at, c := range d.dense {
 			out[c] = dense[at]
@@ -43,5 +50,5 @@ func (d *Design) gradient(s *scored) []float64 {
 	for _, p := range parts[1:] {
 		add(parts[0], p)
 	}
-	return parts[0]
+	return s, parts[0]
 }

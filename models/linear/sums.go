@@ -68,6 +68,13 @@ func (d *Design) Sums(s *optim.State) ([][]float64, error) {
 	if d.program.Label != nil {
 		return d.classSums(s)
 	}
+	if s.Kind() == optim.Train && d.program.Model.Solver == optim.LBFGS {
+		train, gradient := d.gradient(s.Coefficients())
+		if err := Concentration(d.residuals(train)); err != nil {
+			return nil, err
+		}
+		return d.program.EncodeGradient(s, optim.TrainSums{Rows: int64(d.train.n), Loss: train.loss(d.train), Gradient: gradient}), nil
+	}
 	train := d.scores(d.train, s.Coefficients())
 	weights := train.h
 	if d.program.Model.Solver == optim.LBFGS {
@@ -77,10 +84,7 @@ func (d *Design) Sums(s *optim.State) ([][]float64, error) {
 		return nil, err
 	}
 	loss := train.loss(d.train)
-	switch {
-	case s.Kind() == optim.Train && d.program.Model.Solver == optim.LBFGS:
-		return d.program.EncodeGradient(s, optim.TrainSums{Rows: int64(d.train.n), Loss: loss, Gradient: d.gradient(train)}), nil
-	case s.Kind() == optim.Train:
+	if s.Kind() == optim.Train {
 		gradient, hessian := d.derivatives(train)
 		return d.program.EncodeTrain(s, optim.TrainSums{Rows: int64(d.train.n), Loss: loss, Gradient: gradient, Hessian: hessian}), nil
 	}

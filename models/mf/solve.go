@@ -7,8 +7,12 @@ import (
 	"runtime"
 	"sync"
 
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/lapack/lapack64"
 	"gonum.org/v1/gonum/mat"
 
+	"tributary/models/gram"
 	"tributary/models/linear"
 	"tributary/models/optim"
 )
@@ -34,8 +38,8 @@ type items struct {
 	factors  int
 	w        []float64
 	folded   []bool
-	mean     float64       // explicit: of ratings mapped to [0, 1]
-	gram     *mat.SymDense // implicit: Σ y·yᵀ + λI; explicit: λI
+	mean     float64          // explicit: of ratings mapped to [0, 1]
+	gram     blas64.Symmetric // implicit: Σ y·yᵀ + λI; explicit: λI; the upper triangle
 	explicit bool
 }
 
@@ -44,16 +48,17 @@ func newItems(p *optim.Program, s *optim.State) (*items, error) {
 		return nil, fmt.Errorf("%w: it has no factors of this program's items", linear.ErrState)
 	}
 	y := &items{program: p, d: p.FactorLength(), factors: p.Model.Factors, w: s.Coefficients(), folded: s.Fitted().Folded, explicit: p.Model.Recommendation.Explicit}
-	y.gram = mat.NewSymDense(y.d, nil)
+	all := gram.New(y.d)
 	if y.explicit {
 		y.mean = s.Fitted().Mean[0]
 	} else {
 		for i := range p.Items() {
-			y.gram.SymRankOne(y.gram, 1, mat.NewVecDense(y.d, y.row(i)))
+			all.Add(1, y.row(i))
 		}
 	}
+	y.gram = all.Upper()
 	for i := range y.d {
-		y.gram.SetSym(i, i, y.gram.At(i, i)+p.Model.L2)
+		y.gram.Data[i*y.d+i] += p.Model.L2
 	}
 	return y, nil
 }
@@ -79,21 +84,20 @@ func (y *items) score(x []float64, item int) float64 {
 // solver solves users' equations one after another.
 type solver struct {
 	*items
-	a      *mat.SymDense
-	b      *mat.VecDense
-	side   []float64 // an item's factor, and 1 in place of its bias
-	factor mat.Cholesky
+	a    *gram.Sum
+	b    []float64
+	side []float64 // an item's factor, and 1 in place of its bias
 }
 
 func (y *items) solver() *solver {
-	return &solver{items: y, a: mat.NewSymDense(y.d, nil), b: mat.NewVecDense(y.d, nil), side: make([]float64, y.d)}
+	return &solver{items: y, a: gram.New(y.d), b: make([]float64, y.d), side: make([]float64, y.d)}
 }
 
 // user sets x to the user's factor and bias, given its training pairs. A user without any has zeros.
 func (s *solver) user(x []float64, columns []int32, values []float64) error {
 	clear(x)
-	s.a.CopySym(s.gram)
-	s.b.Zero()
+	s.a.Reset(s.gram.Data)
+	clear(s.b)
 	known := false
 	for n, item := range columns {
 		if s.folded[item] {
@@ -106,32 +110,30 @@ func (s *solver) user(x []float64, columns []int32, values []float64) error {
 			weight, target = 1, s.target(values[n])-s.side[s.factors]
 			s.side[s.factors] = 1
 		}
-		side := mat.NewVecDense(s.d, s.side)
-		s.a.SymRankOne(s.a, weight, side)
-		s.b.AddScaledVec(s.b, target, side)
+		s.a.Add(weight, s.side)
+		blas64.Axpy(target, vector(s.side), vector(s.b))
 	}
 	if !known {
 		return nil
 	}
-	if !s.factor.Factorize(s.a) {
+	factor, ok := lapack64.Potrf(s.a.Upper())
+	if !ok {
 		return errUnsolvable
 	}
-	out := mat.NewVecDense(s.d, x)
-	if err := s.factor.SolveVecTo(out, s.b); err != nil {
-		var condition mat.Condition
-		if !errors.As(err, &condition) { // a large condition number alone is no error
-			return errUnsolvable
-		}
-	}
-	norm := mat.Norm(out, 2)
+	copy(x, s.b)
+	blas64.Trsv(blas.Trans, factor, vector(x))
+	blas64.Trsv(blas.NoTrans, factor, vector(x))
+	norm := blas64.Nrm2(vector(x))
 	if math.IsNaN(norm) || math.IsInf(norm, 0) {
 		return errUnsolvable
 	}
 	if norm > optim.MaxUserNorm {
-		out.ScaleVec(optim.MaxUserNorm/norm, out)
+		blas64.Scal(optim.MaxUserNorm/norm, vector(x))
 	}
 	return nil
 }
+
+func vector(data []float64) blas64.Vector { return blas64.Vector{N: len(data), Inc: 1, Data: data} }
 
 // all solves for every user, in rows of length d.
 func (y *items) all(p *Pairs) ([]float64, error) {
@@ -209,17 +211,17 @@ const leastAxis = 1e-12
 // direction for few users alone, in whichever coordinates, has that direction for a principal one.
 func (y *items) axes(x []float64) ([][]float64, error) {
 	var out [][]float64
-	gram := mat.NewSymDense(y.d, nil)
 	for f := range y.d {
 		own := make([]float64, y.d)
 		own[f] = 1
 		out = append(out, own)
 	}
+	all := gram.New(y.d)
 	for u := 0; u < len(x); u += y.d {
-		gram.SymRankOne(gram, 1, mat.NewVecDense(y.d, x[u:u+y.d]))
+		all.Add(1, x[u:u+y.d])
 	}
 	var eigen mat.EigenSym
-	if !eigen.Factorize(gram, true) {
+	if !eigen.Factorize(mat.NewSymDense(y.d, all.Upper().Data), true) {
 		return nil, fmt.Errorf("%w: its users' factors have no principal directions", linear.ErrState)
 	}
 	var vectors mat.Dense

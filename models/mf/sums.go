@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"math"
 
+	"gonum.org/v1/gonum/blas/blas64"
+
+	"tributary/models/gram"
 	"tributary/models/linear"
 	"tributary/models/optim"
 )
@@ -65,20 +68,23 @@ func (y *items) sums(p *Pairs, x []float64) optim.FactorSums {
 	d := y.d
 	triangle := d * (d + 1) / 2
 	if !y.explicit {
-		t.Gram = make([]float64, triangle)
+		all := gram.New(d)
 		for u := range p.users {
-			addOuter(t.Gram, 1, x[u*d:(u+1)*d])
+			all.Add(1, x[u*d:(u+1)*d])
 		}
+		t.Gram = make([]float64, triangle)
+		pack(t.Gram, all.Upper())
 	}
 	t.Matrix, t.Vector = make([]float64, p.program.Items()*triangle), make([]float64, p.program.Items()*d)
 	parallel(p.program.Items(), func() func(int) {
-		side := make([]float64, d)
+		side, pairs, none := make([]float64, d), gram.New(d), make([]float64, d*d)
 		return func(item int) {
 			if y.folded[item] {
 				return
 			}
 			users, values := p.byItem.row(item)
-			matrix, vector := t.Matrix[item*triangle:(item+1)*triangle], t.Vector[item*d:(item+1)*d]
+			targets := vector(t.Vector[item*d : (item+1)*d])
+			pairs.Reset(none)
 			for n, u := range users {
 				copy(side, x[int(u)*d:(int(u)+1)*d])
 				weight, target := values[n], 1+values[n]
@@ -86,47 +92,34 @@ func (y *items) sums(p *Pairs, x []float64) optim.FactorSums {
 					weight, target = 1, y.target(values[n])-side[y.factors]
 					side[y.factors] = 1
 				}
-				addOuter(matrix, weight, side)
-				for i, v := range side {
-					vector[i] += target * v
-				}
+				pairs.Add(weight, side)
+				blas64.Axpy(target, vector(side), targets)
 			}
+			pack(t.Matrix[item*triangle:(item+1)*triangle], pairs.Upper())
 		}
 	})
 	return t
 }
 
-// addOuter adds weight·v·vᵀ to an upper triangle, row by row.
-func addOuter(triangle []float64, weight float64, v []float64) {
-	at := 0
-	for i, a := range v {
-		a *= weight
-		row := triangle[at : at+len(v)-i]
-		for j, b := range v[i:] {
-			row[j] += a * b
-		}
-		at += len(row)
+// pack copies an upper triangle, row by row.
+func pack(triangle []float64, m blas64.Symmetric) {
+	for i := range m.N {
+		n := copy(triangle, m.Data[i*m.Stride+i:(i+1)*m.Stride])
+		triangle = triangle[n:]
 	}
 }
 
 // loss gives what a round's factors cost: the weighted squares of the training pairs, with implicit feedback of all others too,
 // and the users' squared norms.
 func (y *items) loss(p *Pairs, x []float64) (loss, norm float64) {
-	l2 := p.program.Model.L2
+	l2, image := p.program.Model.L2, make([]float64, y.d)
 	for u := range p.users {
 		own := x[u*y.d : (u+1)*y.d]
-		square, sum, most := 0.0, 0.0, 0.0
-		for i, a := range own {
-			square += a * a
-			for j, b := range own {
-				if !y.explicit {
-					sum += a * b * y.gram.At(i, j)
-				}
-			}
-		}
+		square, sum, most := blas64.Dot(vector(own), vector(own)), 0.0, 0.0
 		norm += square
 		if !y.explicit {
-			sum -= l2 * square // the Gram matrix has λ on its diagonal
+			blas64.Symv(1, y.gram, vector(own), 0, vector(image))
+			sum = blas64.Dot(vector(own), vector(image)) - l2*square // the Gram matrix has λ on its diagonal
 		}
 		columns, values := p.train.row(u)
 		for n, item := range columns {
