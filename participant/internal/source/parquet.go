@@ -62,6 +62,13 @@ func openParquet(path, null string) (t *parquetTable, file io.Closer, err error)
 	for _, c := range p.Root().Columns() {
 		t.addLeaves(c, true)
 	}
+	for _, group := range p.Metadata().RowGroups {
+		for _, c := range group.Columns {
+			if codec := c.MetaData.Codec; codec == format.Lz4 || codec == format.Lz4Raw {
+				return nil, nil, errors.New("compressed with LZ4, which isn't read: write it with zstd, snappy, gzip, brotli or without")
+			}
+		}
+	}
 	t.record = make([]string, len(t.names))
 	return t, f, nil
 }

@@ -157,6 +157,14 @@ func TestParquetAndCSVGiveTheSameRows(t *testing.T) {
 	}
 }
 
+// What the library can't unpack is refused before anything is read.
+func TestParquetWithLZ4IsRefused(t *testing.T) {
+	file := writeParquet(t, []shopRow{{Customer: "a", Spent: 1}}, parquet.Compression(&parquet.Lz4Raw))
+	if _, err := OpenRecords(context.Background(), Binding{File: file}); !errors.Is(err, ErrHeader) || !strings.Contains(err.Error(), "LZ4") {
+		t.Errorf("%v", err)
+	}
+}
+
 // A damaged Parquet file is an error, never rows and never a crash.
 func TestDamagedParquetIsRefused(t *testing.T) {
 	file := writeParquet(t, []shopRow{{Customer: "a", Spent: 1}, {Customer: "b", Spent: 2}})
