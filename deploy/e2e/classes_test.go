@@ -118,7 +118,7 @@ privacy: {unit: record, epsilon: "3.9", delta: "1e-5"}
 run: {mode: sealed, participants: all, min_participants: 3, committee: {threshold: 3, of: 4}, round_timeout: 5s}
 `, d.Contract())
 	// The commonest of three grades is that of two fifths of the rows. The noise of the count has a deviation near 0.05, about 0.8.
-	if private.Metrics.Accuracy < 0.5 {
+	if private.Metrics.Accuracy < 0.55 {
 		t.Errorf("accuracy %.4f", private.Metrics.Accuracy)
 	}
 	t.Logf("private: accuracy %.4f, log loss %.4f", private.Metrics.Accuracy, private.Metrics.LogLoss)

@@ -21,8 +21,8 @@ func noisedSpec() string {
 	).Replace(shop.PrivateSpec("churn-noised", "8.0", 2, 2, 2, "5s"))
 }
 
-// TestNoisedJobOverRealProcesses: users as unit, Poisson samples, full noise at each participant and no committee. A
-// participant whose policy doesn't allow this mode refuses, and the ledger of both jobs verifies with the members' own records.
+// TestNoisedJobOverRealProcesses: users as unit, Poisson samples, full noise at each participant and no committee. The
+// accounts refuse a second such job, and the ledger of both verifies with the members' own records.
 func TestNoisedJobOverRealProcesses(t *testing.T) {
 	shops := shop.Generate(3, []int{8000, 8000})
 	var members []consortium.Member
