@@ -41,6 +41,7 @@ type fake struct {
 	fetched   map[pb.FetchKind]int
 	onTask    func(member wire.Member, t *pb.Task)  // may change what is shown, if set
 	forget    func(in *pb.FetchReleaseRequest) bool // whether to show another entry for a release, if set
+	forge     func(state []byte) []byte             // what is given in place of a last state, if set
 	said      []said                                // every object that was put and every upload's header, in order
 	accounts  []wire.Account
 	policies  []wire.Policy
@@ -380,8 +381,10 @@ func (f *fake) Fetch(in *pb.FetchRequest, stream grpc.ServerStreamingServer[pb.F
 			data = b.Bytes()
 		}
 	case in.Kind == pb.FetchKind_FETCH_STATE:
-		if state := j.machine.View().State; round.StateDigest(state) == wire.Digest(in.Digest) {
-			data = state
+		if view := j.machine.View(); round.StateDigest(view.State) == wire.Digest(in.Digest) {
+			if data = view.State; f.forge != nil && view.Status.Final() {
+				data = f.forge(data)
+			}
 		}
 	case in.Kind == pb.FetchKind_FETCH_PAYLOAD:
 		data = j.spool[wire.Digest(in.Digest)]

@@ -277,5 +277,8 @@ func (n *Node) release(ctx context.Context, l *live, t *pb.Task) error {
 	if err := n.carry(ctx, l, effects); err != nil {
 		return err
 	}
+	if err := n.evaluate(ctx, l, r.NextState); err != nil {
+		return err
+	}
 	return n.finish(l, fmt.Sprintf("completed in %d steps", r.Step+1))
 }

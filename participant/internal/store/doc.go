@@ -84,7 +84,7 @@ func Open(dir string) (*Store, error) {
 	}
 	db.SetMaxOpenConns(1)
 	s := &Store{db: db, dir: dir}
-	if _, err := db.Exec(schema + accountSchema); err != nil {
+	if _, err := db.Exec(schema + accountSchema + evaluationSchema); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
