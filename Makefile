@@ -1,7 +1,7 @@
 # Everything that a newcomer needs: `make demo`, `make test`.
 GO ?= go
 export CGO_ENABLED = 0
-PROTOS = enrolment.proto participant.proto operator.proto
+PROTOS = enrolment.proto participant.proto operator.proto scoring.proto
 FUZZTIME ?= 1000000x
 ROWS ?= 1000000
 BUILD = $(GO) build -trimpath -buildvcs=false -ldflags=-s

@@ -17,15 +17,17 @@ import (
 
 func (a *app) score() *cobra.Command {
 	var file scoring.File
-	var model, data, until, separator, listen string
+	var model, data, until, separator string
+	var at scoring.Addresses
 	c := &cobra.Command{
-		Use:   "score --model MODEL.json (--in ROWS.csv | --data ID) --out SCORES.csv [--explain], or score --model MODEL.json --listen 127.0.0.1:PORT",
+		Use:   "score --model MODEL.json (--in ROWS.csv | --data ID) --out SCORES.csv [--explain], or score --model MODEL.json (--listen | --grpc) 127.0.0.1:PORT",
 		Short: "Apply an exported model to rows, which stay here",
 		Long: "Reads the JSON that `tributary model export` writes.\n\n" +
 			"With --out, CSV or Parquet is scored into CSV: the rows with a column probability, and with --explain what each column added to the logit; where the label has classes, with columns predicted and probability:CLASS. The columns of --in have the contract's names;\n" +
 			"--data takes a source of the config, with its own names, values and filters.\n" +
 			"The file appears when it is complete; if a row can't be scored, none does.\n\n" +
-			"With --listen, programs on this machine ask POST /v1/score with {\"row\": {…}} or {\"rows\": [{…}, …]} and maybe \"explain\": true, until SIGTERM or Ctrl-C; GET /healthz tells that it runs.",
+			"With --listen, programs on this machine ask POST /v1/score with {\"row\": {…}} or {\"rows\": [{…}, …]} and maybe \"explain\": true, until SIGTERM or Ctrl-C; GET /healthz tells that it runs.\n" +
+			"With --grpc, they call tributary.v1.Scoring/Score (protocol/pb/scoring.proto), and grpc.health.v1; both can be given, with two ports. Neither has a log-in: only loopback addresses are listened on.",
 		Args: exactly(),
 	}
 	f := c.Flags()
@@ -38,23 +40,25 @@ func (a *app) score() *cobra.Command {
 	f.StringVar(&separator, "separator", ",", "what separates the cells of --in and --out")
 	f.StringSliceVar(&file.Rows.Missing, "missing", nil, "cells of --in that stand for a missing value, beside the empty one")
 	f.StringSliceVar(&file.Keep, "keep", nil, "columns to copy beside the scores; all by default")
-	f.StringVar(&listen, "listen", "", "loopback address to serve on")
+	f.StringVar(&at.HTTP, "listen", "", "loopback address to serve HTTP on")
+	f.StringVar(&at.GRPC, "grpc", "", "loopback address to serve gRPC on")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		usage := func(field, message string) error {
 			return &failure{Exit: exitUsage, Code: "usage", Field: field, Message: message, Hint: "see " + c.CommandPath() + " --help"}
 		}
+		serve := at != scoring.Addresses{}
 		var size int
 		file.Rows.Separator, size = utf8.DecodeRuneInString(separator)
 		switch {
 		case model == "":
 			return usage("model", "--model is missing")
-		case listen != "" && (file.Rows.File != "" || data != "" || file.Out != "" || file.Explain):
-			return usage("listen", "--listen excludes --in, --data, --out and --explain")
-		case listen == "" && ((file.Rows.File == "") == (data == "") || file.Out == ""):
-			return usage("in", "give --in or --data, and --out; or --listen")
+		case serve && (file.Rows.File != "" || data != "" || file.Out != "" || file.Explain):
+			return usage("listen", "--listen and --grpc exclude --in, --data, --out and --explain")
+		case !serve && ((file.Rows.File == "") == (data == "") || file.Out == ""):
+			return usage("in", "give --in or --data, and --out; or --listen or --grpc")
 		case data != "" && (c.Flags().Changed("separator") || c.Flags().Changed("missing")):
 			return usage("data", "--data excludes --separator and --missing: the config says them")
-		case until != "" && (data == "" || listen != ""):
+		case until != "" && (data == "" || serve):
 			return usage("until", "--until needs --data")
 		case size == 0 || size != len(separator) || file.Rows.Separator == '"' || file.Rows.Separator == '\r' || file.Rows.Separator == '\n' || file.Rows.Separator == utf8.RuneError:
 			return usage("separator", fmt.Sprintf("%q can't separate cells", separator))
@@ -64,8 +68,8 @@ func (a *app) score() *cobra.Command {
 		} else if file.Keep == nil {
 			file.Keep = []string{}
 		}
-		if listen != "" {
-			return a.serveScores(c.Context(), model, listen)
+		if serve {
+			return a.serveScores(c.Context(), model, at)
 		}
 		if data != "" {
 			bound, err := a.bound(data)
@@ -120,19 +124,26 @@ func (a *app) scoreFile(ctx context.Context, model string, file scoring.File) er
 	return a.print(map[string]any{"file": file.Out, "rows": result.Rows, "beyond": result.Beyond}, b.String())
 }
 
-func (a *app) serveScores(ctx context.Context, model, address string) error {
+func (a *app) serveScores(ctx context.Context, model string, at scoring.Addresses) error {
 	m, document, err := scoring.Load(model)
 	if err != nil {
 		return err
 	}
-	l, err := scoring.Listen(address)
+	e, err := at.Listen()
 	if err != nil {
 		return err
 	}
-	url := "http://" + l.Addr().String()
-	if err := a.print(map[string]any{"url": url}, fmt.Sprintf("Scores on %s/v1/score until stopped.\n", url)); err != nil {
-		l.Close()
+	view, text := map[string]any{}, ""
+	if e.HTTP != nil {
+		url := "http://" + e.HTTP.Addr().String()
+		view["url"], text = url, fmt.Sprintf("Scores on %s/v1/score until stopped.\n", url)
+	}
+	if e.GRPC != nil {
+		view["grpc"], text = e.GRPC.Addr().String(), text+fmt.Sprintf("Scores by gRPC on %s until stopped.\n", e.GRPC.Addr())
+	}
+	if err := a.print(view, text); err != nil {
+		e.Close()
 		return err
 	}
-	return scoring.Serve(ctx, l, m, document, a.err)
+	return e.Serve(ctx, m, document, a.err)
 }

@@ -9,6 +9,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"tributary/protocol/pb"
 )
 
 const scoredModel = `{"format":"tributary-model","version":1,"type":"logistic_regression","l2":1,"intercept":0,"columns":[
@@ -41,7 +46,8 @@ func TestScoreNeedsNoConfig(t *testing.T) {
 	run(t, config, "score", "--model", path("absent", ""), "--in", rows, "--out", out).expect(t, exitUsage, "no such file", "hint: ")
 	run(t, config, "score", "--in", rows, "--out", out).expect(t, exitUsage, "--model is missing")
 	run(t, config, "score", "--model", model, "--in", rows).expect(t, exitUsage, "give --in or --data")
-	run(t, config, "score", "--model", model, "--in", rows, "--listen", "127.0.0.1:0").expect(t, exitUsage, "--listen excludes")
+	run(t, config, "score", "--model", model, "--in", rows, "--listen", "127.0.0.1:0").expect(t, exitUsage, "--listen and --grpc exclude")
+	run(t, config, "score", "--model", model, "--grpc", "0.0.0.0:0").expect(t, exitUsage, "--grpc 0.0.0.0:0 can be reached from other machines", "hint: ")
 	run(t, config, "score", "--model", model, "--in", rows, "--out", out, "--separator", ";;").expect(t, exitUsage, "can't separate")
 	run(t, config, "score", "--model", model, "--in", rows, "--data", "x", "--out", out).expect(t, exitUsage, "give --in or --data")
 	run(t, config, "score", "--model", model, "--data", "x", "--missing", "NA", "--out", out).expect(t, exitUsage, "--data excludes")
@@ -98,7 +104,7 @@ func TestScoreServesUntilStopped(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	out, code := &lines{c: make(chan string, 9)}, make(chan int, 1)
 	go func() {
-		code <- Main(ctx, []string{"score", "--model", model, "--listen", "127.0.0.1:0"}, out, &bytes.Buffer{})
+		code <- Main(ctx, []string{"score", "--model", model, "--listen", "127.0.0.1:0", "--grpc", "127.0.0.1:0"}, out, &bytes.Buffer{})
 	}()
 	var said string
 	select {
@@ -115,6 +121,16 @@ func TestScoreServesUntilStopped(t *testing.T) {
 	var reply struct{ Result struct{ Probability float64 } }
 	if err := json.NewDecoder(r.Body).Decode(&reply); err != nil || reply.Result.Probability != 0.5 {
 		t.Errorf("%+v, %v", reply, err)
+	}
+	address := strings.Fields(<-out.c)[4]
+	calls, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer calls.Close()
+	row := &pb.ScoreRow{Columns: map[string]*pb.ScoreCell{"age": {Value: &pb.ScoreCell_Number{Number: 0}}}}
+	if scored, err := pb.NewScoringClient(calls).Score(t.Context(), &pb.ScoreRequest{Rows: []*pb.ScoreRow{row}}); err != nil || scored.Results[0].Probability != 0.5 {
+		t.Errorf("%v, %v", scored, err)
 	}
 	stop()
 	if c := <-code; c != exitOK {

@@ -27,18 +27,18 @@ const (
 	grace   = 10 * time.Second // for requests in progress at a stop
 )
 
-// Listen opens a loopback address. Others are refused: there is neither a log-in nor TLS.
-func Listen(address string) (net.Listener, error) {
+// Listen opens the loopback address that a flag gives. Others are refused: there is neither a log-in nor TLS.
+func Listen(flag, address string) (net.Listener, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return nil, fmt.Errorf("%w: --listen %s isn't an address and a port\nhint: for example 127.0.0.1:8080", ErrUse, address)
+		return nil, fmt.Errorf("%w: %s %s isn't an address and a port\nhint: for example 127.0.0.1:8080", ErrUse, flag, address)
 	}
 	if !loopback(host) {
-		return nil, fmt.Errorf("%w: --listen %s can be reached from other machines\nhint: use 127.0.0.1, and a proxy with TLS and a log-in of your own for others", ErrUse, address)
+		return nil, fmt.Errorf("%w: %s %s can be reached from other machines\nhint: use 127.0.0.1, and a proxy with TLS and a log-in of your own for others", ErrUse, flag, address)
 	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w\nhint: use another port", ErrUse, err)
+		return nil, fmt.Errorf("%w: %s: %w\nhint: use another port", ErrUse, flag, err)
 	}
 	return l, nil
 }
@@ -76,11 +76,16 @@ type handler struct {
 	slots  chan struct{} // as many requests are worked on at once
 }
 
-// Handler answers POST /v1/score and GET /healthz.
-func Handler(m *score.Model, document []byte) http.Handler {
+func newHandler(m *score.Model, document []byte) *handler {
 	digest := sha256.Sum256(document)
 	h := &handler{model: m, told: len(m.Columns()) * max(len(m.Classes), 1), slots: make(chan struct{}, 4*runtime.GOMAXPROCS(0))}
 	h.health, _ = json.Marshal(map[string]any{"status": "ok", "model": hex.EncodeToString(digest[:]), "type": m.Type}) // strings: it can't fail
+	return h
+}
+
+// Handler answers POST /v1/score and GET /healthz.
+func Handler(m *score.Model, document []byte) http.Handler {
+	h := newHandler(m, document)
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/score", h.score)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, h.health) })
@@ -172,24 +177,14 @@ func (h *handler) score(w http.ResponseWriter, r *http.Request) {
 	case (q.Row != nil) == (q.Rows != nil):
 		refuse(w, http.StatusBadRequest, problem{Code: "rows", Field: "rows", Message: "want either row or rows", Hint: `send {"row": {…}} or {"rows": [{…}, …]}`})
 		return
-	case len(q.Rows) > maxRows:
-		refuse(w, http.StatusRequestEntityTooLarge, problem{Code: "size", Field: "rows", Message: fmt.Sprintf("%d rows, at most %d", len(q.Rows), maxRows), Hint: "send fewer rows at a time"})
-		return
-	case q.Explain && len(q.Rows)*h.told > maxTold:
-		refuse(w, http.StatusRequestEntityTooLarge, problem{Code: "size", Field: "explain", Message: fmt.Sprintf("%d rows have %d contributions, at most %d are told", len(q.Rows), len(q.Rows)*h.told, maxTold), Hint: "send fewer rows at a time"})
+	}
+	if p := h.tooMuch(len(q.Rows), q.Explain); p != nil {
+		refuse(w, http.StatusRequestEntityTooLarge, *p)
 		return
 	}
 	out, field, err := h.answer(&q)
 	if err != nil {
-		p := problem{Code: "row", Field: field, Message: err.Error()}
-		var told *score.RecordError
-		if errors.As(err, &told) {
-			p.Message, p.Hint = told.Message, told.Hint
-			if told.Column != "" {
-				p.Field += "." + told.Column
-			}
-		}
-		refuse(w, http.StatusBadRequest, p)
+		refuse(w, http.StatusBadRequest, rowProblem(field, err))
 		return
 	}
 	body, err := json.Marshal(out)
@@ -198,6 +193,17 @@ func (h *handler) score(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, http.StatusOK, body)
+}
+
+// tooMuch refuses more rows, or more contributions of them, than are answered at once.
+func (h *handler) tooMuch(rows int, explain bool) *problem {
+	switch {
+	case rows > maxRows:
+		return &problem{Code: "size", Field: "rows", Message: fmt.Sprintf("%d rows, at most %d", rows, maxRows), Hint: "send fewer rows at a time"}
+	case explain && rows*h.told > maxTold:
+		return &problem{Code: "size", Field: "explain", Message: fmt.Sprintf("%d rows have %d contributions, at most %d are told", rows, rows*h.told, maxTold), Hint: "send fewer rows at a time"}
+	}
+	return nil
 }
 
 // answer gives result for row, and results for rows in their order, or names the first bad one.

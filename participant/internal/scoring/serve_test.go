@@ -86,19 +86,19 @@ func TestBadRequestsAreRefusedWithARemedy(t *testing.T) {
 
 func TestOnlyLoopbackIsListenedOn(t *testing.T) {
 	for _, address := range []string{"0.0.0.0:0", ":0", "192.0.2.1:80", "example.org:80", "127.0.0.1", "[::]:0"} {
-		if l, err := Listen(address); !errors.Is(err, ErrUse) || !strings.Contains(err.Error(), "hint: ") {
+		if l, err := Listen("--listen", address); !errors.Is(err, ErrUse) || !strings.Contains(err.Error(), "hint: ") {
 			t.Errorf("%s: %v", address, err)
 			if l != nil {
 				l.Close()
 			}
 		}
 	}
-	l, err := Listen("127.0.0.1:0")
+	l, err := Listen("--listen", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if _, err := Listen(l.Addr().String()); !errors.Is(err, ErrUse) {
+	if _, err := Listen("--listen", l.Addr().String()); !errors.Is(err, ErrUse) {
 		t.Error(err)
 	}
 }
@@ -152,7 +152,7 @@ func (s *slow) Read(b []byte) (int, error) {
 
 // A request in progress is answered after the stop began; then nothing listens any more.
 func TestStopIsGraceful(t *testing.T) {
-	l, err := Listen("127.0.0.1:0")
+	l, err := Listen("--listen", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
