@@ -20,10 +20,10 @@ func (a *app) score() *cobra.Command {
 	var model, data, until, separator string
 	var at scoring.Addresses
 	c := &cobra.Command{
-		Use:   "score --model MODEL.json (--in ROWS.csv | --data ID) --out SCORES.csv [--explain], or score --model MODEL.json (--listen | --grpc) 127.0.0.1:PORT",
+		Use:   "score --model MODEL.json (--in ROWS.csv | --data ID) --out SCORES.csv|SCORES.parquet [--explain], or score --model MODEL.json (--listen | --grpc) 127.0.0.1:PORT",
 		Short: "Apply an exported model to rows, which stay here",
 		Long: "Reads the JSON that `tributary model export` writes.\n\n" +
-			"With --out, CSV or Parquet is scored into CSV: the rows with a column probability, and with --explain what each column added to the logit; where the label has classes, with columns predicted and probability:CLASS. The columns of --in have the contract's names;\n" +
+			"With --out, CSV or Parquet is scored into CSV, or into Parquet if its name ends in .parquet (copied columns as strings, scores as doubles): the rows with a column probability, and with --explain what each column added to the logit; where the label has classes, with columns predicted and probability:CLASS. The columns of --in have the contract's names;\n" +
 			"--data takes a source of the config, with its own names, values and filters.\n" +
 			"The file appears when it is complete; if a row can't be scored, none does.\n\n" +
 			"With --listen, programs on this machine ask POST /v1/score with {\"row\": {…}} or {\"rows\": [{…}, …]} and maybe \"explain\": true, until SIGTERM or Ctrl-C; GET /healthz tells that it runs.\n" +
@@ -35,9 +35,9 @@ func (a *app) score() *cobra.Command {
 	f.StringVar(&file.Rows.File, "in", "", "file of rows: CSV, gzipped or not, or Parquet")
 	f.StringVar(&data, "data", "", "the id of a source in the config, instead of --in")
 	f.StringVar(&until, "until", "", "with --data whose customers are made of transactions: the day to which recency is measured, instead of the config's")
-	f.StringVar(&file.Out, "out", "", "CSV file of scores to write; replaced if it exists")
+	f.StringVar(&file.Out, "out", "", "file of scores to write: Parquet if its name ends in .parquet, else CSV; replaced if it exists")
 	f.BoolVar(&file.Explain, "explain", false, "add what each column contributed")
-	f.StringVar(&separator, "separator", ",", "what separates the cells of --in and --out")
+	f.StringVar(&separator, "separator", ",", "what separates the cells of --in and --out where they are CSV")
 	f.StringSliceVar(&file.Rows.Missing, "missing", nil, "cells of --in that stand for a missing value, beside the empty one")
 	f.StringSliceVar(&file.Keep, "keep", nil, "columns to copy beside the scores; all by default")
 	f.StringVar(&at.HTTP, "listen", "", "loopback address to serve HTTP on")

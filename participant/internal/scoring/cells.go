@@ -1,10 +1,6 @@
 package scoring
 
-import (
-	"strconv"
-
-	"tributary/models/score"
-)
+import "tributary/models/score"
 
 // added names the columns that scoring adds.
 func added(m *score.Model, columns []score.Column, explain bool) []string {
@@ -49,26 +45,45 @@ func addedByClass(m *score.Model, columns []score.Column, explain bool) []string
 
 func pairName(a, b string) string { return "logit:" + a + "*" + b }
 
-// row gives a row's cells as they are written.
-func (s *scorer) row(record []string, values []score.Value) ([]string, error) {
-	line := make([]string, 0, len(s.header))
+// line is a scored row: the kept cells and the predicted class, then the numbers, in the header's order.
+type line struct {
+	texts   []string
+	numbers []float64
+}
+
+func (l *line) add(numbers ...float64) { l.numbers = append(l.numbers, numbers...) }
+
+// addLogits adds a logit, its intercept, and what each column added to it.
+func (l *line) addLogits(e *score.Explanation) {
+	l.add(e.Logit, e.Intercept)
+	for _, c := range e.Columns {
+		l.add(c.Logit)
+	}
+}
+
+// row gives a row as it is written; the line is reused.
+func (s *scorer) row(record []string, values []score.Value) (*line, error) {
+	l := &s.line
+	l.texts, l.numbers = l.texts[:0], l.numbers[:0]
 	for _, at := range s.kept {
-		line = append(line, record[at])
+		l.texts = append(l.texts, record[at])
 	}
 	switch {
 	case s.model.Classes != nil:
-		return s.byClass(line, values)
+		return l, s.byClass(l, values)
 	case !s.Explain:
 		p, err := s.model.Score(values)
-		return appendNumbers(line, p), err
+		l.add(p)
+		return l, err
 	}
 	e, err := s.model.Explain(values)
 	if err != nil {
 		return nil, err
 	}
-	line = appendLogits(appendNumbers(line, e.Probability), e)
+	l.add(e.Probability)
+	l.addLogits(e)
 	if s.model.Factors == 0 {
-		return line, nil
+		return l, nil
 	}
 	next := 0 // pairs come in the header's order, those that add nothing left out
 	for i, a := range e.Columns {
@@ -77,47 +92,33 @@ func (s *scorer) row(record []string, values []score.Value) ([]string, error) {
 			if next < len(e.Pairs) && e.Pairs[next].First == a.Column && e.Pairs[next].Second == b.Column {
 				x, next = e.Pairs[next].Logit, next+1
 			}
-			line = appendNumbers(line, x)
+			l.add(x)
 		}
 	}
-	return line, nil
+	return l, nil
 }
 
 // byClass is row of a model with classes, after the kept cells.
-func (s *scorer) byClass(line []string, values []score.Value) ([]string, error) {
+func (s *scorer) byClass(l *line, values []score.Value) error {
 	if !s.Explain {
 		probabilities, predicted, err := s.model.Classify(values)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		return appendNumbers(append(line, s.model.Classes[predicted]), probabilities...), nil
+		l.texts = append(l.texts, s.model.Classes[predicted])
+		l.add(probabilities...)
+		return nil
 	}
 	classes, predicted, err := s.model.ExplainClasses(values)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	line = append(line, s.model.Classes[predicted])
+	l.texts = append(l.texts, s.model.Classes[predicted])
 	for i := range classes {
-		line = appendNumbers(line, classes[i].Probability)
+		l.add(classes[i].Probability)
 	}
 	for i := range classes {
-		line = appendLogits(line, &classes[i])
+		l.addLogits(&classes[i])
 	}
-	return line, nil
-}
-
-// appendLogits adds a logit, its intercept, and what each column added to it.
-func appendLogits(line []string, e *score.Explanation) []string {
-	line = appendNumbers(line, e.Logit, e.Intercept)
-	for _, c := range e.Columns {
-		line = appendNumbers(line, c.Logit)
-	}
-	return line
-}
-
-func appendNumbers(line []string, numbers ...float64) []string {
-	for _, x := range numbers {
-		line = append(line, strconv.FormatFloat(x, 'g', -1, 64))
-	}
-	return line
+	return nil
 }

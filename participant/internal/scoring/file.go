@@ -1,9 +1,7 @@
 package scoring
 
 import (
-	"bufio"
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
@@ -22,7 +20,7 @@ var ErrUse = errors.New("can't score")
 // File says what to score and where to.
 type File struct {
 	Rows    source.Binding // its columns, values, missing cells and filters; Contract and ID don't matter
-	Out     string         // CSV with the same separator; replaced as a whole, or not at all
+	Out     string         // Parquet if it ends in .parquet, else CSV with the same separator; replaced as a whole, or not at all
 	Keep    []string       // the file's columns to copy, in this order; nil: all
 	Explain bool           // beside the probability, what each column added to the logit
 }
@@ -59,16 +57,13 @@ func (f File) Score(ctx context.Context, m *score.Model) (Result, error) {
 	}
 	defer os.Remove(tmp.Name()) // it is gone after the rename
 	defer tmp.Close()
-	buffered := bufio.NewWriterSize(tmp, 256<<10)
-	s.out = csv.NewWriter(buffered)
-	if f.Rows.Separator != 0 {
-		s.out.Comma = f.Rows.Separator
+	if s.out, err = f.table(tmp, s.header, s.texts); err != nil {
+		return Result{}, err
 	}
 	if err = s.all(ctx); err != nil {
 		return Result{}, err
 	}
-	s.out.Flush()
-	if err := errors.Join(s.out.Error(), buffered.Flush(), tmp.Sync(), tmp.Close()); err != nil {
+	if err := errors.Join(s.out.close(), tmp.Sync(), tmp.Close()); err != nil {
 		return Result{}, fmt.Errorf("write scores: %w", err)
 	}
 	if err := os.Rename(tmp.Name(), f.Out); err != nil {
@@ -90,12 +85,14 @@ type scorer struct {
 	model   *score.Model
 	columns []score.Column
 	in      *source.Records
-	out     *csv.Writer
+	out     table
 	at      []int               // cell of each of the model's columns
 	mapped  []map[string]string // of each of these columns, cells that the binding maps
 	where   []int               // cell of each filter
 	kept    []int               // cells that are copied
 	header  []string
+	texts   int // columns of the header that are texts: the first ones
+	line    line
 	result  Result
 }
 
@@ -151,6 +148,9 @@ func (f File) scorer(m *score.Model, in *source.Records) (*scorer, error) {
 		}
 		s.header = append(s.header, name)
 	}
+	if s.texts = len(s.kept); m.Classes != nil {
+		s.texts++ // predicted
+	}
 	return s, nil
 }
 
@@ -164,9 +164,6 @@ func (f File) sourceName(name string) string {
 
 // all scores every row that passes the filters. After a finding nothing more is written, and the rest is only checked.
 func (s *scorer) all(ctx context.Context) error {
-	if err := s.out.Write(s.header); err != nil {
-		return fmt.Errorf("write scores: %w", err)
-	}
 	wrong := &source.DataError{File: s.Rows.File}
 	values := make([]score.Value, len(s.at))
 	for read := 0; ; read++ {
@@ -187,7 +184,7 @@ func (s *scorer) all(ctx context.Context) error {
 		for i, at := range s.at {
 			values[i] = s.value(i, record[at])
 		}
-		line, err := s.row(record, values)
+		scored, err := s.row(record, values)
 		var told *score.RecordError
 		switch {
 		case errors.As(err, &told):
@@ -195,7 +192,11 @@ func (s *scorer) all(ctx context.Context) error {
 		case err != nil:
 			return err
 		case len(wrong.Findings) == 0:
-			if err := s.out.Write(line); err != nil {
+			var unwritable notText
+			switch err := s.out.write(scored); {
+			case errors.As(err, &unwritable):
+				wrong.Add(source.Finding{Row: s.in.Line(), Column: s.header[unwritable], Message: "the cell isn't UTF-8, which Parquet needs", Hint: "save the file as UTF-8, or leave the column out with --keep"})
+			case err != nil:
 				return fmt.Errorf("write scores: %w", err)
 			}
 		}
