@@ -12,7 +12,7 @@ import (
 // customers reads how transactions become customers: source: {csv: FILE, customers: {…}}.
 func (t *tree) customers(v value) *source.Customers {
 	c := &source.Customers{}
-	_, keys := t.fields(v, "key", "blank_keys", "time", "until", "window", "outcome", "order", "amount", "positive", "distinct")
+	_, keys := t.fields(v, "key", "blank_keys", "time", "until", "window", "outcome", "order", "amount", "positive", "distinct", "first", "last", "most_frequent", "aggregates", "grouped")
 	t.require(v, keys, "key", "the column that says whose a transaction is")
 	t.require(v, keys, "time", "the column of the time, or {column: NAME, format: \"02.01.2006 15:04\"}")
 	t.require(v, keys, "until", "the day to which recency is measured, such as 2011-12-10; later transactions don't count")
@@ -49,10 +49,42 @@ func (t *tree) customers(v value) *source.Customers {
 	if v, ok := keys["positive"]; ok {
 		c.Positive = t.columns(v)
 	}
-	if v, ok := keys["distinct"]; ok {
-		c.Distinct = t.columns(v)
+	for key, list := range map[string]*[]string{"distinct": &c.Distinct, "first": &c.First, "last": &c.Last, "most_frequent": &c.MostFrequent} {
+		if v, ok := keys[key]; ok {
+			*list = t.columns(v)
+		}
+	}
+	if v, ok := keys["aggregates"]; ok {
+		for _, e := range t.items(v) {
+			c.Aggregates = append(c.Aggregates, t.aggregate(e))
+		}
+	}
+	if v, ok := keys["grouped"]; ok {
+		switch s := t.text(v); s {
+		case "true":
+			c.Grouped = true
+		case "false":
+		default:
+			t.problem(v, "write true where the file has each customer's transactions together: fewer of them are kept in memory then", "%q is neither true nor false", s)
+		}
 	}
 	return c
+}
+
+// aggregate reads {column: NAME, of: [sum, mean], last: 30d}; without column it is of the amount.
+func (t *tree) aggregate(v value) (g source.Aggregate) {
+	_, keys := t.fields(v, "column", "of", "last")
+	t.require(v, keys, "of", "what is told: a list of count, sum, mean, min, max, distinct")
+	if v, ok := keys["column"]; ok {
+		g.Column = t.column(v)
+	}
+	if v, ok := keys["of"]; ok {
+		g.Of = t.columns(v)
+	}
+	if v, ok := keys["last"]; ok {
+		g.Days = t.days(v)
+	}
+	return g
 }
 
 // column is a name, as the file's header has it once trimmed.

@@ -42,6 +42,17 @@ func TestCustomersAreReadWhole(t *testing.T) {
 	if got := c.Data[0].Customers; !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
+	more := strings.Replace(retail, "        distinct: [StockCode]\n", "        first: [Channel]\n        last: [Country, Channel]\n        most_frequent: [Country]\n        grouped: true\n"+
+		"        aggregates:\n          - {of: [count, sum], last: 30d}\n          - {column: Quantity, of: [mean]}\n", 1)
+	c, problems = Parse([]byte(more), "/")
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	want.Distinct, want.First, want.Last, want.MostFrequent, want.Grouped = nil, []string{"Channel"}, []string{"Country", "Channel"}, []string{"Country"}, true
+	want.Aggregates = []source.Aggregate{{Of: []string{"count", "sum"}, Days: 30}, {Column: "Quantity", Of: []string{"mean"}}}
+	if got := c.Data[0].Customers; !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
 	short := strings.NewReplacer(`{column: InvoiceDate, format: "02.01.2006 15:04"}`, "InvoiceDate", "{product: [Quantity, UnitPrice]}", "Total", "2011-12-10", "2011-12-10T00:00:00+01:00").Replace(retail)
 	c, problems = Parse([]byte(short), "/")
 	if len(problems) > 0 {
@@ -88,6 +99,11 @@ func TestProblemsOfCustomers(t *testing.T) {
 		"three factors": {"{product: [Quantity, UnitPrice]}", "{product: [A, B, C]}", "3 columns, want two"},
 		"list":          {"{product: [Quantity, UnitPrice]}", "[Quantity, UnitPrice]", "a list is no amount"},
 		"empty column":  {"distinct: [StockCode]", "distinct: [\"\"]", "empty"},
+		"no list":       {"distinct: [StockCode]", "last: Country", "expected a list"},
+		"aggregate":     {"distinct: [StockCode]", "aggregates: [{last: 30d}]", "\"of\" is missing"},
+		"last":          {"distinct: [StockCode]", "aggregates: [{of: [count], last: 30}]", "not 1d to 36525d"},
+		"of":            {"distinct: [StockCode]", "aggregates: [{of: [count], by: day}]", "unknown key \"by\""},
+		"grouped":       {"distinct: [StockCode]", "grouped: yes", "neither true nor false"},
 	} {
 		text := strings.Replace(retail, c.from, c.to, 1)
 		_, problems := Parse([]byte(text), "/")

@@ -3,10 +3,12 @@ package source
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -15,12 +17,9 @@ const (
 	maxKeyBytes = 1024
 )
 
-// sight is one customer's first sight of a cell, by 128 bits of its SHA-256.
-type sight struct {
-	customer *customer
-	column   int
-	cell     [16]byte
-}
+// sight is one customer's first sight of a cell: 128 bits of the SHA-256 of the customer's number, the column's and the cell. Among 2³⁰
+// of them two agree with a probability below 2⁻⁶⁸.
+type sight [16]byte
 
 // aggregator adds transactions to their customers. It keeps a customer once, and each of its different orders and cells of Distinct
 // by their hashes; rows aren't kept.
@@ -35,6 +34,12 @@ type aggregator struct {
 	customers                map[string]*customer
 	list                     []*customer
 	seen                     map[sight]struct{}
+	takes                    takes
+	spans                    []span
+	values                   []amount // of the record that is read, by span
+	has                      []bool   // whether there is one
+	current                  *customer
+	buf                      []byte
 	counts                   Transactions
 	data                     *DataError
 }
@@ -59,7 +64,7 @@ func readCustomers(ctx context.Context, b Binding) (*customerRows, error) {
 	if a.counts.Absent = int64(len(a.customers) - len(list)); len(list) == 0 {
 		return nil, fmt.Errorf("%s: %w: of %d transactions none counts\nhint: check until, window, positive and where in the binding", b.File, ErrEmpty, a.counts.Read)
 	}
-	return &customerRows{Customers: b.Customers, header: b.Customers.header(), list: list, until: a.until, counts: a.counts}, nil
+	return &customerRows{Customers: b.Customers, header: b.Customers.header(), list: list, none: b.null(), until: a.until, counts: a.counts}, nil
 }
 
 // locate finds the columns. The error wraps ErrHeader and names all that are missing.
@@ -85,6 +90,19 @@ func (a *aggregator) locate(b Binding) error {
 	a.amount = several(a.Amount, ", of the amount")
 	a.positive = several(a.Positive, ", which is to be positive")
 	a.unlike = several(a.Distinct, ", whose cells are counted")
+	a.takes = takes{first: several(a.First, ", whose first cell is taken"), last: several(a.Last, ", whose last cell is taken"),
+		frequent: several(a.MostFrequent, ", whose most frequent cell is taken"), words: map[string]string{}}
+	for i := range a.Aggregates {
+		s := span{Aggregate: &a.Aggregates[i], at: -1, from: a.from}
+		if s.Column != "" {
+			s.at = find(s.Column, fmt.Sprintf(", of aggregates[%d]", i))
+		}
+		if s.Days > 0 {
+			s.from = a.until - s.Days*daySeconds
+		}
+		a.spans = append(a.spans, s)
+	}
+	a.values, a.has = make([]amount, len(a.spans)), make([]bool, len(a.spans))
 	for i, w := range b.Where {
 		a.filters = append(a.filters, newFilter(w, find(w.Column, fmt.Sprintf(", by which where[%d] filters", i))))
 	}
@@ -152,6 +170,12 @@ func (a *aggregator) row(record []string) (column string, w *wrong) {
 	if w != nil {
 		return column, w
 	}
+	if column, w = a.readSpans(record, value); w != nil {
+		return column, w
+	}
+	if column, w = a.checkTaken(record); w != nil {
+		return column, w
+	}
 	t, err := ParseTime(a.Format, record[a.time])
 	if err != nil {
 		return a.Time, &wrong{err.Error(), "correct it in the source, or say its format: time: {column: …, format: …}"}
@@ -162,10 +186,7 @@ func (a *aggregator) row(record []string) (column string, w *wrong) {
 	if t.After(a.counts.Last) {
 		a.counts.Last = t
 	}
-	if !a.add(key, t.Unix(), value, record) {
-		return strings.Join(a.Amount, " × "), errLarge
-	}
-	return "", nil
+	return a.add(key, t.Unix(), value, record)
 }
 
 // value is the transaction's amount, 0 if none is asked for.
@@ -184,28 +205,36 @@ func (a *aggregator) value(record []string) (amount, string, *wrong) {
 	return value, strings.Join(a.Amount, " × "), w
 }
 
-// add counts a transaction for its customer; false if a sum overflows.
-func (a *aggregator) add(key string, t int64, value amount, record []string) (ok bool) {
+// add counts a transaction for its customer, or tells why it can't.
+func (a *aggregator) add(key string, t int64, value amount, record []string) (column string, w *wrong) {
 	if t >= a.until && t >= a.end {
 		a.counts.Later++
-		return true
+		return "", nil
 	}
 	c := a.customers[key]
 	if c == nil {
-		c = &customer{key: strings.Clone(key), line: a.in.Line(), first: t, distinct: make([]int64, len(a.unlike))}
-		a.customers[c.key] = c
-		a.list = append(a.list, c)
+		c = a.newCustomer(key, t)
+	}
+	if a.Grouped && c != a.current {
+		if a.current != nil && c.line != a.in.Line() {
+			return a.Key, &wrong{"transactions of " + show(key) + " began in row " + strconv.Itoa(c.line) + ", and other customers' are between", "sort the file by customer, or leave grouped out"}
+		}
+		clear(a.seen)
+		a.current = c
 	}
 	c.first = min(c.first, t)
+	ok := true
 	switch {
 	case t >= a.until:
 		a.counts.Outcome++
 		c.returned = true
-		c.spent, ok = c.spent.plus(value)
-		return ok
+		if c.spent, ok = c.spent.plus(value); !ok {
+			return strings.Join(a.Amount, " × "), errLarge
+		}
+		return "", nil
 	case a.WindowDays > 0 && t < a.from:
 		a.counts.Before++
-		return true
+		return "", nil
 	}
 	a.counts.Counted++
 	if c.frequency == 0 || t > c.last {
@@ -219,14 +248,29 @@ func (a *aggregator) add(key string, t int64, value amount, record []string) (ok
 			c.distinct[i]++
 		}
 	}
-	c.monetary, ok = c.monetary.plus(value)
-	return ok
+	a.take(c, t, record)
+	if c.monetary, ok = c.monetary.plus(value); !ok {
+		return strings.Join(a.Amount, " × "), errLarge
+	}
+	return a.sumSpans(c, t, record)
 }
 
-// isNew tells whether a customer hasn't had a cell yet: in the order's column (-1), or one of Distinct.
+func (a *aggregator) newCustomer(key string, t int64) *customer {
+	c := &customer{key: strings.Clone(key), number: len(a.list), line: a.in.Line(), first: t, distinct: make([]int64, len(a.unlike)),
+		earliest: make([]mark, len(a.takes.first)), latest: make([]mark, len(a.takes.last)), tallies: make([][]tally, len(a.takes.frequent)), spans: make([]summed, len(a.spans))}
+	a.customers[c.key] = c
+	a.list = append(a.list, c)
+	return c
+}
+
+// isNew tells whether a customer hasn't had a cell yet: in the order's column (-1), one of Distinct, or one of the spans, which
+// follow these.
 func (a *aggregator) isNew(c *customer, column int, cell string) bool {
-	sum := sha256.Sum256([]byte(cell))
-	s := sight{c, column, [16]byte(sum[:16])}
+	a.buf = binary.BigEndian.AppendUint64(a.buf[:0], uint64(c.number))
+	a.buf = binary.BigEndian.AppendUint64(a.buf, uint64(column))
+	a.buf = append(a.buf, cell...)
+	sum := sha256.Sum256(a.buf)
+	s := sight(sum[:16])
 	_, had := a.seen[s]
 	a.seen[s] = struct{}{}
 	return !had

@@ -1,7 +1,9 @@
 package source
 
 import (
+	"cmp"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -24,12 +26,17 @@ type Transactions struct {
 // customer is what is kept of one while the file is read. Times are Unix seconds.
 type customer struct {
 	key             string
+	number          int // in the order of the file
 	line            int // on which it first appears
 	first, last     int64
 	frequency       int64
 	monetary, spent amount
 	distinct        []int64
 	returned        bool
+
+	earliest, latest []mark    // by column of First and Last
+	tallies          [][]tally // by column of MostFrequent, sorted by cell
+	spans            []summed  // by Aggregate
 }
 
 // customerRows gives the customers as a table whose header is Customers.header.
@@ -38,6 +45,7 @@ type customerRows struct {
 	header []string
 	list   []*customer
 	next   int
+	none   string // the cell of a missing value
 	until  int64
 	counts Transactions
 }
@@ -57,6 +65,15 @@ func (r *customerRows) Read() ([]string, error) {
 	}
 	for _, n := range c.distinct {
 		record = append(record, strconv.FormatInt(n, 10))
+	}
+	for _, m := range append(slices.Clone(c.earliest), c.latest...) {
+		record = append(record, cmp.Or(m.cell, r.none))
+	}
+	for _, t := range c.tallies {
+		record = append(record, cmp.Or(mostFrequent(t), r.none))
+	}
+	for i := range c.spans {
+		record = append(record, r.Aggregates[i].cells(&c.spans[i], r.none)...)
 	}
 	if r.OutcomeDays > 0 {
 		record = append(record, map[bool]string{true: "yes", false: "no"}[c.returned])

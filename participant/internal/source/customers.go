@@ -20,11 +20,19 @@ import (
 //	monetary              the sum of the amounts, exact (with Amount)
 //	average_order_value   monetary / frequency (with Amount)
 //	distinct_COLUMN       different cells in a column, for each of Distinct
+//	first_COLUMN          the cell of the first transaction, for each of First; of several at one second the first by its bytes
+//	last_COLUMN           the cell of the last one, for each of Last; likewise
+//	most_frequent_COLUMN  the cell of the most transactions, for each of MostFrequent; of several the first by its bytes
+//	OF_COLUMN_DAYSd       what Aggregates ask for; see there
 //	returned              yes or no: was there a transaction in [Until, Until + OutcomeDays)? (with OutcomeDays)
 //	spent                 the sum of the amounts in that period (with OutcomeDays and Amount)
 //
 // All but the last two are of transactions in [Until - WindowDays, Until); who has none in it is no row. Rows are in the order in which
-// customers first appear in the file. Binding.Where filters transactions, by the file's names.
+// customers first appear in the file. Binding.Where filters transactions, by the file's names. Missing cells are no cells: a customer
+// without any has a missing value in first_, last_ and most_frequent_.
+//
+// What is kept in memory: each customer, its cells of MostFrequent, and a hash of 16 bytes for each of its different orders and
+// cells that are counted; with Grouped the latter of one customer at a time.
 type Customers struct {
 	Key         string    // column of the customer
 	SkipBlank   bool      // leave transactions without a customer out; otherwise they are findings
@@ -37,6 +45,14 @@ type Customers struct {
 	Amount      []string  // column of the amount, or two whose product it is; empty: no amounts
 	Positive    []string  // transactions that aren't above 0 in all of these columns are left out: cancellations, returns, gifts
 	Distinct    []string  // columns whose different cells are counted
+
+	First        []string    `json:",omitempty"` // columns of which a cell is kept: categories
+	Last         []string    `json:",omitempty"`
+	MostFrequent []string    `json:",omitempty"`
+	Aggregates   []Aggregate `json:",omitempty"`
+
+	// Grouped: all transactions of a customer that count stand together in the file, or it is refused. The rows are the same.
+	Grouped bool `json:"-"`
 }
 
 // header names the columns of the rows that are made.
@@ -47,6 +63,17 @@ func (c *Customers) header() []string {
 	}
 	for _, column := range c.Distinct {
 		names = append(names, "distinct_"+column)
+	}
+	for _, take := range []struct {
+		prefix  string
+		columns []string
+	}{{"first_", c.First}, {"last_", c.Last}, {"most_frequent_", c.MostFrequent}} {
+		for _, column := range take.columns {
+			names = append(names, take.prefix+column)
+		}
+	}
+	for i := range c.Aggregates {
+		names = append(names, c.Aggregates[i].names()...)
 	}
 	if c.OutcomeDays > 0 {
 		names = append(names, "returned")
@@ -62,6 +89,11 @@ func (c *Customers) check(b Binding, contract *jobspec.Contract) (wrong []error)
 	if name := b.sourceName(contract.Key); name != c.Key {
 		wrong = append(wrong, fmt.Errorf("customers: the contract's key %s is read from %s, the customers' key is %s\nhint: write columns: {%s: %s}",
 			contract.Key, show(name), show(c.Key), contract.Key, show(c.Key)))
+	}
+	for i := range c.Aggregates {
+		if err := c.Aggregates[i].check(c); err != nil {
+			wrong = append(wrong, fmt.Errorf("customers: aggregates[%d]: %w", i, err))
+		}
 	}
 	first := map[string]bool{}
 	for _, name := range c.header() {
