@@ -26,14 +26,15 @@ type Column struct {
 	Values  []string  // the contract's values in its order (categories only)
 }
 
-// Table is an ordered set of rows. Its label has two values, in Label, or several, in Class and Classes.
+// Table is an ordered set of rows. Its label has two values, in Label, or several, in Class and Classes, or is a number, in Target.
 type Table struct {
 	Rows    int
 	Columns []Column
-	Label   []bool   // true: the contract's positive value; nil with Class, or if the contract has no label
-	Class   []int32  // index into Classes; nil with Label
-	Classes []string // the contract's, in its order
-	HeldOut []bool   // true: evaluation only; nil: no row is held out
+	Label   []bool    // true: the contract's positive value; nil with Class or Target, or if the contract has no label
+	Class   []int32   // index into Classes; nil with Label or Target
+	Classes []string  // the contract's, in its order
+	Target  []float64 // contract units, never missing; nil with Label or Class
+	HeldOut []bool    // true: evaluation only; nil: no row is held out
 
 	// User numbers the rows' keys from 0 in the order in which they appear first. The numbers mean nothing to anybody else; nil:
 	// not known.
@@ -53,6 +54,9 @@ func (t *Table) Column(name string) (*Column, bool) {
 // Held tells whether a row is for evaluation only.
 func (t *Table) Held(row int) bool { return t.HeldOut != nil && t.HeldOut[row] }
 
+// Labelled tells whether the rows have labels, of whatever kind.
+func (t *Table) Labelled() bool { return t.Label != nil || t.Class != nil || t.Target != nil }
+
 // Validate checks shapes, codes and that no number is infinite. It doesn't know the contract's ranges.
 func (t *Table) Validate() error {
 	if t.Rows < 0 {
@@ -61,7 +65,10 @@ func (t *Table) Validate() error {
 	if err := t.validateClasses(); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	if t.Label != nil && len(t.Label) != t.Rows || t.Label == nil && t.Class == nil && t.User == nil && t.Rows > 0 {
+	if err := t.validateTarget(); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if t.Label != nil && len(t.Label) != t.Rows || !t.Labelled() && t.User == nil && t.Rows > 0 {
 		return fmt.Errorf("%w: %d labels for %d rows", ErrInvalid, len(t.Label), t.Rows)
 	}
 	if err := t.validateUsers(); err != nil {
@@ -119,6 +126,24 @@ func (t *Table) validateClasses() error {
 	for i, code := range t.Class {
 		if code < 0 || int(code) >= len(t.Classes) {
 			return fmt.Errorf("row %d: class %d is outside 0..%d", i, code, len(t.Classes)-1)
+		}
+	}
+	return nil
+}
+
+// validateTarget checks a label that is a number.
+func (t *Table) validateTarget() error {
+	switch {
+	case t.Target == nil:
+		return nil
+	case t.Label != nil || t.Class != nil:
+		return errors.New("a label is a number or has values, not both")
+	case len(t.Target) != t.Rows:
+		return fmt.Errorf("%d labels for %d rows", len(t.Target), t.Rows)
+	}
+	for i, y := range t.Target {
+		if math.IsNaN(y) || math.IsInf(y, 0) {
+			return fmt.Errorf("row %d: the label is missing or infinite", i)
 		}
 	}
 	return nil
@@ -194,6 +219,14 @@ func (t *Table) Digest() [sha256.Size]byte {
 		}
 		for i, code := range t.Class {
 			w.number(uint64(code)<<1 | mark(t.Held(i)))
+		}
+		return w.sum()
+	}
+	if t.Target != nil {
+		w.number(4)
+		for i, y := range t.Target {
+			w.number(canonicalBits(y))
+			w.number(mark(t.Held(i)))
 		}
 		return w.sum()
 	}

@@ -29,7 +29,16 @@ func TestValidateRefusesMalformedTables(t *testing.T) {
 	if err := recommended.Validate(); err != nil {
 		t.Errorf("users in place of labels: %v", err)
 	}
+	number := table()
+	number.Label, number.Target = nil, []float64{1, -2, 0}
+	if err := number.Validate(); err != nil {
+		t.Errorf("a label that is a number: %v", err)
+	}
 	for name, change := range map[string]func(*Table){
+		"two labels":       func(t *Table) { t.Target = []float64{1, 2, 3} },
+		"few numbers":      func(t *Table) { t.Label, t.Target = nil, []float64{1, 2} },
+		"a missing number": func(t *Table) { t.Label, t.Target = nil, []float64{1, 2, math.NaN()} },
+		"an endless one":   func(t *Table) { t.Label, t.Target = nil, []float64{1, 2, math.Inf(1)} },
 		"negative rows":    func(t *Table) { t.Rows = -1 },
 		"labels":           func(t *Table) { t.Label = t.Label[1:] },
 		"folds":            func(t *Table) { t.HeldOut = t.HeldOut[1:] },
@@ -73,6 +82,9 @@ func TestDigestCoversRowsLabelsAndFolds(t *testing.T) {
 		"columns":     func(t *Table) { t.Columns = t.Columns[:1] },
 		"no labels":   func(t *Table) { t.Label, t.User = nil, []int32{0, 0, 1} },
 		"users":       func(t *Table) { t.Label, t.User = nil, []int32{0, 1, 1} },
+		"numbers":     func(t *Table) { t.Label, t.Target = nil, []float64{1, 2, 3} },
+		"a number":    func(t *Table) { t.Label, t.Target = nil, []float64{1, 2, 4} },
+		"held number": func(t *Table) { t.Label, t.Target, t.HeldOut = nil, []float64{1, 2, 3}, nil },
 		"label moved": func(t *Table) { t.Label[0], t.Label[1] = false, true },
 	} {
 		v := table()

@@ -147,8 +147,11 @@ func (d *Design) addDense(p *partial, s *scored, from, to int) {
 	blas64.Gemv(blas.Trans, 1, d.block(d.train, from, to), vector(residual), 1, vector(p.denseGradient))
 }
 
-// residual is p - y of a training row, times its weight.
+// residual is p - y of a training row, or margin - t where the label is a number, times its weight.
 func (d *Design) residual(s *scored, i int) float64 {
+	if d.train.target != nil {
+		return d.train.weightOf(i) * (s.margin[i] - d.train.target[i])
+	}
 	if d.train.label[i] {
 		return d.train.weightOf(i) * (s.p[i] - 1)
 	}

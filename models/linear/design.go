@@ -35,6 +35,7 @@ type rows struct {
 	units  units // of a private program
 	label  []bool
 	class  []int32   // in place of label, if it has several classes
+	target []float64 // in place of label, if it is a number: deviations from its mean
 	weight []float64 // nil: 1 each; held-out rows have none
 	offset []float64 // nil: 0 each
 	dense  []float64 // n × len(Design.dense): value columns
@@ -98,7 +99,7 @@ func bind(p *optim.Program, t *dataset.Table) ([]*dataset.Column, error) {
 	if !slices.Equal(t.Classes, want) {
 		return nil, fmt.Errorf("%w: the label's classes are %q, the job has %q\nhint: the contract differs from the job's", fit.ErrTable, t.Classes, want)
 	}
-	return columns, nil
+	return columns, bindTarget(p, t)
 }
 
 func newDesign(p *optim.Program, s *optim.State) *Design {
@@ -126,13 +127,9 @@ func (d *Design) encode(columns []*dataset.Column, t *dataset.Table, numbers row
 	for i := range t.Rows {
 		if keep(i) {
 			kept = append(kept, i)
-			if t.Class != nil {
-				out.class = append(out.class, t.Class[i])
-			} else {
-				out.label = append(out.label, t.Label[i])
-			}
 		}
 	}
+	d.labels(out, t, kept)
 	d.weigh(out, kept, numbers)
 	active := make([][]int, len(columns)) // by category
 	for feature, c := range columns {
@@ -189,7 +186,7 @@ func (d *Design) Serves(s *optim.State) bool {
 func (d *Design) Columns() int { return d.columns - 1 }
 
 // Each gives the encoded rows of one kind, training or held out, in the table's order: the label, and the columns that aren't
-// zero with their values, without the intercept. Both slices are reused.
+// zero with their values, without the intercept. Both slices are reused. Labels that are numbers are in Targets.
 func (d *Design) Each(held bool, f func(positive bool, columns []int32, values []float64)) {
 	r := d.train
 	if held {
@@ -209,6 +206,6 @@ func (d *Design) Each(held bool, f func(positive bool, columns []int32, values [
 				columns, values = append(columns, c), append(values, 1)
 			}
 		}
-		f(r.label[i], columns, values)
+		f(r.target == nil && r.label[i], columns, values)
 	}
 }

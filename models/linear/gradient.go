@@ -7,7 +7,7 @@ import (
 	"gonum.org/v1/gonum/blas/blas64"
 )
 
-// residuals gives |p-y| of each training row, times its weight.
+// residuals gives the size of each training row's residual, times its weight.
 func (d *Design) residuals(s *scored) []float64 {
 	out := make([]float64, d.train.n)
 	for i := range out {
@@ -16,7 +16,7 @@ func (d *Design) residuals(s *scored) []float64 {
 	return out
 }
 
-// gradient gives Σ (p-y)·x over the training rows at some coefficients, without second derivatives, and the rows there. A block of
+// gradient gives Σ residual·x over the training rows at some coefficients, without second derivatives, and the rows there. A block of
 // rows is read from memory once: its margins, and its part of the gradient while it is in the cache.
 func (d *Design) gradient(w []float64) (*scored, []float64) {
 	k, n, weights := len(d.dense), d.train.n, d.pick(w)
@@ -28,7 +28,9 @@ func (d *Design) gradient(w []float64) (*scored, []float64) {
 			end := min(start+blockRows, to)
 			d.addMargins(s.margin, d.train, w, weights, start, end)
 			for i := start; i < end; i++ {
-				s.p[i], _ = logistic(s.margin[i])
+				if d.program.Target == nil {
+					s.p[i], _ = logistic(s.margin[i])
+				}
 				r := d.residual(s, i)
 				residual[i-start] = r
 				for _, c := range d.train.slots[i*d.slots : (i+1)*d.slots] {

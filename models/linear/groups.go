@@ -47,8 +47,11 @@ func countGroups(p *optim.Program, t *dataset.Table) ([]int64, error) {
 }
 
 // Evaluate sums what an EVALUATE round asks for at a state: of the training rows their loss; of the held-out ones labels,
-// predicted probabilities, in the table's order, and loss. Losses are in nats. Groups that the state doesn't show are left out.
+// predicted probabilities or, of numbers, margins, in the table's order, and loss. Losses are in nats. Groups that the state doesn't show are left out.
 func (d *Design) Evaluate(s *optim.State, loss float64, p []float64, heldLoss float64) optim.EvaluateSums {
+	if d.program.Target != nil {
+		return d.evaluateTarget(loss, p)
+	}
 	out := optim.EvaluateSums{
 		Rows: int64(d.train.n), Loss: loss, HeldOut: int64(d.held.n), HeldOutLoss: heldLoss,
 		PositiveBins: make([]int64, metrics.Bins), NegativeBins: make([]int64, metrics.Bins),

@@ -136,6 +136,7 @@ type job struct {
 	weighting                              map[string]any // nil: none
 	groups                                 []map[string]any
 	minGroup                               int
+	target                                 []float64 // range of a label that is a number; nil: yes or no
 }
 
 func (j job) program(t testing.TB) *optim.Program {
@@ -155,6 +156,10 @@ func (j job) program(t testing.TB) *optim.Program {
 		"version": 1, "contributors": j.contributors, "bits": j.bits, "max_rows": j.maxRows, "features": j.features,
 		"model":    model,
 		"evaluate": evaluate,
+	}
+	if j.target != nil {
+		model["type"], evaluate["metrics"] = "linear_regression", []string{"rmse", "mae", "r2", "calibration"}
+		document["label"] = map[string]float64{"min": j.target[0], "max": j.target[1]}
 	}
 	if j.weighting != nil {
 		document["weighting"] = j.weighting
@@ -191,7 +196,11 @@ func pick(table *dataset.Table, rows []int) *dataset.Table {
 			out.HeldOut = append(out.HeldOut, table.Held(i))
 			continue
 		}
-		out.Label = append(out.Label, table.Label[i])
+		if table.Target != nil {
+			out.Target = append(out.Target, table.Target[i])
+		} else {
+			out.Label = append(out.Label, table.Label[i])
+		}
 		out.HeldOut = append(out.HeldOut, table.Held(i))
 	}
 	for _, c := range table.Columns {

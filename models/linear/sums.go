@@ -51,6 +51,9 @@ func Sums(p *optim.Program, s *optim.State, t *dataset.Table) ([][]float64, erro
 	if totals.Groups, err = countGroups(p, t); err != nil {
 		return nil, err
 	}
+	if p.Target != nil {
+		totals.LabelSum, totals.LabelSquare = fit.Target(t, p.Target.Unit)
+	}
 	return p.EncodeFit(totals), nil
 }
 
@@ -70,17 +73,13 @@ func (d *Design) Sums(s *optim.State) ([][]float64, error) {
 	}
 	if s.Kind() == optim.Train && d.program.Model.Solver == optim.LBFGS {
 		train, gradient := d.gradient(s.Coefficients())
-		if err := Concentration(d.residuals(train)); err != nil {
+		if err := d.concentration(train, false); err != nil {
 			return nil, err
 		}
 		return d.program.EncodeGradient(s, optim.TrainSums{Rows: int64(d.train.n), Loss: train.loss(d.train), Gradient: gradient}), nil
 	}
 	train := d.scores(d.train, s.Coefficients())
-	weights := train.h
-	if d.program.Model.Solver == optim.LBFGS {
-		weights = d.residuals(train) // what its sums weigh rows by
-	}
-	if err := Concentration(weights); err != nil {
+	if err := d.concentration(train, d.program.Model.Solver == optim.Newton); err != nil {
 		return nil, err
 	}
 	loss := train.loss(d.train)
@@ -92,7 +91,21 @@ func (d *Design) Sums(s *optim.State) ([][]float64, error) {
 	return d.program.EncodeEvaluate(s, d.Evaluate(s, loss, held.p, held.loss(d.held))), nil
 }
 
-// Score gives each row's probability of the positive label, in the table's order, held out or not.
+// concentration refuses a state by what the solver's sums weigh rows by: Newton's Hessian by h; other sums, and of a number's label
+// Newton's, too, by residuals.
+func (d *Design) concentration(s *scored, hessian bool) error {
+	if hessian {
+		if err := Concentration(s.h); err != nil || d.program.Target == nil {
+			return err
+		}
+	}
+	if d.program.Target != nil {
+		return ResidualConcentration(d.residuals(s))
+	}
+	return Concentration(d.residuals(s))
+}
+
+// Score gives each row's probability of the positive label, or the number that is predicted, in the table's order, held out or not.
 func Score(p *optim.Program, s *optim.State, t *dataset.Table) ([]float64, error) {
 	if s.Fitted() == nil {
 		return nil, fmt.Errorf("%w: the pipeline isn't fitted before FIT", ErrState)
@@ -110,14 +123,18 @@ func Score(p *optim.Program, s *optim.State, t *dataset.Table) ([]float64, error
 	}
 	d := newDesign(p, s)
 	rows := d.encode(columns, t, numbers, t.Rows, func(int) bool { return true })
-	return d.scores(rows, s.Coefficients()).p, nil
+	scores := d.scores(rows, s.Coefficients())
+	if p.Target != nil {
+		return Predictions(p, s, scores.margin), nil
+	}
+	return scores.p, nil
 }
 
 // scored are rows at some coefficients.
 type scored struct {
 	margin []float64 // w·x; of a private program's unit-norm x
-	p      []float64 // 1/(1+exp(-margin))
-	h      []float64 // p(1-p), times the row's weight
+	p      []float64 // 1/(1+exp(-margin)); the margin where the label is a number
+	h      []float64 // p(1-p), or 1, times the row's weight
 }
 
 func (d *Design) scores(r *rows, w []float64) *scored {
@@ -128,7 +145,10 @@ func (d *Design) scores(r *rows, w []float64) *scored {
 	out := &scored{margin: margins(r, w), p: make([]float64, r.n), h: make([]float64, r.n)}
 	shards(r.n, func(_, from, to int) {
 		for i := from; i < to; i++ {
-			p, h := logistic(out.margin[i])
+			p, h := out.margin[i], 1.0
+			if d.program.Target == nil {
+				p, h = logistic(p)
+			}
 			out.p[i], out.h[i] = p, r.weightOf(i)*h
 		}
 	})
@@ -146,8 +166,11 @@ func logistic(margin float64) (p, h float64) {
 	return q, h
 }
 
-// loss is Σ min(log loss, 64) in nats, times the rows' weights.
+// loss is Σ min(log loss, 64) in nats, or half the squared error of numbers, times the rows' weights.
 func (s *scored) loss(r *rows) float64 {
+	if r.target != nil {
+		return s.squaredLoss(r)
+	}
 	return sum(r.n, func(from, to int) float64 {
 		total := 0.0
 		for i := from; i < to; i++ {

@@ -89,6 +89,7 @@ func (d *Design) weigh(out *rows, kept []int, n rowNumbers) {
 		switch {
 		case out.class != nil:
 			class = int(out.class[at])
+		case out.target != nil:
 		case out.label[at]:
 			class = 1
 		}

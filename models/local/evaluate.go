@@ -40,10 +40,32 @@ func Evaluate(p *optim.Program, s *optim.State, t *dataset.Table) (*Evaluation, 
 	if p.Label != nil {
 		return out, out.classes(p, s, held)
 	}
-	if err := out.labels(p, s, held); err != nil {
-		return nil, err
+	if p.Target != nil {
+		return out, out.numbers(p, s, held)
 	}
-	return out, nil
+	return out, out.labels(p, s, held)
+}
+
+// numbers measures a label that is a number, in the contract's unit.
+func (e *Evaluation) numbers(p *optim.Program, s *optim.State, held *dataset.Table) error {
+	predicted, err := Score(p, s, held)
+	if err != nil || held.Rows == 0 {
+		return err
+	}
+	n, mean := float64(held.Rows), 0.0
+	for _, y := range held.Target {
+		mean += y / n
+	}
+	square, absolute, around := 0.0, 0.0, 0.0
+	for i, y := range held.Target {
+		off := predicted[i] - y
+		square, absolute, around = square+off*off, absolute+math.Abs(off), around+(y-mean)*(y-mean)
+	}
+	e.Summary.RMSE, e.Summary.MAE = metrics.Value{Known: true, V: math.Sqrt(square / n)}, metrics.Mean(absolute, e.Summary.HeldOut)
+	if width := p.Target.Max - p.Target.Min; around > 0x1p-30*n*width*width { // less is rounding
+		e.Summary.R2 = metrics.Value{Known: true, V: 1 - square/around}
+	}
+	return nil
 }
 
 // labels measures a label with two values.
@@ -147,7 +169,7 @@ func heldOut(t *dataset.Table) *dataset.Table {
 			kept = append(kept, i)
 		}
 	}
-	out := &dataset.Table{Rows: len(kept), Label: pick(t.Label, kept), Class: pick(t.Class, kept), Classes: t.Classes}
+	out := &dataset.Table{Rows: len(kept), Label: pick(t.Label, kept), Class: pick(t.Class, kept), Classes: t.Classes, Target: pick(t.Target, kept)}
 	for _, c := range t.Columns {
 		out.Columns = append(out.Columns, dataset.Column{Name: c.Name, Numbers: pick(c.Numbers, kept), Codes: pick(c.Codes, kept), Values: c.Values})
 	}

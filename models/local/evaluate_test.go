@@ -149,6 +149,36 @@ func TestOwnEvaluationsAddUpToTheJobs(t *testing.T) {
 	}
 }
 
+// Errors of predicted numbers, too, add up, in the label's unit.
+func TestOwnErrorsOfNumbersAddUp(t *testing.T) {
+	p := parse(t, strings.NewReplacer(`"model":{"type":"logistic_regression"`, `"label":{"min":0,"max":50},"model":{"type":"linear_regression"`, `["auc","log_loss","accuracy"]`, `["rmse","mae","r2"]`).Replace(evaluated))
+	tables := participants(nil)
+	for n, table := range tables {
+		r := rand.New(rand.NewPCG(9, uint64(n)))
+		for i := range table.Rows {
+			table.Target = append(table.Target, min(table.Columns[0].Numbers[i]/3+10*r.Float64(), 50))
+		}
+		table.Label = nil
+	}
+	s, report := finish(t, p, tables)
+	all, square, absolute := report.Metrics, 0.0, 0.0
+	for _, table := range tables {
+		e, err := local.Evaluate(p, s, table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !e.Summary.R2.Known || !(e.Summary.R2.V > 0.5) || e.Summary.AUC.Known || e.Scores != nil {
+			t.Errorf("%+v", e)
+		}
+		square += e.Summary.RMSE.V * e.Summary.RMSE.V * float64(e.Summary.HeldOut)
+		absolute += e.Summary.MAE.V * float64(e.Summary.HeldOut)
+	}
+	n := float64(all.HeldOut)
+	if rmse := math.Sqrt(square / n); math.Abs(rmse-all.RMSE.V) > 1e-5 || math.Abs(absolute/n-all.MAE.V) > 1e-5 || !(all.RMSE.V > 1) {
+		t.Errorf("RMSE %g, MAE %g; all %+v", rmse, absolute/n, all)
+	}
+}
+
 // A recommender's users are measured where they are; their sums are the job's.
 func TestOwnUsersAreMeasured(t *testing.T) {
 	for _, explicit := range []bool{false, true} {

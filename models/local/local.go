@@ -37,7 +37,7 @@ func New(p *optim.Program, t *dataset.Table) (Rounds, error) {
 		return &averagingRounds{program: p, table: t}, nil
 	case p.Model.Type == optim.MatrixFactorization:
 		return &pairRounds{program: p, table: t}, nil
-	case p.Model.Type == optim.LogisticRegression || p.Model.Type == optim.MultinomialRegression:
+	case p.Model.Type == optim.LogisticRegression || p.Model.Type == optim.LinearRegression || p.Model.Type == optim.MultinomialRegression:
 		return &linearRounds{program: p, table: t}, nil
 	}
 	return nil, fmt.Errorf("no model %s", p.Model.Type)
@@ -99,7 +99,7 @@ func (exactRounds) Contributions(*optim.State, []int) (iter.Seq2[[]int, []float6
 	return nil, errExact
 }
 
-// Score gives each row's probability of the positive label at a fitted state, in the table's order, held out or not. A matrix
+// Score gives each row's probability of the positive label, or the number that is predicted, at a fitted state, in the table's order, held out or not. A matrix
 // factorisation has none: it recommends (package mf).
 func Score(p *optim.Program, s *optim.State, t *dataset.Table) ([]float64, error) {
 	if p.Model.Recommendation != nil {

@@ -42,7 +42,17 @@ type Summary struct {
 	NDCG     Value // discounted cumulative gain of the list by that of the best one
 	MAP      Value // average precision of the list, over the smaller of TopK and the user's relevant held-out items
 	Coverage Value // share of the catalogue that any user is recommended
-	RMSE     Value // of held-out ratings, in their unit
+	RMSE     Value // of held-out ratings, in their unit; or of labels that are numbers
+
+	// Of labels that are numbers, over held-out rows.
+	MAE Value // mean absolute error, in the label's unit
+	R2  Value // 1 - squared error by the squared distance from their own mean: 1 is perfect, 0 what their mean does
+}
+
+// LabelBin is a range of predictions of a label that is a number: rows, and their mean prediction and label, in its unit.
+type LabelBin struct {
+	Rows             int64
+	Predicted, Label float64
 }
 
 // Ranking says the metrics of recommendations on one line, those that are known.

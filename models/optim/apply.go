@@ -12,10 +12,12 @@ var ErrDone = errors.New("training is done")
 
 // Report is what a step tells: for people, and never read back.
 type Report struct {
-	Kind       RoundKind
-	Step       uint32  // opened rounds with this one
-	Rows       int64   // training rows of the cohort (private: a noised count)
-	Objective  float64 // nats, at the coefficients that the round summed at (not in FIT; private: 0, unknown)
+	Kind RoundKind
+	Step uint32 // opened rounds with this one
+	Rows int64  // training rows of the cohort (private: a noised count)
+	// Objective is in nats, at the coefficients that the round summed at (not in FIT; private: 0, unknown). Of a label that is a number
+	// it is of half the squared error in the label's deviations, as is LossPerRow.
+	Objective  float64
 	LossPerRow float64 // nats, training rows (not in FIT; private: 0, unknown)
 	Decrement  float64 // √(gᵀH⁻¹g): half its square estimates the distance to the optimum, in nats
 	Damped     bool    // the objective rose: the step was halved instead of a new one taken
@@ -27,6 +29,8 @@ type Report struct {
 	Scores    *metrics.Histogram
 	Deviation float64       // rows
 	Groups    []GroupScores // of programs with groups, in EVALUATE rounds
+	// LabelBins are the held-out rows by the prediction of a number, in EVALUATE rounds that open them: bins without rows left out.
+	LabelBins []metrics.LabelBin
 	Note      string
 }
 

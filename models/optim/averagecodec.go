@@ -53,7 +53,7 @@ func (a averaging) encode(s *State) []byte {
 		}
 	}
 	if s.kind == Done {
-		e.summary(&s.summary)
+		e.summary(a.Program, &s.summary)
 	}
 	return e.buf
 }
@@ -67,7 +67,7 @@ func (a averaging) decode(data []byte) (*State, error) {
 			s.average = a.decodeMemory(d, s.kind)
 		}
 		if s.kind == Done {
-			s.summary = d.summary(s.fitted.Rows)
+			s.summary = d.summary(a.Program, s.fitted.Rows)
 		}
 	}, a.check)
 }
@@ -156,6 +156,9 @@ func (e *encoder) fitted(f *pipeline.Fitted) {
 		e.length(len(f.Classes))
 		e.integers(f.Classes...)
 	}
+	if f.LabelSD != 0 {
+		e.numbers(f.LabelMean, f.LabelSD)
+	}
 	e.list(f.Mean)
 	e.list(f.SD)
 	e.length(len(f.Folded))
@@ -169,6 +172,9 @@ func (d *decoder) fitted(p *Program) *pipeline.Fitted {
 	if p.Label != nil {
 		f.Classes = d.counts(p.blocks())
 	}
+	if p.Target != nil {
+		f.LabelMean, f.LabelSD = d.f64(), d.f64()
+	}
 	f.Mean = d.list(spec.Numbers())
 	f.SD = d.list(spec.Numbers())
 	if columns := len(spec.Columns()); d.length(columns, 1) {
@@ -180,14 +186,22 @@ func (d *decoder) fitted(p *Program) *pipeline.Fitted {
 	return f
 }
 
-func (e *encoder) summary(s *metrics.Summary) {
+func (e *encoder) summary(p *Program, s *metrics.Summary) {
 	e.numbers(s.TrainLoss, s.Objective)
 	e.integers(s.HeldOut, s.Positives)
+	if p.Target != nil {
+		e.values(s.RMSE, s.MAE, s.R2)
+		return
+	}
 	e.values(s.AUC, s.LogLoss, s.Accuracy)
 }
 
-func (d *decoder) summary(rows int64) metrics.Summary {
+func (d *decoder) summary(p *Program, rows int64) metrics.Summary {
 	s := metrics.Summary{Rows: rows, TrainLoss: d.f64(), Objective: d.f64(), HeldOut: d.i64(), Positives: d.i64()}
+	if p.Target != nil {
+		d.values(&s.RMSE, &s.MAE, &s.R2)
+		return s
+	}
 	d.values(&s.AUC, &s.LogLoss, &s.Accuracy)
 	return s
 }

@@ -61,7 +61,7 @@ type Averaging struct {
 // AverageSums are one participant's part of an averaging TRAIN round.
 type AverageSums struct {
 	Rows        int64     // training rows
-	Loss        float64   // Σ min(log loss, 64) over them at the state's coefficients, nats
+	Loss        float64   // Σ min(log loss, 64) over them at the state's coefficients, nats; of numbers Σ ½·(margin-t)²
 	HeldOutLoss float64   // the same of held-out rows; only with a patience
 	Change      []float64 // of each coefficient, length Coefficients
 }
@@ -83,9 +83,9 @@ func (a averaging) layout(kind RoundKind, add func(name string, length int, scal
 		return
 	}
 	add(segRows, 1, 1)
-	add(segLoss, 1, a.lane())
+	a.layoutLoss(add, segLossWhole, segLoss)
 	if a.Model.Averaging.Patience > 0 {
-		add(segHeldLoss, 1, a.lane())
+		a.layoutLoss(add, segHeldLossWhole, segHeldLoss)
 	}
 	add(segChange, a.coefficients(), a.lane())
 }
@@ -100,9 +100,10 @@ func (p *Program) EncodeAverage(s *State, t AverageSums) [][]float64 {
 	for i, c := range t.Change {
 		change[i] = float64(share * (min(max(c, -maxChange), maxChange) / maxChange))
 	}
+	whole, lane := p.lossLanes(t.Loss, s.fitted.Rows)
+	heldWhole, held := p.lossLanes(t.HeldOutLoss, s.fitted.HeldOut)
 	return p.assemble(Train, map[string][]float64{
-		segRows: one(t.Rows), segLoss: encodeLoss(t.Loss, s.fitted.Rows),
-		segHeldLoss: encodeLoss(t.HeldOutLoss, s.fitted.HeldOut), segChange: change,
+		segRows: one(t.Rows), segLossWhole: whole, segLoss: lane, segHeldLossWhole: heldWhole, segHeldLoss: held, segChange: change,
 	})
 }
 
@@ -146,8 +147,8 @@ func (a averaging) step(s *State, v map[string][]float64) (*State, Report, error
 	if int64(v[segRows][0]) != rows {
 		return nil, Report{}, fmt.Errorf("%w: %g rows, FIT had %d\nhint: a participant's rows changed during the job", ErrSums, v[segRows][0], rows)
 	}
-	loss := decodeLoss(v[segLoss], rows)
-	if err := a.checkLoss(loss, rows); err != nil {
+	loss, err := a.readLoss(v, segLossWhole, segLoss, rows)
+	if err != nil {
 		return nil, Report{}, err
 	}
 	next := s.advance(Train)
@@ -221,8 +222,8 @@ func (a averaging) watch(s, next *State, v map[string][]float64) (stop bool, not
 		return false, "", nil
 	}
 	held := s.fitted.HeldOut
-	loss := decodeLoss(v[segHeldLoss], held)
-	if err := a.checkLoss(loss, held); err != nil {
+	loss, err := a.readLoss(v, segHeldLossWhole, segHeldLoss, held)
+	if err != nil {
 		return false, "", err
 	}
 	m := next.average
@@ -230,7 +231,11 @@ func (a averaging) watch(s, next *State, v map[string][]float64) (stop bool, not
 	if last := s.average; last != nil && last.bestLoss <= loss {
 		m.best, m.bestLoss, m.worse = last.best, last.bestLoss, last.worse+1
 	}
-	note = fmt.Sprintf("held-out log loss %.5f", metrics.Mean(loss, held).V)
+	kind := "log loss"
+	if a.Target != nil {
+		kind = "loss"
+	}
+	note = fmt.Sprintf("held-out %s %.5f", kind, metrics.Mean(loss, held).V)
 	if m.worse < uint32(patience) {
 		return false, note, nil
 	}

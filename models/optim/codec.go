@@ -21,11 +21,14 @@ const stateVersion = 4
 //	not FIT, not TRAIN, without L1:  variance []f64
 //	DONE:        train_loss f64, objective f64, held_out u64, positives u64, auc, log_loss, accuracy (known u8, f64)
 //
+// Of a label that is a number, its mean f64 and sd f64 are before the list of means, and rmse, mae and r2 in place of auc, log_loss
+// and accuracy; so in the other exact encodings.
+//
 // Each list is a u32 length and its items. This is an exact linear model's; a private program's state has an encoding of its
 // own, see encodePrivate.
 func (s *State) Encode() []byte { return s.solver.encode(s) }
 
-func (s *State) encodeExact() []byte {
+func (p *Program) encodeExact(s *State) []byte {
 	var e encoder
 	e.begin(stateVersion, s)
 	e.flag(s.converged)
@@ -43,7 +46,7 @@ func (s *State) encodeExact() []byte {
 		e.list(s.variance)
 	}
 	if s.kind == Done {
-		e.summary(&s.summary)
+		e.summary(p, &s.summary)
 	}
 	return e.buf
 }
@@ -112,7 +115,7 @@ func (p *Program) decodeBody(d *decoder, s *State) {
 		s.variance = d.list(coefficients)
 	}
 	if s.kind == Done {
-		s.summary = d.summary(s.fitted.Rows)
+		s.summary = d.summary(p, s.fitted.Rows)
 	}
 }
 

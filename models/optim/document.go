@@ -86,8 +86,10 @@ type documentStart struct {
 }
 
 type documentLabel struct {
-	Classes []string `json:"classes"`
-	MinRows int64    `json:"min_rows"`
+	Classes []string `json:"classes,omitempty"`
+	MinRows int64    `json:"min_rows,omitempty"`
+	Min     *float64 `json:"min,omitempty"` // of a number, as max
+	Max     *float64 `json:"max,omitempty"`
 }
 
 type document struct {
@@ -130,8 +132,11 @@ func (p *Program) Document() ([]byte, error) {
 		decimal := func(v uint64) string { return strconv.FormatUint(v, 10) }
 		out.Private = &documentPrivacy{string(q.Unit), q.Clip, q.Scale, decimal(q.Sigma2Fit), decimal(q.Sigma2Train), decimal(q.Sigma2Evaluate), q.Bins}
 	}
-	if p.Label != nil {
-		out.Label = &documentLabel{p.Label.Classes, p.Label.MinRows}
+	switch {
+	case p.Target != nil:
+		out.Label = &documentLabel{Min: &p.Target.Min, Max: &p.Target.Max}
+	case p.Label != nil:
+		out.Label = &documentLabel{Classes: p.Label.Classes, MinRows: p.Label.MinRows}
 	}
 	out.Weighting = p.Weighting.document()
 	if p.Start != nil {

@@ -16,6 +16,8 @@ type EvaluateSums struct {
 	HeldOutLoss                float64 // Σ min(log loss, 64), nats
 	PositiveBins, NegativeBins []int64 // held-out rows by metrics.Bin, length metrics.Bins
 
+	Target TargetSums // of a label that is a number, in place of all but HeldOut
+
 	// With several classes, in place of Positives, Correct and bins: held-out rows by class, then by the class of the largest
 	// probability (the first of equal ones).
 	Confusion []int64
@@ -29,6 +31,10 @@ func (p *Program) layoutHeldOut(add func(name string, length int, scale uint64))
 		return
 	}
 	add(segHeldOut, 1, 1)
+	if p.Target != nil {
+		p.layoutHeldOutTarget(add)
+		return
+	}
 	if p.Label == nil {
 		add(segHeldPos, 1, 1)
 	}
@@ -50,8 +56,14 @@ func (p *Program) layoutHeldOut(add func(name string, length int, scale uint64))
 
 // EncodeEvaluate gives EVALUATE sums as the segments of Layout(Evaluate). The state must have a fitted pipeline.
 func (p *Program) EncodeEvaluate(s *State, t EvaluateSums) [][]float64 {
+	whole, lane := p.encodeTrainLoss(t.Loss, s.fitted.Rows)
+	if p.Target != nil {
+		values := map[string][]float64{segRows: one(t.Rows), segLossWhole: whole, segLoss: lane, segHeldOut: one(t.HeldOut)}
+		p.encodeTarget(values, t.Target)
+		return p.assemble(Evaluate, values)
+	}
 	return p.assemble(Evaluate, map[string][]float64{
-		segRows: one(t.Rows), segLoss: p.encodeTrainLoss(t.Loss, s.fitted.Rows),
+		segRows: one(t.Rows), segLoss: lane,
 		segHeldOut: one(t.HeldOut), segHeldPos: one(t.Positives), segHeldCorrect: one(t.Correct),
 		segHeldLoss: encodeLoss(t.HeldOutLoss, s.fitted.HeldOut), segConfusion: floats(t.Confusion),
 		segBinsPos: floats(t.PositiveBins), segBinsNeg: floats(t.NegativeBins),
@@ -70,6 +82,12 @@ func (p *Program) applyEvaluate(s *State, v map[string][]float64) (*State, Repor
 	if err != nil {
 		return nil, Report{}, err
 	}
+	var bins []metrics.LabelBin
+	if p.Target != nil && p.Evaluate.HoldOut {
+		if bins, err = p.heldOutTarget(s, v, &summary); err != nil {
+			return nil, Report{}, err
+		}
+	}
 	groups, err := p.applyGroups(s, v, &summary)
 	if err != nil {
 		return nil, Report{}, err
@@ -81,7 +99,7 @@ func (p *Program) applyEvaluate(s *State, v map[string][]float64) (*State, Repor
 	}
 	report := Report{
 		Kind: Evaluate, Step: next.step, Rows: rows, Objective: summary.Objective, LossPerRow: summary.TrainLoss,
-		Decrement: s.decrement, Converged: s.converged, Metrics: &summary, Scores: scores, Groups: groups,
+		Decrement: s.decrement, Converged: s.converged, Metrics: &summary, Scores: scores, Groups: groups, LabelBins: bins,
 	}
 	if p.Evaluate.HoldOut && summary.HeldOut == 0 {
 		report.Note = "no held-out rows: no metrics"
@@ -95,7 +113,7 @@ func (p *Program) heldOut(s *State, v map[string][]float64, out *metrics.Summary
 		return nil, nil
 	}
 	out.HeldOut = int64(v[segHeldOut][0])
-	if p.Label == nil {
+	if p.Label == nil && p.Target == nil {
 		out.Positives = int64(v[segHeldPos][0])
 	}
 	if out.HeldOut != s.fitted.HeldOut || out.Positives < 0 || out.Positives > out.HeldOut {

@@ -3,6 +3,7 @@ package optim
 import (
 	"encoding/json"
 	"errors"
+	"math"
 
 	"tributary/models/metrics"
 	"tributary/models/pipeline"
@@ -22,7 +23,9 @@ var ErrNotFitted = errors.New("no model before FIT")
 // Σ_{i<j} ⟨factor_i, factor_j⟩·value_i·value_j over its columns to the sum. Counts and metrics of a private model are noised.
 // The offset, a column of the record that isn't among the others, clamped to its [min, max] and never missing, is added to the sum. With classes there is such a sum for each, of
 // intercepts and coefficients by class, and a class's probability is exp(its sum) by the total of these. A test says how surely a
-// coefficient isn't 0, see inference.go. Package score reads it.
+// coefficient isn't 0, see inference.go. With a label that is a number, the sum is the prediction, in the label's unit and clamped
+// to its [min, max]; errors are in that unit, too, and the objective and the training loss are of half the squared error in the
+// label's deviations. Package score reads it.
 type exportModel struct {
 	Format       string         `json:"format"`
 	Version      int            `json:"version"`
@@ -33,6 +36,7 @@ type exportModel struct {
 	L2           float64        `json:"l2"`
 	Factors      int            `json:"factors,omitempty"`
 	Offset       *documentRange `json:"offset,omitempty"`     // the record's value of this column is added to the sum
+	Label        *exportLabel   `json:"label,omitempty"`      // that is a number
 	Classes      []string       `json:"classes,omitempty"`    // of a label with several
 	Intercept    *float64       `json:"intercept,omitempty"`  // of one with two
 	Intercepts   []float64      `json:"intercepts,omitempty"` // by class
@@ -59,6 +63,14 @@ type exportColumn struct {
 	Test        *exportTest   `json:"test,omitempty"`   // of a converged Newton model without L1
 }
 
+// exportLabel is a number, with the contract's range and what FIT found, in the contract's unit.
+type exportLabel struct {
+	Min  float64 `json:"min"`
+	Max  float64 `json:"max"`
+	Mean float64 `json:"mean"`
+	SD   float64 `json:"sd"`
+}
+
 // exportTest is Wald's test of one coefficient, in the coefficient's own units.
 type exportTest struct {
 	StandardError float64 `json:"standard_error"`
@@ -81,11 +93,15 @@ type exportMetrics struct {
 	Noised    bool      `json:"noised,omitempty"`
 	Objective *float64  `json:"objective,omitempty"`      // of exact models
 	TrainLoss *float64  `json:"train_log_loss,omitempty"` // of exact models
+	TrainHalf *float64  `json:"train_loss,omitempty"`     // in its place, of labels that are numbers
 	HeldOut   int64     `json:"held_out_rows"`
 	Positives int64     `json:"held_out_positives"`
 	AUC       *float64  `json:"auc,omitempty"`
 	LogLoss   *float64  `json:"log_loss,omitempty"`
 	Accuracy  *float64  `json:"accuracy,omitempty"`
+	RMSE      *float64  `json:"rmse,omitempty"`
+	MAE       *float64  `json:"mae,omitempty"`
+	R2        *float64  `json:"r2,omitempty"`
 	Confusion [][]int64 `json:"confusion,omitempty"` // held-out rows by class, then by predicted class
 }
 
@@ -113,7 +129,13 @@ func (p *Program) exportModel(s *State) *exportModel {
 		m.Classes, m.Intercepts = p.Label.Classes, p.byClass(s, last)
 	} else {
 		last = p.Coefficients() - 1
-		m.Intercept = &s.w[last]
+		intercept := float64(p.labelUnit(s) * s.w[last])
+		if p.Target != nil {
+			mean, sd := p.LabelUnits(s.fitted)
+			intercept += mean
+			m.Label = &exportLabel{p.Target.Min, p.Target.Max, mean, sd}
+		}
+		m.Intercept = &intercept
 	}
 	if p.Weighting != nil {
 		m.Offset = p.Weighting.Offset.document()
@@ -124,18 +146,23 @@ func (p *Program) exportModel(s *State) *exportModel {
 	for i, c := range p.spec.Columns() {
 		m.Columns = append(m.Columns, p.exportColumn(s, c, i))
 	}
-	if m.Test = exportTestOf(s, last); m.Test != nil {
+	if m.Test = p.exportTestOf(s, last); m.Test != nil {
 		if m.TestNote = "asymptotic (Wald)"; p.Model.L2 > 0 {
 			m.TestNote = "approximate: the L2 penalty draws coefficients to 0, which the errors don't know"
 		}
 		if p.Weighting != nil && (p.Weighting.Weight != nil || p.Weighting.Classes != nil) {
-			m.TestNote += "; a weight counts as so many rows"
+			if p.Target == nil {
+				m.TestNote += "; a weight counts as so many rows"
+			} else {
+				m.TestNote += "; weights are taken for precisions"
+			}
 		}
 	}
 	if summary, ok := s.Metrics(); ok && (!m.Private || p.measures()) {
 		m.Metrics = &exportMetrics{
 			Noised: m.Private, HeldOut: summary.HeldOut, Positives: summary.Positives,
 			AUC: known(summary.AUC), LogLoss: known(summary.LogLoss), Accuracy: known(summary.Accuracy),
+			RMSE: known(summary.RMSE), MAE: known(summary.MAE), R2: known(summary.R2),
 		}
 		for k := range p.blocks() {
 			if s.confusion != nil {
@@ -144,6 +171,9 @@ func (p *Program) exportModel(s *State) *exportModel {
 		}
 		if !m.Private {
 			m.Metrics.Objective, m.Metrics.TrainLoss = &summary.Objective, &summary.TrainLoss
+			if p.Target != nil {
+				m.Metrics.TrainLoss, m.Metrics.TrainHalf = nil, &summary.TrainLoss
+			}
 		}
 	}
 	return m
@@ -151,15 +181,19 @@ func (p *Program) exportModel(s *State) *exportModel {
 
 func (p *Program) exportColumn(s *State, c pipeline.Column, i int) exportColumn {
 	f := &p.spec.Features()[c.Feature]
-	out := exportColumn{Name: c.Name, Feature: f.Name, Folded: s.fitted.Folded[i], Test: exportTestOf(s, i)}
+	out := exportColumn{Name: c.Name, Feature: f.Name, Folded: s.fitted.Folded[i], Test: p.exportTestOf(s, i)}
 	if p.Label != nil {
 		out.ByClass = p.byClass(s, i)
 	} else {
-		out.Coefficient = &s.w[i]
+		coefficient := float64(p.labelUnit(s) * s.w[i])
+		out.Coefficient = &coefficient
 	}
 	if k := p.Model.Factors; k > 0 {
-		at := p.columns() + i*k
-		out.Factor = s.w[at : at+k]
+		// Two factors are multiplied: each has half of the unit.
+		at, half := p.columns()+i*k, math.Sqrt(p.labelUnit(s))
+		for _, v := range s.w[at : at+k] {
+			out.Factor = append(out.Factor, float64(half*v))
+		}
 	}
 	switch c.Role {
 	case pipeline.ValueRole:
@@ -188,12 +222,21 @@ func (p *Program) byClass(s *State, column int) []float64 {
 	return out
 }
 
-func exportTestOf(s *State, i int) *exportTest {
+func (p *Program) exportTestOf(s *State, i int) *exportTest {
 	t, ok := s.Inference(i)
 	if !ok {
 		return nil
 	}
-	return &exportTest{t.StandardError, t.Z, t.P}
+	return &exportTest{float64(p.labelUnit(s) * t.StandardError), t.Z, t.P}
+}
+
+// labelUnit is what a coefficient is multiplied by in a document: a number label's deviation, in the contract's unit.
+func (p *Program) labelUnit(s *State) float64 {
+	if p.Target == nil {
+		return 1
+	}
+	_, sd := p.LabelUnits(s.fitted)
+	return sd
 }
 
 func known(v metrics.Value) *float64 {

@@ -19,10 +19,13 @@ var ErrOneClass = errors.New("one class only")
 func (p *Program) EncodeFit(t pipeline.Totals) [][]float64 {
 	sumWhole, sumPart := parts(t.Sum)
 	squareWhole, squarePart := parts(t.Square)
+	labelSum, labelSumPart := parts([]float64{t.LabelSum})
+	labelSquare, labelSquarePart := parts([]float64{t.LabelSquare})
 	return p.assemble(Fit, map[string][]float64{
 		segRows: one(t.Rows), segPositives: one(t.Positives), segClasses: floats(t.Classes), segHeldOut: one(t.HeldOut),
 		segPresent:  floats(t.Present),
 		segSumWhole: sumWhole, segSumPart: sumPart, segSquareWhole: squareWhole, segSquarePart: squarePart,
+		segTargetSumWhole: labelSum, segTargetSumPart: labelSumPart, segTargetSquareWhole: labelSquare, segTargetSquarePart: labelSquarePart,
 		segCategories: floats(t.Counts), segGroupRows: floats(t.Groups),
 	})
 }
@@ -51,9 +54,13 @@ func (p *Program) applyFit(s *State, v map[string][]float64) (*State, Report, er
 		Sum:     join(v[segSumWhole], v[segSumPart]), Square: join(v[segSquareWhole], v[segSquarePart]),
 		Counts: counts(v[segCategories]),
 	}
-	if p.Label != nil {
+	switch {
+	case p.Target != nil:
+		t.LabelSum = v[segTargetSumWhole][0] + v[segTargetSumPart][0]
+		t.LabelSquare = v[segTargetSquareWhole][0] + v[segTargetSquarePart][0]
+	case p.Label != nil:
 		t.Classes = counts(v[segClasses])
-	} else {
+	default:
 		t.Positives = int64(v[segPositives][0])
 	}
 	switch {
@@ -63,6 +70,7 @@ func (p *Program) applyFit(s *State, v map[string][]float64) (*State, Report, er
 		if err := p.checkClasses(t.Classes); err != nil {
 			return nil, Report{}, err
 		}
+	case p.Target != nil:
 	case t.Rows > 0 && t.Positives == 0:
 		return nil, Report{}, fmt.Errorf("%w: all %d training rows have the negative label\nhint: check the label's mapping in the bindings", ErrOneClass, t.Rows)
 	case t.Rows > 0 && t.Positives == t.Rows:
@@ -74,6 +82,11 @@ func (p *Program) applyFit(s *State, v map[string][]float64) (*State, Report, er
 	fitted, err := p.spec.Fit(t, p.unit())
 	if err != nil {
 		return nil, Report{}, fmt.Errorf("%w: %w", ErrSums, err)
+	}
+	if p.Target != nil {
+		if err := p.fitTarget(t, fitted); err != nil {
+			return nil, Report{}, err
+		}
 	}
 	groups := counts(v[segGroupRows])
 	if err := p.checkGroups(groups, t.HeldOut); err != nil {
@@ -92,7 +105,11 @@ func (p *Program) applyFit(s *State, v map[string][]float64) (*State, Report, er
 		}
 	}
 	labels := fmt.Sprintf("%d positive", t.Positives)
-	if p.Label != nil {
+	switch {
+	case p.Target != nil:
+		mean, sd := p.LabelUnits(fitted)
+		labels = fmt.Sprintf("label %.6g ± %.6g", mean, sd)
+	case p.Label != nil:
 		labels = fmt.Sprintf("%d classes", p.blocks())
 	}
 	note := fmt.Sprintf("%d training rows, %s, %d held out; %d rare or constant columns folded", t.Rows, labels, t.HeldOut, folded)

@@ -5,7 +5,8 @@ import "math"
 // Standard errors. At the optimum of an unpenalised log loss the inverse Hessian is the coefficients' asymptotic covariance;
 // z = coefficient/error is then near a standard normal variable if the true coefficient is 0 (Wald's test). With an L2 penalty
 // the Hessian has its λ, and errors and p values are approximate: the penalty draws the coefficients to 0. With an L1 penalty
-// there are none, nor before convergence.
+// there are none, nor before convergence. Of a squared loss the covariance is the inverse Hessian times the variance of the residuals,
+// by the degrees of freedom; p values are of the normal distribution, which Student's t is near with 50 rows or more.
 
 // Inference is what the last Newton round's Hessian tells of one coefficient.
 type Inference struct {

@@ -48,8 +48,16 @@ func (p *Program) folded(f *pipeline.Fitted, i int) bool {
 	return at < len(f.Folded) && f.Folded[at]
 }
 
-func parseLabel(doc *object) *Label {
+// parseLabel reads what isn't of two values: the classes, or a number's range.
+func parseLabel(doc *object) (*Label, *Target) {
 	o := doc.object("label")
+	if _, number := o.keys["min"]; number {
+		target := parseTarget(o)
+		if err := o.done(); doc.err == nil {
+			doc.err = err
+		}
+		return nil, target
+	}
 	out := &Label{Classes: o.texts("classes"), MinRows: o.integer("min_rows", 1, 1<<(MaxBits-1))}
 	if n := len(out.Classes); o.err == nil && (n < 2 || n > MaxClasses) {
 		o.fail("classes", "%d classes are not within 2..%d", n, MaxClasses)
@@ -67,7 +75,7 @@ func parseLabel(doc *object) *Label {
 	if err := o.done(); doc.err == nil {
 		doc.err = err
 	}
-	return out
+	return out, nil
 }
 
 // checkLabel holds a model to its label.
@@ -108,10 +116,13 @@ func (p *Program) checkFitted(f *pipeline.Fitted) error {
 	if err := p.spec.Check(f); err != nil {
 		return err
 	}
-	if p.Label == nil {
-		return nil
+	switch {
+	case p.Target != nil:
+		return p.checkMoments(f)
+	case p.Label != nil:
+		return p.checkClasses(f.Classes)
 	}
-	return p.checkClasses(f.Classes)
+	return nil
 }
 
 // checkClasses refuses class counts that no model can be fitted to.

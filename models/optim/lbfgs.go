@@ -1,6 +1,7 @@
 package optim
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -51,7 +52,7 @@ func (l lbfgs) layout(kind RoundKind, add func(name string, length int, scale ui
 		return
 	}
 	add(segRows, 1, 1)
-	add(segLoss, 1, l.lane())
+	l.layoutLoss(add, segLossWhole, segLoss)
 	add(segGradient, l.coefficients(), l.lane())
 }
 
@@ -59,13 +60,14 @@ func (l lbfgs) maxRounds(kind RoundKind) int { return newton(l).maxRounds(kind) 
 
 // EncodeGradient gives TRAIN sums without a Hessian as the segments of Layout(Train); Gradient has a block for each class.
 func (p *Program) EncodeGradient(s *State, t TrainSums) [][]float64 {
+	whole, lane := p.encodeTrainLoss(t.Loss, s.fitted.Rows)
 	return p.assemble(Train, map[string][]float64{
-		segRows: one(t.Rows), segLoss: p.encodeTrainLoss(t.Loss, s.fitted.Rows), segGradient: p.scaleGradient(s, t.Gradient, -1),
+		segRows: one(t.Rows), segLossWhole: whole, segLoss: lane, segGradient: p.inLane(p.scaleGradient(s, t.Gradient, -1)),
 	})
 }
 
 func (p *Program) scaleGradient(s *State, gradient []float64, sign int) []float64 {
-	r, e := p.trainExponent(s.fitted.Rows), p.exponents()
+	r, e := p.trainExponent(s.fitted.Rows)+p.residualExponent(), p.exponents()
 	out := make([]float64, len(gradient))
 	for i, g := range gradient {
 		out[i] = pow2(g, sign*(r+e[i%len(e)]))
@@ -95,7 +97,7 @@ func (l lbfgs) step(s *State, v map[string][]float64) (*State, Report, error) {
 	}
 	rows, objective := s.fitted.Rows, l.objective(loss, s.w)
 	next := s.advance(Train)
-	if err := l.checkVanished(loss, rows, next.step); err != nil {
+	if err := errors.Join(l.checkVanished(loss, rows, next.step), l.checkStartLoss(s, loss)); err != nil {
 		return nil, Report{}, err
 	}
 	next.rounds, next.curvature = s.rounds+1, s.curvature
@@ -134,7 +136,7 @@ func (l lbfgs) step(s *State, v map[string][]float64) (*State, Report, error) {
 		return nil, Report{}, fmt.Errorf("%w: the step at step %d isn't finite\nhint: raise l2", ErrDiverged, next.step)
 	}
 	next.lbfgs = accepted
-	next.converged = float64(0.5*float64(accepted.decrement*accepted.decrement)) <= float64(l.Model.Tolerance*objective)
+	next.converged = float64(0.5*float64(accepted.decrement*accepted.decrement)) <= float64(l.Model.Tolerance*objective)+l.settled(rows)
 	report.Decrement, report.Converged = accepted.decrement, next.converged
 	if next.converged || last {
 		l.finish(next, s.w)
@@ -245,7 +247,7 @@ func (l lbfgs) direction(m *lbfgsMemory, curvature []float64) []float64 {
 	return q
 }
 
-// curvatures are Σx²/4 + λ of each coefficient, Σx² being what FIT opened: the bound of its second derivative.
+// curvatures are Σx²/4 + λ (of a squared loss Σx² + λ) of each coefficient, Σx² being what FIT opened: the bound of its second derivative.
 func (l lbfgs) curvatures(f *pipeline.Fitted, v map[string][]float64) []float64 {
 	squares := append(l.spec.Squares(f, pipeline.Totals{
 		Present: counts(v[segPresent]), Sum: join(v[segSumWhole], v[segSumPart]), Square: join(v[segSquareWhole], v[segSquarePart]),
@@ -253,7 +255,10 @@ func (l lbfgs) curvatures(f *pipeline.Fitted, v map[string][]float64) []float64 
 	}), float64(f.Rows))
 	var out []float64
 	for range l.blocks() {
-		const rate = 0.25
+		rate := 0.25
+		if l.Target != nil {
+			rate = 1
+		}
 		for i, square := range squares {
 			c := pow2(float64(rate*square), l.weightExponent())
 			if i < len(squares)-1 {

@@ -42,7 +42,7 @@ func (l lbfgs) encode(s *State) []byte {
 		}
 	}
 	if s.kind == Done {
-		e.summary(&s.summary)
+		e.summary(l.Program, &s.summary)
 		if l.confuses() {
 			e.length(len(s.confusion))
 			e.integers(s.confusion...)
@@ -62,7 +62,7 @@ func (l lbfgs) decode(data []byte) (*State, error) {
 			s.lbfgs = l.decodeMemory(d, s.kind)
 		}
 		if s.kind == Done {
-			s.summary = d.summary(s.fitted.Rows)
+			s.summary = d.summary(l.Program, s.fitted.Rows)
 			if l.confuses() {
 				s.confusion = d.counts(l.blocks() * l.blocks())
 			}

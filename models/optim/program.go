@@ -70,7 +70,9 @@ type Evaluation struct {
 	// Of recommendations, over users with held-out items.
 	Recall, NDCG, MAP bool
 	Coverage          bool // share of the catalogue that is recommended to anybody
-	RMSE              bool // of ratings
+	RMSE              bool // of ratings, or of labels that are numbers
+
+	MAE, R2, Calibration bool // of labels that are numbers
 }
 
 // Program is a validated, resolved job as the models see it. Make one with ParseProgram; its fields are to be read only.
@@ -82,7 +84,8 @@ type Program struct {
 	Evaluate     Evaluation
 	Weighting    *Weighting // nil: all rows count alike
 	Start        *Start     // nil: training starts at zero
-	Label        *Label     // of several classes; nil: yes or no
+	Label        *Label     // of several classes; nil: yes or no, or a number
+	Target       *Target    // a label that is a number; nil: it isn't
 	MinGroup     int64      // held-out rows in the sum from which a group's scores are shown; 0 without groups
 
 	groups  *pipeline.Spec // nil: not evaluated by groups
@@ -128,7 +131,7 @@ func parse(data []byte) (*Program, error) {
 	p.Model = parseModel(doc, private)
 	p.Evaluate = p.parseEvaluation(doc, private)
 	if _, given := doc.keys["label"]; given {
-		p.Label = parseLabel(doc)
+		p.Label, p.Target = parseLabel(doc)
 	}
 	if _, given := doc.keys["weighting"]; given {
 		p.Weighting = parseWeighting(doc)
@@ -137,6 +140,7 @@ func parse(data []byte) (*Program, error) {
 		p.Start = parseStart(doc)
 	}
 	if doc.err == nil {
+		p.checkTarget(doc, private)
 		p.checkLabel(doc)
 		p.checkWeighting(doc)
 	}
@@ -268,15 +272,15 @@ func averages(solver string) bool { return solver == FedAvg || solver == FedProx
 func checkSolver(o *object, m Model, private bool) {
 	var solvers []string
 	switch {
-	case m.Type != LogisticRegression && m.Type != FactorizationMachine && m.Type != MultinomialRegression && m.Type != MatrixFactorization:
-		o.fail("type", "unknown model %q\nhint: %s, %s, %s or %s", m.Type, LogisticRegression, MultinomialRegression, FactorizationMachine, MatrixFactorization)
+	case m.Type != LogisticRegression && m.Type != FactorizationMachine && m.Type != MultinomialRegression && m.Type != MatrixFactorization && m.Type != LinearRegression:
+		o.fail("type", "unknown model %q\nhint: %s, %s, %s, %s or %s", m.Type, LogisticRegression, MultinomialRegression, LinearRegression, FactorizationMachine, MatrixFactorization)
 	case private && m.Type == LogisticRegression:
 		solvers = []string{DPGradientDescent, DPSGD}
 	case private && m.Type == MultinomialRegression:
 		solvers = []string{DPSGD}
 	case private:
 		o.fail("type", "%s is not for private jobs\nhint: %s or %s", m.Type, LogisticRegression, MultinomialRegression)
-	case m.Type == LogisticRegression:
+	case m.Type == LogisticRegression || m.Type == LinearRegression:
 		solvers = []string{Newton, LBFGS, FedAvg, FedProx, FedAdam}
 	case m.Type == MultinomialRegression:
 		solvers = []string{LBFGS}
@@ -346,7 +350,7 @@ func (p *Program) parseEvaluation(doc *object, private bool) Evaluation {
 			*m.on, known = true, true
 		}
 		if !known {
-			o.fail("metrics", "unknown metric %q\nhint: auc, log_loss, accuracy; recall, ndcg, map, coverage, rmse of recommendations", metric)
+			o.fail("metrics", "unknown metric %q\nhint: auc, log_loss, accuracy; recall, ndcg, map, coverage, rmse of recommendations; rmse, mae, r2, calibration of labels that are numbers", metric)
 		}
 	}
 	if p.parseGroups(o, private); p.groups != nil && !(e.HoldOut && e.AUC) {
@@ -367,5 +371,6 @@ type metric struct {
 // metrics lists all that there are, in the order of documents.
 func (e *Evaluation) metrics() []metric {
 	return []metric{{&e.AUC, "auc"}, {&e.LogLoss, "log_loss"}, {&e.Correct, "accuracy"},
-		{&e.Recall, "recall"}, {&e.NDCG, "ndcg"}, {&e.MAP, "map"}, {&e.Coverage, "coverage"}, {&e.RMSE, "rmse"}}
+		{&e.Recall, "recall"}, {&e.NDCG, "ndcg"}, {&e.MAP, "map"}, {&e.Coverage, "coverage"}, {&e.RMSE, "rmse"},
+		{&e.MAE, "mae"}, {&e.R2, "r2"}, {&e.Calibration, "calibration"}}
 }

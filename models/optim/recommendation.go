@@ -30,7 +30,7 @@ func parseRecommendation(doc *object) *Recommendation {
 func (p *Program) checkRecommendation(doc *object, features []pipeline.Feature) {
 	r, e := p.Model.Recommendation, p.Evaluate
 	if r == nil {
-		if e.ranking() || e.RMSE {
+		if e.ranking() || e.RMSE && p.Target == nil {
 			doc.fail("evaluate.metrics", "a %s recommends nothing\nhint: auc, log_loss, accuracy", p.Model.Type)
 		}
 		return
@@ -48,8 +48,8 @@ func (p *Program) checkRecommendation(doc *object, features []pipeline.Feature) 
 		doc.fail("features[1]", "a rating has no log1p, standardize or missing_indicator")
 	case !(p.Model.L2 > 0):
 		doc.fail("model.l2", "%g is not above 0\nhint: 0.1 is a start", p.Model.L2)
-	case e.AUC || e.LogLoss || e.Correct:
-		doc.fail("evaluate.metrics", "auc, log_loss and accuracy are of models with a label\nhint: recall, ndcg, map, coverage, rmse")
+	case e.AUC || e.LogLoss || e.Correct || e.MAE || e.R2 || e.Calibration:
+		doc.fail("evaluate.metrics", "auc, log_loss, accuracy, mae, r2 and calibration are of models with a label\nhint: recall, ndcg, map, coverage, rmse")
 	case e.RMSE && !r.Explicit:
 		doc.fail("evaluate.metrics", "rmse needs ratings\nhint: recall, ndcg, map, coverage")
 	case r.Patience > 0 && !e.HoldOut:

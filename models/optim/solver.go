@@ -23,9 +23,9 @@ type solver interface {
 // solverOf gives the solver of a program whose model has been read, or nil if there is none.
 func solverOf(p *Program) solver {
 	switch {
-	case p.Model.Type == LogisticRegression && p.Model.Solver == Newton && !p.Private():
+	case (p.Model.Type == LogisticRegression || p.Model.Type == LinearRegression) && p.Model.Solver == Newton && !p.Private():
 		return newton{p}
-	case (p.Model.Type == LogisticRegression || p.Model.Type == MultinomialRegression) && p.Model.Solver == LBFGS && !p.Private():
+	case (p.Model.Type == LogisticRegression || p.Model.Type == LinearRegression || p.Model.Type == MultinomialRegression) && p.Model.Solver == LBFGS && !p.Private():
 		return lbfgs{p}
 	case averages(p.Model.Solver) && !p.Private():
 		return averaging{p}
@@ -42,7 +42,7 @@ func solverOf(p *Program) solver {
 // newton is Newton's method on exact sums: see train.go.
 type newton struct{ *Program }
 
-func (n newton) name() string      { return LogisticRegression + "/" + Newton }
+func (n newton) name() string      { return n.Model.Type + "/" + Newton }
 func (n newton) coefficients() int { return n.columns() + 1 }
 
 func (n newton) layout(kind RoundKind, add func(name string, length int, scale uint64)) {
@@ -50,11 +50,7 @@ func (n newton) layout(kind RoundKind, add func(name string, length int, scale u
 	switch kind {
 	case Fit:
 		add(segRows, 1, 1)
-		if n.Label != nil {
-			add(segClasses, n.blocks(), 1)
-		} else {
-			add(segPositives, 1, 1)
-		}
+		n.layoutTarget(add)
 		add(segHeldOut, 1, 1)
 		add(segPresent, numbers, 1)
 		add(segSumWhole, numbers, 1)
@@ -65,12 +61,12 @@ func (n newton) layout(kind RoundKind, add func(name string, length int, scale u
 		add(segGroupRows, n.groupCount(), 1)
 	case Train:
 		add(segRows, 1, 1)
-		add(segLoss, 1, lane)
+		n.layoutLoss(add, segLossWhole, segLoss)
 		add(segGradient, d, lane)
 		add(segHessian, d*(d+1)/2, lane)
 	case Evaluate:
 		add(segRows, 1, 1)
-		add(segLoss, 1, lane)
+		n.layoutLoss(add, segLossWhole, segLoss)
 		n.layoutHeldOut(add)
 	}
 }
@@ -96,7 +92,7 @@ func (n newton) apply(s *State, v map[string][]float64) (*State, Report, error) 
 	}
 }
 
-func (n newton) encode(s *State) []byte             { return s.encodeExact() }
+func (n newton) encode(s *State) []byte             { return n.encodeExact(s) }
 func (n newton) decode(data []byte) (*State, error) { return n.decodeExact(data) }
 func (n newton) describe(out *document)             { out.Model.Tolerance = &n.Model.Tolerance }
 func (n newton) export(s *State) any                { return n.exportModel(s) }

@@ -74,6 +74,13 @@ func (p *Program) startingPoint(f *pipeline.Fitted) []float64 {
 		}
 		to[size-1] = intercept
 	}
+	if p.Target != nil {
+		mean, sd := p.LabelUnits(f)
+		w[size-1] -= mean
+		for i := range w {
+			w[i] = w[i]/sd + 0 // -0 becomes 0
+		}
+	}
 	return w
 }
 
@@ -139,6 +146,10 @@ func (p *Program) key(c pipeline.Column) string {
 func (p *Program) natural(s *State) map[string][]float64 {
 	out := map[string][]float64{}
 	intercepts := p.byClass(s, p.columns())
+	middle, unit := 0.0, 1.0
+	if p.Target != nil {
+		middle, unit = p.LabelUnits(s.fitted)
+	}
 	for i, c := range p.spec.Columns() {
 		values := p.byClass(s, i)
 		switch {
@@ -152,9 +163,12 @@ func (p *Program) natural(s *State) map[string][]float64 {
 			values = p.byClass(s, p.spec.OtherColumn(c.Feature))
 		}
 		for k := range values {
-			values[k] += 0 // -0 becomes 0
+			values[k] = float64(unit*values[k]) + 0 // -0 becomes 0
 		}
 		out[p.key(c)] = values
+	}
+	for k := range intercepts {
+		intercepts[k] = middle + float64(unit*intercepts[k])
 	}
 	out[""] = intercepts
 	return out

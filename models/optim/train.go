@@ -12,7 +12,8 @@ import (
 var ErrDiverged = errors.New("diverged")
 
 // TrainSums are one participant's sums at the state's coefficients w, over its training rows with output columns x (the
-// intercept's 1 last) and p = 1/(1+exp(-w·x)).
+// intercept's 1 last) and p = 1/(1+exp(-w·x)). Of a label that is a number, t in deviations from its mean, they are Σ ½·(w·x-t)²,
+// Σ (w·x-t)·x and Σ x·xᵀ.
 type TrainSums struct {
 	Rows     int64
 	Loss     float64   // Σ min(log loss, 64), nats
@@ -24,8 +25,9 @@ type TrainSums struct {
 // column bounds. The state must have a fitted pipeline.
 func (p *Program) EncodeTrain(s *State, t TrainSums) [][]float64 {
 	gradient, hessian := p.scaleTrain(s, t.Gradient, t.Hessian, -1)
+	whole, lane := p.encodeTrainLoss(t.Loss, s.fitted.Rows)
 	return p.assemble(Train, map[string][]float64{
-		segRows: one(t.Rows), segLoss: p.encodeTrainLoss(t.Loss, s.fitted.Rows), segGradient: gradient, segHessian: hessian,
+		segRows: one(t.Rows), segLossWhole: whole, segLoss: lane, segGradient: p.inLane(gradient), segHessian: hessian,
 	})
 }
 
@@ -35,7 +37,7 @@ func (p *Program) scaleTrain(s *State, gradient, hessian []float64, sign int) (g
 	g, h = make([]float64, len(gradient)), make([]float64, len(hessian))
 	at := 0
 	for i := range e {
-		g[i] = pow2(gradient[i], sign*(r+e[i]))
+		g[i] = pow2(gradient[i], sign*(r+e[i]+p.residualExponent()))
 		for j := i; j < len(e); j++ {
 			h[at] = pow2(hessian[at], sign*(r+e[i]+e[j]))
 			at++
@@ -63,6 +65,9 @@ func (p *Program) checkLoss(loss float64, rows int64) error {
 
 // lossNoise bounds the quantisation error of a loss sum.
 func (p *Program) lossNoise(rows int64) float64 {
+	if p.Target != nil {
+		return p.unit()
+	}
 	return pow2(float64(p.unit()*metrics.MaxLoss), rowExponent(rows))
 }
 
@@ -94,8 +99,8 @@ func (p *Program) trainLoss(s *State, v map[string][]float64) (float64, error) {
 	if int64(v[segRows][0]) != rows {
 		return 0, fmt.Errorf("%w: %g rows, FIT had %d\nhint: a participant's rows changed during the job", ErrSums, v[segRows][0], rows)
 	}
-	loss := decodeLoss(v[segLoss], rows)
-	if err := p.checkLoss(loss, rows); err != nil {
+	loss, err := p.readLoss(v, segLossWhole, segLoss, rows)
+	if err != nil {
 		return 0, err
 	}
 	return pow2(loss, p.weightExponent()), nil
@@ -108,7 +113,7 @@ func (p *Program) applyTrain(s *State, v map[string][]float64) (*State, Report, 
 	}
 	rows := s.fitted.Rows
 	next := s.advance(Train)
-	if err := p.checkVanished(loss, rows, next.step); err != nil {
+	if err := errors.Join(p.checkVanished(loss, rows, next.step), p.checkStartLoss(s, loss)); err != nil {
 		return nil, Report{}, err
 	}
 	next.rounds = s.rounds + 1
@@ -142,10 +147,13 @@ func (p *Program) applyTrain(s *State, v map[string][]float64) (*State, Report, 
 			}
 		}
 		next.best, next.bestObjective, next.decrement = s.w, objective, decrement
-		next.converged = float64(0.5*float64(decrement*decrement)) <= float64(p.Model.Tolerance*objective)
+		next.converged = float64(0.5*float64(decrement*decrement)) <= float64(p.Model.Tolerance*objective)+p.settled(rows)
 		report.Decrement, report.Converged, report.Frozen = decrement, next.converged, frozen
 		if next.converged && p.infers() {
 			variance = q.m.inverseDiagonal()
+			if p.Target != nil {
+				p.residualVariance(loss, rows, variance)
+			}
 		}
 	}
 	if next.converged || last {
@@ -163,7 +171,7 @@ func (p *Program) applyTrain(s *State, v map[string][]float64) (*State, Report, 
 // checkVanished refuses a training loss that is nothing but quantisation: every row is predicted surely, and the coefficients grow
 // without end, though gradient and Hessian look like those of an optimum.
 func (p *Program) checkVanished(loss float64, rows int64, step uint32) error {
-	if loss <= p.trainNoise(rows) && loss <= float64(0x1p-13*float64(rows)) {
+	if p.Target == nil && loss <= p.trainNoise(rows) && loss <= float64(0x1p-13*float64(rows)) {
 		return fmt.Errorf("%w: the training loss has vanished at step %d: the columns separate the classes, or one of them has no weight\nhint: raise l2, or check the columns and the weights", ErrDiverged, step)
 	}
 	return nil

@@ -83,6 +83,8 @@ func (p *Program) checkWeighting(doc *object) {
 	case w == nil:
 	case p.Model.Solver != Newton && p.Model.Solver != LBFGS:
 		doc.fail("weighting", "solver %q weighs all rows alike\nhint: %s or %s", p.Model.Solver, Newton, LBFGS)
+	case p.Target != nil && (w.Classes != nil || w.Offset != nil):
+		doc.fail("weighting", "a label that is a number has neither class weights nor an offset\nhint: take the offset off the label")
 	case w.Classes != nil && len(w.Classes) != classes:
 		doc.fail("weighting.classes", "%d weights of %d classes", len(w.Classes), classes)
 	case w.Offset != nil && p.Label != nil:
@@ -127,9 +129,9 @@ func (p *Program) trainNoise(rows int64) float64 {
 	return pow2(p.lossNoise(rows), p.weightExponent())
 }
 
-// encodeTrainLoss is encodeLoss of weighted rows.
-func (p *Program) encodeTrainLoss(loss float64, rows int64) []float64 {
-	return encodeLoss(pow2(loss, -p.weightExponent()), rows)
+// encodeTrainLoss is lossLanes of weighted rows.
+func (p *Program) encodeTrainLoss(loss float64, rows int64) (whole, lane []float64) {
+	return p.lossLanes(pow2(loss, -p.weightExponent()), rows)
 }
 
 // trainExponent is the r of the 2^r that derivatives of training rows are normalised by, beside the columns' bounds.

@@ -15,6 +15,7 @@ var ErrInconsistent = errors.New("inconsistent sums")
 type Totals struct {
 	Rows, Positives, HeldOut int64
 	Classes                  []int64 // of a label with several classes: rows of each; then Positives is 0
+	LabelSum, LabelSquare    float64 // of a label that is a number: Σu, Σu², u being its place in its range; then Positives is 0
 
 	Present []int64   // per number: rows where it isn't missing
 	Sum     []float64 // per number: Σu, u = Spec.Unit(x) in [0, 1]
@@ -28,6 +29,7 @@ type Totals struct {
 type Fitted struct {
 	Rows, Positives, HeldOut int64
 	Classes                  []int64 // as in Totals
+	LabelMean, LabelSD       float64 // of a label that is a number, as a place in its range; LabelSD 0: it isn't one
 
 	Mean, SD []float64 // per number, in units of Spec.Unit; 0 and 1 unless standardised; SD > 0
 	Folded   []bool    // per output column: carries nothing (its values are 0), as Fit explains
@@ -69,14 +71,35 @@ func (f *Fitted) standardize(n int, t Totals, uncertainty float64) bool {
 	if present == 0 {
 		return false
 	}
-	mean := min(max(t.Sum[n]/present, 0), 1)
-	variance := t.Square[n]/present - float64(mean*mean)
+	mean, variance := moments(present, t.Sum[n], t.Square[n])
 	f.Mean[n] = mean
 	if variance < minVariance(present, uncertainty) {
 		return false
 	}
 	f.SD[n] = math.Sqrt(variance)
 	return true
+}
+
+func moments(n, sum, square float64) (mean, variance float64) {
+	mean = min(max(sum/n, 0), 1)
+	return mean, square/n - float64(mean*mean)
+}
+
+// Moments are mean and population variance of values in [0, 1] by their sums, which err by the uncertainty each, and whether the
+// variance can be told from 0.
+func Moments(rows int64, sum, square, uncertainty float64) (mean, variance float64, varies bool, err error) {
+	n := float64(rows)
+	if !inUnit(n, sum, square, uncertainty) {
+		return 0, 0, false, fmt.Errorf("%w: mean %g and mean square %g of its range", ErrInconsistent, sum/n, square/n)
+	}
+	mean, variance = moments(n, sum, square)
+	return mean, variance, variance >= minVariance(n, uncertainty), nil
+}
+
+// inUnit tells whether n values in [0, 1] can have these sums: Σu² ≤ Σu ≤ n, with a slack for rounding. It is false for NaN.
+func inUnit(n, sum, square, uncertainty float64) bool {
+	slack := float64(2*uncertainty) + float64(n*0x1p-40)
+	return square >= -slack && square <= sum+slack && sum <= n+slack
 }
 
 // minVariance is the least variance of u taken for one. Σu and Σu² err by the uncertainty q each, so the variance errs by at
@@ -108,9 +131,7 @@ func (s *Spec) checkTotals(t Totals, uncertainty float64) error {
 			continue
 		}
 		present, sum, square := float64(t.Present[n]), t.Sum[n], t.Square[n]
-		// Σu² ≤ Σu ≤ n, with a slack for rounding: written so that NaN fails.
-		slack := float64(2*uncertainty) + float64(present*0x1p-40)
-		if t.Present[n] < 0 || t.Present[n] > t.Rows || !(square >= -slack && square <= sum+slack && sum <= present+slack) {
+		if t.Present[n] < 0 || t.Present[n] > t.Rows || !inUnit(present, sum, square, uncertainty) {
 			return fmt.Errorf("%w: column %q has %d of %d rows, mean %g and mean square %g of its range", ErrInconsistent, c.Name, t.Present[n], t.Rows, sum/present, square/present)
 		}
 	}
@@ -130,7 +151,7 @@ func (s *Spec) Check(f *Fitted) error {
 	if err := checkClasses(f.Classes, f.Rows, f.Positives); err != nil {
 		return err
 	}
-	if f.Rows < 1 || f.Classes == nil && (f.Positives < 1 || f.Positives >= f.Rows) || f.HeldOut < 0 {
+	if f.Rows < 1 || f.Classes == nil && f.LabelSD == 0 && (f.Positives < 1 || f.Positives >= f.Rows) || f.HeldOut < 0 {
 		return fmt.Errorf("%w: %d rows, %d positives, %d held out", ErrInconsistent, f.Rows, f.Positives, f.HeldOut)
 	}
 	for i, c := range s.columns {
@@ -260,6 +281,6 @@ func (s *Spec) Natural(f *Fitted, feature int) (mean, sd float64) {
 
 // Equal compares two fitted pipelines.
 func (f *Fitted) Equal(g *Fitted) bool {
-	return f.Rows == g.Rows && f.Positives == g.Positives && f.HeldOut == g.HeldOut && slices.Equal(f.Classes, g.Classes) &&
+	return f.Rows == g.Rows && f.Positives == g.Positives && f.HeldOut == g.HeldOut && f.LabelMean == g.LabelMean && f.LabelSD == g.LabelSD && slices.Equal(f.Classes, g.Classes) &&
 		slices.Equal(f.Mean, g.Mean) && slices.Equal(f.SD, g.SD) && slices.Equal(f.Folded, g.Folded)
 }

@@ -9,9 +9,9 @@ import (
 	"tributary/models/pipeline"
 )
 
-// ErrLabel is returned by methods that don't go with the model's label: Score, Batch and Explain are for one of two values,
-// Classify and ExplainClasses for one with Classes.
-var ErrLabel = errors.New("not a method for the model's label\nhint: Classify and ExplainClasses are for models with classes, Score and Explain for the others")
+// ErrLabel is returned by methods that don't go with the model's label: Score and Batch are for one of two values or a number,
+// Explain for the former, ExplainNumber for the latter, Classify and ExplainClasses for one with Classes.
+var ErrLabel = errors.New("not a method for the model's label\nhint: Classify and ExplainClasses are for models with classes, Score and ExplainNumber for those of a number, Score and Explain for the others")
 
 // Classify gives the probability of each of Classes for a row, and the index of the predicted class: that of the largest logit, the
 // first of equal ones, as the evaluation on held-out rows counts it. The error is a *RecordError, or ErrLabel.

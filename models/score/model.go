@@ -52,6 +52,9 @@ type Model struct {
 	// a score is the probability of the positive one. The caller must not change them.
 	Classes []string
 
+	// Target is the range of a label that is a number; nil: it has values. A score is the number that is predicted, then.
+	Target *Range
+
 	columns  []column
 	index    map[string]int // of a column by its name
 	unitNorm bool           // encoded rows, with a 1 for the intercept, are scaled to norm 1
@@ -109,15 +112,17 @@ func parse(document []byte) (*Model, error) {
 	case LogisticRegression:
 	case MultinomialRegression:
 		m.Classes = o.classes()
+	case LinearRegression:
 	case FactorizationMachine:
 		m.Factors = o.integer("factors", 1, maxFactors)
 	default:
-		o.fail("type", "want %s, %s or %s", LogisticRegression, MultinomialRegression, FactorizationMachine)
+		o.fail("type", "want %s, %s, %s or %s", LogisticRegression, MultinomialRegression, LinearRegression, FactorizationMachine)
 	}
-	o.only("format", "version", "type", "private", "unit_norm", "l1", "l2", "factors", "offset", "classes", "intercept", "intercepts", "intercept_test", "tests", "columns", "training_rows", "train_rounds", "converged", "metrics")
+	o.only("format", "version", "type", "private", "unit_norm", "l1", "l2", "factors", "offset", "label", "classes", "intercept", "intercepts", "intercept_test", "tests", "columns", "training_rows", "train_rounds", "converged", "metrics")
 	m.Private, m.unitNorm = o.flag("private"), o.flag("unit_norm")
 	o.foreign(m.Type != FactorizationMachine, "factors")
-	o.foreign(m.Type == FactorizationMachine, "unit_norm")
+	o.foreign(m.Type == FactorizationMachine || m.Type == LinearRegression, "unit_norm")
+	m.readTarget(&o)
 	o.foreign(m.Type != LogisticRegression || m.unitNorm, "offset")
 	o.foreign(m.Classes == nil, "classes", "intercepts")
 	o.foreign(m.Classes != nil, "intercept")

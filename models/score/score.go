@@ -42,8 +42,8 @@ func (m *Model) RowJSON(record []byte) ([]Value, error) {
 	return row, nil
 }
 
-// Score is the probability of the positive label for a row: values in the order of Columns. The error is a *RecordError, or
-// ErrLabel for a model with classes.
+// Score is the probability of the positive label for a row, or the number that is predicted: values in the order of Columns. The
+// error is a *RecordError, or ErrLabel for a model with classes.
 func (m *Model) Score(row []Value) (float64, error) {
 	if m.Classes != nil {
 		return 0, ErrLabel
@@ -51,6 +51,9 @@ func (m *Model) Score(row []Value) (float64, error) {
 	e, err := m.encode(row)
 	if err != nil {
 		return 0, err
+	}
+	if m.Target != nil {
+		return m.Target.clamp(m.logit(e, 0)), nil
 	}
 	return sigmoid(m.logit(e, 0)), nil
 }
@@ -154,9 +157,9 @@ type Pair struct {
 }
 
 // Explain scores a row and tells what each column, and each pair of columns, added. Pairs that add nothing because one of them is
-// encoded as zeros are left out. The error is a *RecordError, or ErrLabel for a model with classes.
+// encoded as zeros are left out. The error is a *RecordError, or ErrLabel for a model with classes or of a number.
 func (m *Model) Explain(row []Value) (*Explanation, error) {
-	if m.Classes != nil {
+	if m.Classes != nil || m.Target != nil {
 		return nil, ErrLabel
 	}
 	e, err := m.encode(row)

@@ -21,6 +21,7 @@ type Rows struct {
 // sparse are compressed sparse rows: row i has columns[start[i]:start[i+1]].
 type sparse struct {
 	label   []bool
+	target  []float64 // in place of label, if it is a number: deviations from its mean
 	start   []int
 	columns []int32
 	values  []float64
@@ -39,7 +40,7 @@ func Prepare(p *optim.Program, s *optim.State, t *dataset.Table) (*Rows, error) 
 }
 
 func collect(d *linear.Design, held bool) sparse {
-	out := sparse{start: []int{0}}
+	out := sparse{start: []int{0}, target: d.Targets(held)}
 	d.Each(held, func(positive bool, columns []int32, values []float64) {
 		out.label = append(out.label, positive)
 		out.columns = append(out.columns, columns...)

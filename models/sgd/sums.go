@@ -25,7 +25,11 @@ func (r *Rows) Sums(s *optim.State) ([][]float64, error) {
 	p := r.program
 	m := newMachine(r.design.Columns(), p.Model.Factors, s.Coefficients())
 	train := m.scores(&r.train)
-	if err := linear.Concentration(train.residual); err != nil {
+	guard := linear.Concentration
+	if p.Target != nil {
+		guard = linear.ResidualConcentration
+	}
+	if err := guard(train.residual); err != nil {
 		return nil, err
 	}
 	held := m.scores(&r.held)
@@ -59,7 +63,12 @@ func (r *sparse) change(p *optim.Program, s *optim.State, m *machine) ([]float64
 		random.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 		for _, i := range order {
 			columns, values := r.row(i)
-			_, residual := logistic(m.margin(columns, values), r.label[i])
+			residual := m.margin(columns, values)
+			if r.target != nil {
+				residual -= r.target[i]
+			} else {
+				_, residual = logistic(residual, r.label[i])
+			}
 			o.row(residual, columns, values)
 		}
 		o.epoch()
@@ -91,9 +100,9 @@ func logistic(margin float64, positive bool) (p, residual float64) {
 
 // scored are rows at a machine's coefficients.
 type scored struct {
-	p        []float64
+	p        []float64 // of numbers, the margin
 	residual []float64 // |p-y|
-	loss     float64   // Σ min(log loss, 64), nats
+	loss     float64   // Σ min(log loss, 64), nats; of numbers half the squared error
 }
 
 func (m *machine) scores(r *sparse) scored {
@@ -101,6 +110,12 @@ func (m *machine) scores(r *sparse) scored {
 	for i, y := range r.label {
 		columns, values := r.row(i)
 		margin := m.margin(columns, values)
+		if r.target != nil {
+			e := margin - r.target[i]
+			out.p[i], out.residual[i] = margin, math.Abs(e)
+			out.loss += e * e / 2
+			continue
+		}
 		p, residual := logistic(margin, y)
 		out.p[i], out.residual[i] = p, math.Abs(residual)
 		if y {
@@ -111,7 +126,7 @@ func (m *machine) scores(r *sparse) scored {
 	return out
 }
 
-// Score gives each row's probability of the positive label, in the table's order, held out or not.
+// Score gives each row's probability of the positive label, or the number that is predicted, in the table's order, held out or not.
 func Score(p *optim.Program, s *optim.State, t *dataset.Table) ([]float64, error) {
 	all := *t
 	all.HeldOut = nil
@@ -119,5 +134,9 @@ func Score(p *optim.Program, s *optim.State, t *dataset.Table) ([]float64, error
 	if err != nil {
 		return nil, err
 	}
-	return newMachine(r.design.Columns(), p.Model.Factors, s.Coefficients()).scores(&r.train).p, nil
+	scores := newMachine(r.design.Columns(), p.Model.Factors, s.Coefficients()).scores(&r.train).p
+	if p.Target != nil {
+		return linear.Predictions(p, s, scores), nil
+	}
+	return scores, nil
 }

@@ -99,6 +99,9 @@ func (p *page) model(j *Resolved) {
 		p.line("Evaluation  %s", evaluationText(j))
 		return
 	}
+	if j.Target != nil {
+		p.line("Label       a number from %s to %s, by its squared error", decimalOf(j.Target.Min), decimalOf(j.Target.Max))
+	}
 	if j.Start != nil {
 		p.line("Start       at the coefficients of the model %x, not at zero; they are in the job, and nobody recomputes them", j.Start.Model)
 	}
@@ -129,9 +132,15 @@ func sumsText(j *Resolved) string {
 	if j.Model.Solver == solverLBFGS {
 		categories = "the count of every category (with its label sums, approximately), the loss's derivative by every coefficient in each round"
 	}
+	if j.Target != nil {
+		labels, scores = j.targetSumsText()
+	}
 	if j.Classes != nil {
 		labels = fmt.Sprintf("the count of each of %d classes (fewer than %d training rows of one end the job)", len(j.Classes), j.Model.MinClassRows)
 		scores = "the held-out rows' classes against the predicted ones"
+	}
+	if scores == "" {
+		return fmt.Sprintf("rows, %s, missing values, means and variances per column, %s", labels, categories)
 	}
 	return fmt.Sprintf("rows, %s, missing values, means and variances per column, %s, %s", labels, categories, scores)
 }

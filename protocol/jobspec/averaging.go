@@ -235,7 +235,7 @@ func (j *averagingJSON) averaging() *Averaging {
 // checkModel checks a resolved exact model.
 func (r *Resolved) checkModel(report report) {
 	m, a := r.Model, r.Model.Averaging
-	if m.Type != typeLogistic && m.Type != typeFactorization && m.Type != typeMultinomial && !m.recommends() || !slices.Contains(exactSolvers(m.Type), m.Solver) {
+	if m.Type != typeLogistic && m.Type != typeLinear && m.Type != typeFactorization && m.Type != typeMultinomial && !m.recommends() || !slices.Contains(exactSolvers(m.Type), m.Solver) {
 		report(fmt.Sprintf("there is no model %s with solver %s", show(m.Type), show(m.Solver)), "", "program.model")
 		return
 	}

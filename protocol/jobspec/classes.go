@@ -15,22 +15,38 @@ const (
 	maxLBFGS            = 1 << 16 // coefficients of a model
 )
 
-// labelJSON is the program's label, if it has several classes.
+// labelJSON is the program's label, if it has several classes or is a number.
 type labelJSON struct {
-	Classes []string `json:"classes"`
-	MinRows int64    `json:"min_rows"`
+	Classes []string `json:"classes,omitempty"`
+	MinRows int64    `json:"min_rows,omitempty"`
+	Min     *float64 `json:"min,omitempty"` // of a number, as max
+	Max     *float64 `json:"max,omitempty"`
 }
 
 func (r *Resolved) label() *labelJSON {
-	if r.Classes == nil {
-		return nil
+	switch {
+	case r.Target != nil:
+		return &labelJSON{Min: &r.Target.Min, Max: &r.Target.Max}
+	case r.Classes != nil:
+		return &labelJSON{Classes: r.Classes, MinRows: r.Model.MinClassRows}
 	}
-	return &labelJSON{r.Classes, r.Model.MinClassRows}
+	return nil
 }
 
-// label reads a contract's label: two values, or a list of classes.
+// setLabel reads a program's label.
+func (r *Resolved) setLabel(l *labelJSON) {
+	switch {
+	case l == nil:
+	case l.Min != nil || l.Max != nil:
+		r.Target = &Target{or0(l.Min), or0(l.Max)}
+	default:
+		r.Classes, r.Model.MinClassRows = append([]string{}, l.Classes...), l.MinRows
+	}
+}
+
+// label reads a contract's label: two values, a list of classes, or a number's range.
 func (d *document) label(v value) (l Label) {
-	_, keys, ok := d.fields(v, "column", "positive", "negative", "classes")
+	_, keys, ok := d.fields(v, "column", "positive", "negative", "classes", "type", "min", "max", "outside")
 	if !ok {
 		return l
 	}
@@ -41,9 +57,15 @@ func (d *document) label(v value) (l Label) {
 		return s
 	}
 	l.Column, l.Positive, l.Negative = text("column"), text("positive"), text("negative")
+	for _, key := range []string{"type", "min", "max", "outside"} {
+		if _, number := keys[key]; number {
+			d.numberLabel(v, keys, &l)
+			return l
+		}
+	}
 	classes, several := keys["classes"]
 	if !several {
-		d.require(v, keys, map[string]string{"positive": "write column, positive and negative, or column and classes"}, "column", "positive", "negative")
+		d.require(v, keys, map[string]string{"positive": "write column, positive and negative, or column and classes, or column, type: number, min and max"}, "column", "positive", "negative")
 		return l
 	}
 	d.require(v, keys, nil, "column")
@@ -62,15 +84,25 @@ func (d *document) label(v value) (l Label) {
 }
 
 // Values returns the label's values by their code: negative and positive, or the
-// classes.
+// classes. A number has none.
 func (l *Label) Values() []string {
-	if l.Classes != nil {
+	switch {
+	case l.NumberLabel != nil:
+		return nil
+	case l.Classes != nil:
 		return l.Classes
 	}
 	return []string{l.Negative, l.Positive}
 }
 
 func (l *Label) check(report report) {
+	if l.NumberLabel != nil {
+		if l.Classes != nil || l.Positive != "" || l.Negative != "" {
+			report("a label is a number or has values, not both", "", "label")
+		}
+		l.NumberLabel.check(report)
+		return
+	}
 	if l.Classes == nil {
 		checkValue(report, "label.positive", l.Positive)
 		checkValue(report, "label.negative", l.Negative)
@@ -121,7 +153,9 @@ func (d *document) matchClasses(s *Spec) {
 
 // labelOf fits the model to the contract's label.
 func labelOf(s *Spec, c *Contract, r *Resolved, report report) {
+	matchTarget(s, c, r, report)
 	switch multinomial := s.Model.Type == typeMultinomial; {
+	case c.Label.NumberLabel != nil:
 	case multinomial && c.Label.Classes == nil:
 		report("the contract's label has two values, not classes", "write type: logistic_regression", "model.type")
 	case !multinomial && c.Label.Classes != nil:
@@ -133,6 +167,7 @@ func labelOf(s *Spec, c *Contract, r *Resolved, report report) {
 
 // checkLabel checks the label and the size of a resolved job's model.
 func (r *Resolved) checkLabel(report report) {
+	r.checkTarget(report)
 	multinomial := r.Model.Type == typeMultinomial
 	switch {
 	case multinomial != (r.Classes != nil):

@@ -48,12 +48,14 @@ type Contract struct {
 	places map[string]place
 }
 
-// Label is the column that a model predicts and its two values, or its classes.
+// Label is the column that a model predicts and its two values, its classes, or a number's range.
 type Label struct {
 	Column   string   `json:"column"`
 	Positive string   `json:"positive,omitempty"`
 	Negative string   `json:"negative,omitempty"`
-	Classes  []string `json:"classes,omitempty"` // in the contract's order, which is that of the codes; nil: two values
+	Classes  []string `json:"classes,omitempty"` // in the contract's order, which is that of the codes; nil: two values, or a number
+
+	*NumberLabel // of a label that is a number; nil: it has values
 }
 
 // Column is one column of a contract. Min, Max and Outside are set for numbers,

@@ -25,6 +25,13 @@ func Difference(job, yours *Contract) []string {
 	if a, b := job.Label.Classes, yours.Label.Classes; !slices.Equal(a, b) {
 		out = append(out, fmt.Sprintf("label: the job's contract lists the classes %q, yours %q", a, b))
 	}
+	if a, b := job.Label.NumberLabel, yours.Label.NumberLabel; a != nil || b != nil {
+		a, b := or0(a), or0(b)
+		say("label", "type", show(string(a.Type)), show(string(b.Type)))
+		say("label", "min", decimalOf(a.Min), decimalOf(b.Min))
+		say("label", "max", decimalOf(a.Max), decimalOf(b.Max))
+		say("label", "outside", show(a.Outside), show(b.Outside))
+	}
 	for _, a := range job.Columns {
 		b, ok := yours.Column(a.Name)
 		if !ok {

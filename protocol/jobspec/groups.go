@@ -42,6 +42,7 @@ func groups(s *Spec, c *Contract, r *Resolved, report report) {
 	switch {
 	case s.Holdout.None():
 		report("groups need a hold-out", "add holdout: 0.2 or remove groups", "evaluate.groups")
+	case r.Target != nil: // matchTarget has said that there are none
 	case !contains(r.Metrics, "auc"):
 		report("groups are evaluated beside all held-out rows, whose scores the metric auc sums", "add auc to metrics or remove groups", "evaluate.groups")
 	}

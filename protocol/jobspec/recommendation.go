@@ -133,7 +133,7 @@ func (m *Model) metrics() []string {
 	case m.Recommendation == nil || m.Recommendation.Rating == "":
 		return metricNames()[3:7]
 	}
-	return metricNames()[3:]
+	return metricNames()[3:8]
 }
 
 // matrixFeatures are the columns that a matrix factorisation reads: the item, and the rating if there is one.

@@ -217,13 +217,13 @@ func evaluation(s *Spec, c *Contract, r *Resolved, report report) {
 		report("metrics need a hold-out", "add holdout: 0.2 or remove metrics", "evaluate.metrics")
 	case h.None():
 	case s.Metrics == nil:
-		r.Metrics = slices.Clone(s.Model.metrics())
+		r.Metrics = slices.Clone(r.defaultMetrics())
 	case len(s.Metrics) == 0:
-		report("a hold-out without metrics tells nothing", "list metrics: ["+strings.Join(s.Model.metrics(), ", ")+"] or remove holdout", "evaluate.metrics")
+		report("a hold-out without metrics tells nothing", "list metrics: ["+strings.Join(r.metrics(), ", ")+"] or remove holdout", "evaluate.metrics")
 	default:
 		for _, name := range s.Metrics {
-			if !contains(s.Model.metrics(), name) {
-				report("metric "+name+" is not one of this model's", "choose of "+strings.Join(s.Model.metrics(), ", "), "evaluate.metrics")
+			if !contains(r.metrics(), name) {
+				report("metric "+name+" is not one of this model's", "choose of "+strings.Join(r.metrics(), ", "), "evaluate.metrics")
 			}
 		}
 		r.Metrics = slices.Clone(s.Metrics)

@@ -33,7 +33,8 @@ type Resolved struct {
 	Features     []Feature
 	Model        Model
 	Metrics      []string // empty without a hold-out
-	Classes      []string // of the label; nil: two values
+	Classes      []string // of the label; nil: two values, or a number
+	Target       *Target  // a label that is a number; nil: it isn't
 	Weighting    *RowWeighting
 	Start        *Start
 	Groups       []Group // empty: the model isn't evaluated by groups
@@ -222,9 +223,7 @@ func ParseResolved(data []byte) (*Resolved, error) {
 	} else {
 		copy(r.ContractDigest[:], b)
 	}
-	if l := in.Program.Label; l != nil {
-		r.Classes, r.Model.MinClassRows = append([]string{}, l.Classes...), l.MinRows
-	}
+	r.setLabel(in.Program.Label)
 	f := newFindings(nil)
 	r.Start = in.Program.Start.start(f.report)
 	r.RoundTimeout = milliseconds(in.RoundTimeoutMs, maxRoundTimeout, f.report, "round_timeout_ms")

@@ -95,7 +95,7 @@ func (r *Resolved) checkEvaluation(report report) {
 			return
 		}
 		next = i + 1
-		if !contains(r.Model.metrics(), name) {
+		if !contains(r.metrics(), name) {
 			report("metric "+show(name)+" is not one of the model's", "", "program.evaluate.metrics")
 		}
 	}
@@ -154,6 +154,9 @@ func (r *Resolved) Conforms(c *Contract) error {
 	}
 	if !slices.Equal(r.Classes, c.Label.Classes) {
 		return fmt.Errorf("the job says the label's classes are %q, the contract says %q", r.Classes, c.Label.Classes)
+	}
+	if err := r.targetConforms(c); err != nil {
+		return err
 	}
 	if err := r.Weighting.conforms(c); err != nil {
 		return err

@@ -146,7 +146,7 @@ type Committee struct {
 }
 
 func metricNames() []string {
-	return []string{"auc", "log_loss", "accuracy", "recall", "ndcg", "map", "coverage", "rmse"}
+	return []string{"auc", "log_loss", "accuracy", "recall", "ndcg", "map", "coverage", "rmse", "mae", "r2", "calibration"}
 }
 
 var refText = regexp.MustCompile(`^([a-z0-9][a-z0-9-]{0,62})@([1-9][0-9]{0,9})$`)

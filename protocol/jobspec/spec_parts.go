@@ -15,7 +15,7 @@ func (d *document) model(v value, s *Spec) {
 	}
 	d.require(v, keys, map[string]string{"type": "write type: logistic_regression"}, "type")
 	if v, ok := keys["type"]; ok {
-		m.Type, _ = d.choice(v, typeLogistic, typeMultinomial, typeFactorization, typeMatrix)
+		m.Type, _ = d.choice(v, typeLogistic, typeMultinomial, typeLinear, typeFactorization, typeMatrix)
 	}
 	if v, ok := keys["solver"]; ok {
 		m.Solver, _ = d.choice(v, solverNewton, solverLBFGS, solverFedAvg, solverFedProx, solverFedAdam, solverALS, solverPrivate, solverSGD)

@@ -65,6 +65,9 @@ func (d *document) matchPrivate(s *Spec) {
 	if s.Model.Type == typeFactorization {
 		d.report("a "+s.Model.Type+" is trained in exact jobs only in this version", "write type: logistic_regression, or privacy: exact", "model.type")
 	}
+	if s.Model.Type == typeLinear {
+		d.report("a "+s.Model.Type+" is trained in exact jobs only in this version", "write privacy: exact", "model.type")
+	}
 	if s.Model.recommends() {
 		d.report("a matrix_factorization is trained in exact jobs only in this version", "write privacy: exact", "model.type")
 	}

@@ -104,7 +104,11 @@ func ParseSweep(data []byte) (*Sweep, []Problem) {
 			edits = append(edits, edited{fields[k].at.at, v})
 		}
 		t.Spec = []byte(rewrite(lines, edits))
-		if _, problems := ParseSpec(t.Spec); len(problems) > 0 {
+		spec, problems := ParseSpec(t.Spec)
+		if len(problems) == 0 && spec.Model.Type == typeLinear && !d.given("sweep.by") {
+			s.By = "rmse"
+		}
+		if len(problems) > 0 {
 			for _, p := range problems {
 				p.Message = fmt.Sprintf("trial %d: %s", i+1, p.Message)
 				d.problems = append(d.problems, p)
@@ -169,7 +173,7 @@ func (d *document) sweep(v value) (s *Sweep, fields []swept, trials int64, seed 
 		random = word == "random"
 	}
 	if v, ok := keys["by"]; ok {
-		s.By, _ = d.choice(v, "auc", "average_precision", "log_loss", "accuracy", "brier", "calibration_error")
+		s.By, _ = d.choice(v, sweepMetrics()...)
 	}
 	if v, ok := keys["seed"]; ok {
 		seed = d.seed(v)

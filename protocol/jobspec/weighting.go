@@ -105,7 +105,7 @@ func weightingOf(s *Spec, c *Contract, r *Resolved, report report) {
 		return
 	}
 	out := &RowWeighting{Weight: numberOf(w.Weight, c, r, "model.weight", report), Offset: numberOf(w.Offset, c, r, "model.offset", report)}
-	if w.Classes != nil {
+	if w.Classes != nil && c.Label.NumberLabel == nil {
 		labels := c.Label.Values()
 		out.Classes = slices.Repeat([]float64{1}, len(labels))
 		for _, name := range w.values {

@@ -255,10 +255,11 @@ func (x *ScoreReply) GetModelSha256() []byte {
 
 type ScoreResult struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Probability   float64                `protobuf:"fixed64,1,opt,name=probability,proto3" json:"probability,omitempty"` // of the positive label; of a label with classes: of the predicted one
+	Probability   float64                `protobuf:"fixed64,1,opt,name=probability,proto3" json:"probability,omitempty"` // of the positive label; of a label with classes: of the predicted one; 0 where the label is a number
 	Predicted     string                 `protobuf:"bytes,2,opt,name=predicted,proto3" json:"predicted,omitempty"`       // of a label with classes
 	Classes       []*ClassScore          `protobuf:"bytes,3,rep,name=classes,proto3" json:"classes,omitempty"`           // then, in the model's order
 	Explanation   *ScoreExplanation      `protobuf:"bytes,4,opt,name=explanation,proto3" json:"explanation,omitempty"`   // if asked for; of a label with classes each class has its own
+	Prediction    float64                `protobuf:"fixed64,5,opt,name=prediction,proto3" json:"prediction,omitempty"`   // where the label is a number, in its unit
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -321,6 +322,13 @@ func (x *ScoreResult) GetExplanation() *ScoreExplanation {
 	return nil
 }
 
+func (x *ScoreResult) GetPrediction() float64 {
+	if x != nil {
+		return x.Prediction
+	}
+	return 0
+}
+
 type ClassScore struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Class         string                 `protobuf:"bytes,1,opt,name=class,proto3" json:"class,omitempty"`
@@ -381,7 +389,8 @@ func (x *ClassScore) GetExplanation() *ScoreExplanation {
 	return nil
 }
 
-// ScoreExplanation tells what made a logit: it is intercept and all contributions added, up to rounding.
+// ScoreExplanation tells what made a logit: it is intercept and all contributions added, up to rounding. Where the label is a number,
+// the sum before it is kept within the label's range is in place of the logit.
 type ScoreExplanation struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Logit         float64                `protobuf:"fixed64,1,opt,name=logit,proto3" json:"logit,omitempty"`
@@ -530,12 +539,15 @@ const file_scoring_proto_rawDesc = "" +
 	"\n" +
 	"ScoreReply\x123\n" +
 	"\aresults\x18\x01 \x03(\v2\x19.tributary.v1.ScoreResultR\aresults\x12!\n" +
-	"\fmodel_sha256\x18\x02 \x01(\fR\vmodelSha256\"\xc3\x01\n" +
+	"\fmodel_sha256\x18\x02 \x01(\fR\vmodelSha256\"\xe3\x01\n" +
 	"\vScoreResult\x12 \n" +
 	"\vprobability\x18\x01 \x01(\x01R\vprobability\x12\x1c\n" +
 	"\tpredicted\x18\x02 \x01(\tR\tpredicted\x122\n" +
 	"\aclasses\x18\x03 \x03(\v2\x18.tributary.v1.ClassScoreR\aclasses\x12@\n" +
-	"\vexplanation\x18\x04 \x01(\v2\x1e.tributary.v1.ScoreExplanationR\vexplanation\"\x86\x01\n" +
+	"\vexplanation\x18\x04 \x01(\v2\x1e.tributary.v1.ScoreExplanationR\vexplanation\x12\x1e\n" +
+	"\n" +
+	"prediction\x18\x05 \x01(\x01R\n" +
+	"prediction\"\x86\x01\n" +
 	"\n" +
 	"ClassScore\x12\x14\n" +
 	"\x05class\x18\x01 \x01(\tR\x05class\x12 \n" +

@@ -139,6 +139,9 @@ func (a *app) showJob(j *pb.JobInfo, err error, threshold float64) error {
 		if e := document.Evaluation; e != nil {
 			rows = append(rows, e.Rows()...)
 		}
+		if q := readQuality(j.GetMetricsJson()); q.Number && q.HeldOut > 0 {
+			rows = append(rows, q.errors()...)
+		}
 		table(w, "", rows)
 		header, members := memberRows(j)
 		fmt.Fprintln(w)
@@ -170,9 +173,17 @@ func jobRows(j *pb.JobInfo) [][]string {
 	add("submitted", when(j.GetSubmittedMs())+" by "+j.GetSubmittedBy())
 	add("ended", when(j.GetEndedMs()))
 	if j.GetObjective() != 0 {
-		add("objective", fmt.Sprintf("%.6f nats", j.GetObjective()))
+		add("objective", objective(j))
 	}
 	return rows
+}
+
+// objective shows a job's, with its unit.
+func objective(j *pb.JobInfo) string {
+	if readQuality(j.GetMetricsJson()).Number {
+		return fmt.Sprintf("%.6f, of half the squared error in the label's deviations", j.GetObjective())
+	}
+	return fmt.Sprintf("%.6f nats", j.GetObjective())
 }
 
 // memberRows are how the members stand in a job.

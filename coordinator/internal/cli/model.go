@@ -59,6 +59,10 @@ type quality struct {
 	MAP         *float64 `json:"map"`
 	Coverage    *float64 `json:"coverage"`
 	RMSE        *float64 `json:"rmse"`
+	Number      bool     `json:"number"` // of a label that is one
+	TrainRMSE   *float64 `json:"train_rmse"`
+	MAE         *float64 `json:"mae"`
+	R2          *float64 `json:"r2"`
 	Frozen      int      `json:"frozen"`
 	Noised      bool     `json:"noised"` // a private job's
 }
@@ -94,6 +98,9 @@ func (q quality) verdict() string {
 	if q.TopK > 0 {
 		return fmt.Sprintf("stopped after %d rounds, short of the tolerance", q.TrainRounds)
 	}
+	if q.Number {
+		return fmt.Sprintf("did not converge in %d rounds; raise model.max_rounds", q.TrainRounds)
+	}
 	return fmt.Sprintf("did not converge in %d rounds; raise model.max_rounds, or model.l2 if the classes can be separated", q.TrainRounds)
 }
 
@@ -110,7 +117,7 @@ type modelInfo struct {
 	Name      string          `json:"name"`
 	State     string          `json:"state"`
 	Converged bool            `json:"converged"`
-	Objective *float64        `json:"objective,omitempty"` // nats; unknown in private jobs
+	Objective *float64        `json:"objective,omitempty"` // nats, or of a number half its squared deviations; unknown in private jobs
 	Metrics   json.RawMessage `json:"metrics,omitempty"`
 	Aliases   []string        `json:"aliases,omitempty"`
 	At        string          `json:"at"`
@@ -127,14 +134,14 @@ func (a *app) listModels(ctx context.Context) error {
 			for _, m := range reply.GetModels() {
 				q := readQuality(m.GetMetricsJson())
 				list = append(list, modelInfo{hex.EncodeToString(m.GetJob()), m.GetName(), hex.EncodeToString(m.GetState()), m.GetConverged(), known(m.GetObjective()), raw(m.GetMetricsJson()), m.GetAliases(), stamp(m.GetAtMs())})
-				rows = append(rows, []string{short(m.GetJob()), m.GetName(), evaluation.Number(known(m.GetObjective())), evaluation.Number(q.AUC), evaluation.Number(q.LogLoss), evaluation.Number(q.Recall), yes(m.GetConverged()), orDash(strings.Join(m.GetAliases(), ", ")), when(m.GetAtMs())})
+				rows = append(rows, []string{short(m.GetJob()), m.GetName(), evaluation.Number(known(m.GetObjective())), evaluation.Number(q.AUC), evaluation.Number(q.LogLoss), evaluation.Number(q.Recall), evaluation.Number(q.RMSE), yes(m.GetConverged()), orDash(strings.Join(m.GetAliases(), ", ")), when(m.GetAtMs())})
 			}
 			if page = reply.GetNextPageToken(); page == "" {
 				break
 			}
 		}
 		return a.print(map[string]any{"models": list}, func(w io.Writer) {
-			table(w, "JOB | NAME | OBJECTIVE | AUC | LOG LOSS | RECALL | CONVERGED | PROMOTED AS | AT", rows)
+			table(w, "JOB | NAME | OBJECTIVE | AUC | LOG LOSS | RECALL | RMSE | CONVERGED | PROMOTED AS | AT", rows)
 		})
 	})
 }

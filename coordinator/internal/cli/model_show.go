@@ -74,6 +74,7 @@ func (m *exported) show(w io.Writer, j *pb.JobInfo, e *evaluation.Evaluation) {
 		e.WriteTables(w)
 		fmt.Fprintln(w)
 	}
+	evaluation.WriteBins(w, evaluation.Bins(j.GetMetricsJson()))
 	if m.Classes != nil {
 		m.showClasses(w)
 		return
@@ -108,9 +109,15 @@ func qualityRows(j *pb.JobInfo, e *evaluation.Evaluation) (rows [][]string) {
 	if q.Noised {
 		rows = append(rows, []string{"privacy", privacy(j.GetResolvedJson())}, []string{"training rows", fmt.Sprintf("about %d", q.Rows)}, []string{"note", "counts and metrics are noisy; the objective isn't known"})
 	} else {
-		rows = append(rows, []string{"training rows", fmt.Sprint(q.Rows)}, []string{"objective", fmt.Sprintf("%.6f nats", j.GetObjective())})
+		rows = append(rows, []string{"training rows", fmt.Sprint(q.Rows)}, []string{"objective", objective(j)})
 	}
-	if q.HeldOut > 0 {
+	if q.TrainRMSE != nil {
+		rows = append(rows, []string{"training RMSE", evaluation.Number(q.TrainRMSE)})
+	}
+	switch {
+	case q.HeldOut > 0 && q.Number:
+		rows = append(append(rows, []string{"held-out rows", fmt.Sprint(q.HeldOut)}), q.errors()...)
+	case q.HeldOut > 0:
 		rows = append(rows, []string{"held-out rows", fmt.Sprint(q.HeldOut)})
 		if e == nil && q.AUC != nil {
 			rows = append(rows, []string{"AUC", evaluation.Number(q.AUC)})
@@ -124,6 +131,11 @@ func qualityRows(j *pb.JobInfo, e *evaluation.Evaluation) (rows [][]string) {
 		rows = append(rows, []string{"note", fmt.Sprintf("%d columns are collinear or separated and were left at 0; raise l2 to use them", q.Frozen)})
 	}
 	return rows
+}
+
+// errors are a number's, in its unit.
+func (q quality) errors() [][]string {
+	return [][]string{{"RMSE", evaluation.Number(q.RMSE)}, {"MAE", evaluation.Number(q.MAE)}, {"R²", evaluation.Number(q.R2)}}
 }
 
 // row has places for mean, deviation and a remark at its end.

@@ -164,7 +164,7 @@ func (e *Engine) persist(ctx context.Context, j *job, in round.CoordinatorInput,
 				ev := e.event(j, f, int64(at))
 				if f.Phase == "apply" && reported {
 					brief := told
-					brief.Scores = nil
+					brief.Scores, brief.LabelBins = nil, nil
 					ev.Loss, ev.Metrics, ev.Message = told.Objective, brief.json(), told.Note
 				}
 				ev.Status = string(j.machine.View().Status)

@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 
 	"tributary/coordinator/internal/evaluation"
 	"tributary/models/metrics"
@@ -63,8 +64,17 @@ type Metrics struct {
 	MAP         *float64 `json:"map,omitempty"`
 	Coverage    *float64 `json:"coverage,omitempty"`
 	RMSE        *float64 `json:"rmse,omitempty"`
-	Noised      bool     `json:"noised,omitempty"` // a private job's: counts and metrics are noisy, objective and training loss unknown
-	Note        string   `json:"note,omitempty"`
+
+	// Of a label that is a number; the objective is of half the squared error in its deviations then, and errors are in its unit.
+	Number    bool             `json:"number,omitempty"`
+	TrainHalf float64          `json:"train_loss,omitempty"` // in place of train_log_loss
+	TrainRMSE *float64         `json:"train_rmse,omitempty"` // unless rows are weighted
+	MAE       *float64         `json:"mae,omitempty"`
+	R2        *float64         `json:"r2,omitempty"`
+	LabelBins []evaluation.Bin `json:"label_bins,omitempty"` // kept with the job, not with its events
+
+	Noised bool   `json:"noised,omitempty"` // a private job's: counts and metrics are noisy, objective and training loss unknown
+	Note   string `json:"note,omitempty"`
 
 	Scores *evaluation.Scores `json:"scores,omitempty"` // kept with the job, not with its events
 }
@@ -82,6 +92,9 @@ func (m *model) metrics(r *optim.Report, state []byte) (Metrics, error) {
 		out.Users, out.TopK = q.Users, q.TopK
 		out.Recall, out.NDCG, out.MAP, out.Coverage, out.RMSE = known(q.Recall), known(q.NDCG), known(q.MAP), known(q.Coverage), known(q.RMSE)
 	}
+	if m.Target != nil {
+		m.number(&out, r, s)
+	}
 	if m.Model.Recommendation != nil {
 		out.TrainLoss = 0 // it is no log loss; the objective has it
 	}
@@ -96,6 +109,22 @@ func (m *model) metrics(r *optim.Report, state []byte) (Metrics, error) {
 		}
 	}
 	return out, nil
+}
+
+// number tells what there is of a label that is a number.
+func (m *model) number(out *Metrics, r *optim.Report, s *optim.State) {
+	out.Number, out.TrainHalf, out.TrainLoss = true, out.TrainLoss, 0
+	if q := r.Metrics; q != nil {
+		out.MAE, out.R2 = known(q.MAE), known(q.R2)
+	}
+	if r.Kind != optim.Fit && m.Weighting == nil {
+		_, sd := m.LabelUnits(s.Fitted())
+		rmse := sd * math.Sqrt(2*r.LossPerRow)
+		out.TrainRMSE = &rmse
+	}
+	for _, b := range r.LabelBins {
+		out.LabelBins = append(out.LabelBins, evaluation.Bin(b))
+	}
 }
 
 func (m Metrics) json() string {

@@ -3,6 +3,8 @@ package engine
 import (
 	"bytes"
 	"encoding/json"
+	"math"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -51,7 +53,7 @@ func TestStepIsTheProgramsAndIsReported(t *testing.T) {
 		t.Errorf("%+v, %v", told, err)
 	}
 	var again Metrics
-	if err := json.Unmarshal([]byte(told.json()), &again); err != nil || again != told {
+	if err := json.Unmarshal([]byte(told.json()), &again); err != nil || !reflect.DeepEqual(again, told) {
 		t.Errorf("%s, %v", told.json(), err)
 	}
 }
@@ -102,5 +104,51 @@ func TestRankingMetricsAreTold(t *testing.T) {
 	if err != nil || told.Recall == nil || *told.Recall != 0.75 || told.Coverage == nil || *told.Coverage != 0.5 || told.NDCG != nil || told.AUC != nil ||
 		told.TopK != 1 || told.Users != 4 || told.HeldOut != 6 || told.TrainLoss != 0 || !(told.Objective > 0) {
 		t.Errorf("%s (%v)", told.json(), err)
+	}
+}
+
+// A label that is a number is told in its own unit: 20 ± 10 of a range of 100 here.
+func TestMetricsOfANumberAreInItsUnit(t *testing.T) {
+	m, err := newModel([]byte(`{"version":1,"contributors":3,"bits":40,"max_rows":1000,
+ "features":[{"name":"age","kind":"number","min":0,"max":100,"nullable":false,"log1p":false,"standardize":true,"clip":64,"missing_indicator":false}],
+ "model":{"type":"linear_regression","l2":1,"solver":"newton","max_rounds":1,"tolerance":1e-8},
+ "evaluate":{"holdout":true,"metrics":["rmse","mae","r2","calibration"]},"label":{"min":0,"max":100}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := m.InitialState()
+	for _, sum := range []func(*optim.State) [][]float64{
+		func(*optim.State) [][]float64 {
+			return m.EncodeFit(pipeline.Totals{Rows: 40, HeldOut: 10, LabelSum: 8, LabelSquare: 2, Present: []int64{40}, Sum: []float64{20}, Square: []float64{12}, Counts: []int64{}})
+		},
+		func(s *optim.State) [][]float64 {
+			return m.EncodeTrain(s, optim.TrainSums{Rows: 40, Loss: 20, Gradient: []float64{-10, 0}, Hessian: []float64{40, 0, 40}})
+		},
+		func(s *optim.State) [][]float64 {
+			bins := optim.TargetSums{SquaredError: 2.5, AbsoluteError: 4, Square: 10, Rows: make([]int64, optim.TargetBins), Predicted: make([]float64, optim.TargetBins), Labels: make([]float64, optim.TargetBins)}
+			bins.Rows[12], bins.Predicted[12], bins.Labels[12] = 10, 6, 5
+			return m.EncodeEvaluate(s, optim.EvaluateSums{Rows: 40, Loss: 5, HeldOut: 10, Target: bins})
+		},
+	} {
+		s, err := m.DecodeState(state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if state, err = m.Step(state, sum(s)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	told, err := m.metrics(m.report, state)
+	if err != nil || told.RMSE == nil || told.MAE == nil || told.R2 == nil || told.TrainRMSE == nil || len(told.LabelBins) != 1 {
+		t.Fatalf("%s (%v)", told.json(), err)
+	}
+	bin := told.LabelBins[0]
+	for _, c := range []struct{ got, want float64 }{{*told.RMSE, 5}, {*told.MAE, 4}, {*told.R2, 0.75}, {*told.TrainRMSE, 5}, {told.TrainHalf, 0.125}, {bin.Predicted, 26}, {bin.Label, 25}} {
+		if math.Abs(c.got-c.want) > 1e-6 {
+			t.Errorf("%g, want %g: %s", c.got, c.want, told.json())
+		}
+	}
+	if !told.Number || told.TrainLoss != 0 || told.LogLoss != nil || told.HeldOut != 10 || bin.Rows != 10 {
+		t.Error(told.json())
 	}
 }

@@ -28,6 +28,7 @@ type exported struct {
 	Intercept  float64   // of a label with two values
 	Intercepts []float64 // by class
 	Columns    []encoded
+	Label      *struct{ Min, Max float64 } // that is a number
 	Offset     *struct {
 		Name     string
 		Min, Max float64
@@ -51,7 +52,10 @@ func (m *exported) coefficients(c encoded) []float64 {
 
 // outputs names what the graph gives.
 func (m *exported) outputs() []string {
-	if m.Classes == nil {
+	switch {
+	case m.Label != nil:
+		return []string{"prediction", "sum"}
+	case m.Classes == nil:
 		return []string{"probability", "logit"}
 	}
 	return []string{"probabilities", "label", "logits"}
@@ -77,7 +81,7 @@ func Encode(document []byte, p Precision) ([]byte, error) {
 	if err := json.Unmarshal(document, &m); err != nil {
 		return nil, fmt.Errorf("read exported model: %w", err)
 	}
-	if !slices.Contains([]string{"logistic_regression", "multinomial_logistic_regression", "factorization_machine"}, m.Type) {
+	if !slices.Contains([]string{"logistic_regression", "multinomial_logistic_regression", "linear_regression", "factorization_machine"}, m.Type) {
 		return nil, fmt.Errorf("%w of %s", ErrUnsupported, m.Type)
 	}
 	if o := m.Offset; o != nil { // a number whose coefficient is known to be 1
@@ -127,6 +131,13 @@ func (e *encoder) encode() {
 	logit := e.logit(x)
 	if e.model.Classes != nil {
 		e.classes(logit)
+		return
+	}
+	if r := e.model.Label; r != nil {
+		e.nodeTo("sum", "Identity", []string{logit})
+		e.nodeTo("prediction", "Clip", []string{logit, e.scalar(r.Min), e.scalar(r.Max)})
+		e.output("prediction", e.real, 1)
+		e.output("sum", e.real, 1)
 		return
 	}
 	e.nodeTo("logit", "Identity", []string{logit})

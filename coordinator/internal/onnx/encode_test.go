@@ -35,7 +35,7 @@ func fields(t *testing.T, b []byte) map[protowire.Number][][]byte {
 // The graph is well-formed, is the same bytes each time, has an input for each column of a record, and each value is made once,
 // before it is used. That the values are right is TestRuntimeGivesTheSameScores.
 func TestGraphIsInOrder(t *testing.T) {
-	for _, kind := range []kind{{unitNorm: true}, {factors: 3}, {classes: 3}, {offset: true}} {
+	for _, kind := range []kind{{unitNorm: true}, {factors: 3}, {classes: 3}, {offset: true}, {number: true}, {factors: 2, number: true}} {
 		document := drawn(rand.New(rand.NewPCG(5, 1)), kind)
 		model, err := Encode(document, Double)
 		if err != nil {
@@ -88,7 +88,8 @@ func TestGraphIsInOrder(t *testing.T) {
 
 func TestModelsWithoutAGraphAreRefused(t *testing.T) {
 	document, classes := string(drawn(rand.New(rand.NewPCG(6, 1)), kind{})), string(drawn(rand.New(rand.NewPCG(6, 1)), kind{classes: 2}))
-	for _, text := range []string{strings.Replace(document, "logistic_regression", "poisson", 1), strings.ReplaceAll(document, `"age"`, `"logit"`), strings.ReplaceAll(classes, `"age"`, `"label"`)} {
+	for _, text := range []string{strings.Replace(document, "logistic_regression", "poisson", 1), strings.ReplaceAll(document, `"age"`, `"logit"`), strings.ReplaceAll(classes, `"age"`, `"label"`),
+		strings.ReplaceAll(string(drawn(rand.New(rand.NewPCG(6, 1)), kind{number: true})), `"age"`, `"prediction"`)} {
 		if _, err := Encode([]byte(text), Double); !errors.Is(err, ErrUnsupported) {
 			t.Error(err)
 		}

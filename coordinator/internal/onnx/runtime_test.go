@@ -19,6 +19,7 @@ const checkedRows = 10_000
 type kind struct {
 	factors, classes int
 	unitNorm, offset bool
+	number           bool // the label is one
 }
 
 // drawn is a model of a kind with every kind of column, and fitted numbers of usual sizes.
@@ -78,6 +79,11 @@ func drawn(r *rand.Rand, k kind) []byte {
 		m["type"], m["classes"], m["intercepts"] = "multinomial_logistic_regression", classes, normal(r, k.classes, 0.4)
 	} else {
 		m["intercept"] = -0.4
+	}
+	if k.number {
+		if m["label"] = map[string]any{"min": -0.5, "max": 1.2, "mean": 0, "sd": 1}; k.factors == 0 {
+			m["type"] = "linear_regression"
+		}
 	}
 	if k.offset {
 		m["offset"] = map[string]any{"name": "prior", "min": -2, "max": 3}
@@ -147,9 +153,10 @@ func python(t *testing.T) string {
 // scored are rows with what package score says of them, for compare.py.
 type scored struct {
 	Columns     map[string][]any `json:"columns"`
-	Probability [][]float64      `json:"probability"` // rows × classes; × 1 where the label has two values
+	Probability [][]float64      `json:"probability"` // rows × classes; × 1 where the label has two values, or is a number
 	Logit       [][]float64      `json:"logit"`
 	Label       []string         `json:"label,omitempty"`
+	Number      bool             `json:"number,omitempty"` // they are predictions and sums
 }
 
 func expect(t *testing.T, document []byte) scored {
@@ -159,11 +166,17 @@ func expect(t *testing.T, document []byte) scored {
 		t.Fatal(err)
 	}
 	columns, rows := drawnRows(rand.New(rand.NewPCG(4, 1)), m)
-	out := scored{Columns: columns}
+	out := scored{Columns: columns, Number: m.Target != nil}
 	low, high := 1.0, 0.0
 	for _, row := range rows {
 		var classes []score.Explanation
-		if m.Classes == nil {
+		if m.Target != nil {
+			e, err := m.ExplainNumber(row)
+			if err != nil {
+				t.Fatal(err)
+			}
+			classes = []score.Explanation{{Probability: e.Prediction, Logit: e.Sum}}
+		} else if m.Classes == nil {
 			e, err := m.Explain(row)
 			if err != nil {
 				t.Fatal(err)
@@ -228,6 +241,7 @@ func compare(t *testing.T, interpreter string, graph []byte, data scored) found 
 func TestRuntimeGivesTheSameScores(t *testing.T) {
 	interpreter := python(t)
 	for name, kind := range map[string]kind{"linear": {}, "unit norm": {unitNorm: true}, "machine": {factors: 8}, "two classes": {classes: 2}, "26 classes": {classes: 26}, "offset": {offset: true},
+		"number": {number: true}, "machine of a number": {factors: 8, number: true},
 		"private classes": {classes: 3, unitNorm: true}} {
 		document := drawn(rand.New(rand.NewPCG(1, 1)), kind)
 		data := expect(t, document)

@@ -31,8 +31,9 @@ func points(from []metrics.Point) (out []chart.Point) {
 }
 
 // lossChart is the mean training loss at the coefficients that each round began with; nil without rounds that know one.
-func lossChart(rounds []Round) *chart.Chart {
-	c := &chart.Chart{Title: "Training loss", X: "round", Y: "log loss, nats per training row", WholeX: true, Series: []chart.Series{{Form: chart.Dots}}}
+func lossChart(rounds []Round, unit string) *chart.Chart {
+	name := map[bool]string{true: "log loss, nats", false: "loss, " + unit}[unit == nats]
+	c := &chart.Chart{Title: "Training loss", X: "round", Y: name + " per training row", WholeX: true, Series: []chart.Series{{Form: chart.Dots}}}
 	for _, r := range rounds {
 		if r.Loss != nil {
 			c.Series[0].Points = append(c.Series[0].Points, chart.Point{X: float64(r.Round), Y: *r.Loss})

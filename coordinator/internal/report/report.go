@@ -24,7 +24,7 @@ type Round struct {
 	Step  uint32
 	Kind  string
 	At    string   // by the coordinator's clock
-	Loss  *float64 // nats per training row, at the coefficients that the round began with; nil: unknown
+	Loss  *float64 // per training row, at the coefficients that the round began with, in the report's LossUnit; nil: unknown
 	Note  string
 }
 
@@ -35,6 +35,8 @@ type Report struct {
 	Quality    [][]string
 	Members    Table
 	Rounds     []Round
+	LossUnit   string                 // "nats", or of a label that is a number "half its squared deviations"
+	Bins       []evaluation.Bin       // of a label that is a number
 	Evaluation *evaluation.Evaluation // nil: nothing was measured
 	Charts     []Named
 	Spec       string // the resolved job, as indented JSON
@@ -51,12 +53,16 @@ type Input struct {
 // New derives the rounds, the evaluation and the charts. The caller fills in facts, quality and members.
 func New(in Input) *Report {
 	r := &Report{Name: in.Job.GetName(), Job: fmt.Sprintf("%x", in.Job.GetJob()), Rounds: rounds(in)}
-	if loss := lossChart(r.Rounds); loss != nil {
+	r.LossUnit, r.Bins = lossUnit(in.Job.GetMetricsJson()), evaluation.Bins(in.Job.GetMetricsJson())
+	if loss := lossChart(r.Rounds, r.LossUnit); loss != nil {
 		r.Charts = append(r.Charts, Named{"loss", loss})
 	}
 	_, scores := evaluation.Split(in.Job.GetMetricsJson())
 	r.Evaluation = evaluation.Of(scores, in.Threshold)
 	r.Charts = append(r.Charts, curves(scores, r.Evaluation)...)
+	if bins := binsChart(r.Bins); bins != nil {
+		r.Charts = append(r.Charts, Named{"calibration", bins})
+	}
 	var spec bytes.Buffer
 	if json.Indent(&spec, in.Job.GetResolvedJson(), "", "  ") == nil {
 		r.Spec = spec.String()
@@ -73,9 +79,12 @@ func rounds(in Input) (out []Round) {
 		r := Round{Round: e.GetRound(), Step: e.GetStep(), Kind: e.GetKind(), At: in.At(e.GetAtMs()), Note: e.GetMessage()}
 		var told struct {
 			Loss *float64 `json:"train_log_loss"`
+			Half *float64 `json:"train_loss"` // of a label that is a number
 		}
 		if json.Unmarshal([]byte(e.GetMetricsJson()), &told) == nil {
-			r.Loss = told.Loss
+			if r.Loss = told.Loss; r.Loss == nil {
+				r.Loss = told.Half
+			}
 		}
 		out = append(out, r)
 	}
@@ -89,6 +98,7 @@ var page string
 func (r *Report) WriteHTML(out io.Writer) error {
 	t, err := template.New("report").Funcs(template.FuncMap{
 		"number":      evaluation.Number,
+		"binHeader":   evaluation.BinHeader,
 		"groupHeader": evaluation.GroupHeader,
 		// A chart escapes its own texts.
 		"svg":     func(c Named) template.HTML { return template.HTML(c.Chart.SVG()) },

@@ -19,7 +19,7 @@ func Bind(s *pipeline.Spec, t *dataset.Table) ([]*dataset.Column, error) {
 	if err := t.Validate(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrTable, err)
 	}
-	if t.Label == nil && t.Class == nil && t.Rows > 0 {
+	if !t.Labelled() && t.Rows > 0 {
 		return nil, fmt.Errorf("%w: no labels\nhint: the contract has none; its jobs recommend", ErrTable)
 	}
 	return Columns(s, t)
@@ -92,6 +92,8 @@ func Sums(s *pipeline.Spec, t *dataset.Table) (pipeline.Totals, error) {
 		case t.Class != nil:
 			out.Classes[t.Class[i]]++
 			out.Rows++
+		case t.Target != nil:
+			out.Rows++
 		case t.Label[i]:
 			out.Positives++
 			out.Rows++
@@ -108,6 +110,19 @@ func Sums(s *pipeline.Spec, t *dataset.Table) (pipeline.Totals, error) {
 		out.Counts = append(out.Counts, category(s, i, t, c.Codes)...)
 	}
 	return out, nil
+}
+
+// Target gives Σu and Σu² of the training rows' labels, u being a label's place in its range.
+func Target(t *dataset.Table, unit func(y float64) float64) (sum, square float64) {
+	var first, second compensated
+	for i, y := range t.Target {
+		if !t.Held(i) {
+			u := unit(y)
+			first.add(u)
+			second.add(u * u)
+		}
+	}
+	return first.total(), second.total()
 }
 
 func number(s *pipeline.Spec, feature int, t *dataset.Table, values []float64) (present int64, sum, square float64) {

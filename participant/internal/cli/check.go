@@ -159,6 +159,15 @@ func checkData(ctx context.Context, s *store.Store, b *config.Binding) (dataView
 	for i := range table.Columns {
 		d.Columns = append(d.Columns, count(&table.Columns[i], contract))
 	}
+	if n := contract.Label.NumberLabel; n != nil {
+		label := columnView{Name: contract.Label.Column}
+		for _, y := range table.Target {
+			if y == n.Min || y == n.Max {
+				label.AtBound++
+			}
+		}
+		d.Columns = append(d.Columns, label)
+	}
 	return d, nil
 }
 

@@ -48,7 +48,10 @@ type Numbers struct {
 	NDCG     *float64 `json:"ndcg,omitempty"`
 	MAP      *float64 `json:"map,omitempty"`
 	Coverage *float64 `json:"coverage,omitempty"`
-	RMSE     *float64 `json:"rmse,omitempty"`
+	RMSE     *float64 `json:"rmse,omitempty"` // and of labels that are numbers, as all that follows
+
+	MAE *float64 `json:"mae,omitempty"`
+	R2  *float64 `json:"r2,omitempty"`
 }
 
 // Calibrated is a range of predicted probabilities and what came of its rows.
@@ -131,7 +134,7 @@ func Of(e *engine.Evaluation, threshold float64) *View {
 }
 
 func numbers(s metrics.Summary) Numbers {
-	return Numbers{s.HeldOut, s.Positives, known(s.AUC), known(s.LogLoss), known(s.Accuracy), s.TopK, s.Users, known(s.Recall), known(s.NDCG), known(s.MAP), known(s.Coverage), known(s.RMSE)}
+	return Numbers{s.HeldOut, s.Positives, known(s.AUC), known(s.LogLoss), known(s.Accuracy), s.TopK, s.Users, known(s.Recall), known(s.NDCG), known(s.MAP), known(s.Coverage), known(s.RMSE), known(s.MAE), known(s.R2)}
 }
 
 func known(v metrics.Value) *float64 {
@@ -173,6 +176,9 @@ func (v *View) Table() [][3]string {
 		}
 	}
 	rows := [][3]string{{"held-out rows", fmt.Sprint(v.Own.HeldOut), count(all.HeldOut)}}
+	if v.Own.MAE != nil || all.RMSE != nil || all.MAE != nil || all.R2 != nil {
+		return append(rows, [3]string{"RMSE", number(v.Own.RMSE), number(all.RMSE)}, [3]string{"mean absolute error", number(v.Own.MAE), number(all.MAE)}, [3]string{"R²", number(v.Own.R2), number(all.R2)})
+	}
 	if v.Classes == nil {
 		auc := number(v.Own.AUC)
 		if v.AUCLow != nil {

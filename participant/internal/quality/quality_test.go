@@ -53,7 +53,9 @@ func TestEachKindOfModelHasItsTable(t *testing.T) {
 	classes := &engine.Evaluation{Type: "multinomial_logistic_regression", Measured: true,
 		Own: &local.Evaluation{Classes: []string{"gold", "silver"}, Confusion: [][]int64{{7, 1}, {2, 8}}}}
 	items := &engine.Evaluation{Type: "matrix_factorization", Measured: true, Own: &local.Evaluation{Summary: metrics.Summary{TopK: 5, Users: 30, Recall: metrics.Value{Known: true, V: 0.5}}}}
-	for want, e := range map[string]*engine.Evaluation{"ALL PARTICIPANTS (NOISY)\nheld-out rows      18                               -": e, "gold    7     1": classes, "recall@5        0.5000    -": items} {
+	half := metrics.Value{Known: true, V: 0.5}
+	numbers := &engine.Evaluation{Type: "linear_regression", Measured: true, All: metrics.Summary{RMSE: half}, Own: &local.Evaluation{Summary: metrics.Summary{HeldOut: 7, RMSE: half, MAE: metrics.Value{Known: true, V: 0.25}}}}
+	for want, e := range map[string]*engine.Evaluation{"ALL PARTICIPANTS (NOISY)\nheld-out rows      18                               -": e, "gold    7     1": classes, "recall@5        0.5000    -": items, "mean absolute error  0.2500    -": numbers} {
 		var text, html strings.Builder
 		v := Of(e, 0.5)
 		v.Text(&text)

@@ -7,18 +7,22 @@ func added(m *score.Model, columns []score.Column, explain bool) []string {
 	if m.Classes != nil {
 		return addedByClass(m, columns, explain)
 	}
-	names := []string{"probability"}
+	score, sum := "probability", "logit"
+	if m.Target != nil {
+		score, sum = "prediction", "sum"
+	}
+	names := []string{score}
 	if !explain {
 		return names
 	}
-	names = append(names, "logit", "logit:(intercept)")
+	names = append(names, sum, sum+":(intercept)")
 	for _, c := range columns {
-		names = append(names, "logit:"+c.Name)
+		names = append(names, sum+":"+c.Name)
 	}
 	if m.Factors > 0 {
 		for i, a := range columns {
 			for _, b := range columns[i+1:] {
-				names = append(names, pairName(a.Name, b.Name))
+				names = append(names, sum+":"+a.Name+"*"+b.Name)
 			}
 		}
 	}
@@ -42,8 +46,6 @@ func addedByClass(m *score.Model, columns []score.Column, explain bool) []string
 	}
 	return names
 }
-
-func pairName(a, b string) string { return "logit:" + a + "*" + b }
 
 // line is a scored row: the kept cells and the predicted class, then the numbers, in the header's order.
 type line struct {
@@ -76,11 +78,11 @@ func (s *scorer) row(record []string, values []score.Value) (*line, error) {
 		l.add(p)
 		return l, err
 	}
-	e, err := s.model.Explain(values)
+	score, e, err := explained(s.model, values)
 	if err != nil {
 		return nil, err
 	}
-	l.add(e.Probability)
+	l.add(score)
 	l.addLogits(e)
 	if s.model.Factors == 0 {
 		return l, nil
@@ -96,6 +98,29 @@ func (s *scorer) row(record []string, values []score.Value) (*line, error) {
 		}
 	}
 	return l, nil
+}
+
+// explained is a row's score and how it came about: a number's sum and its parts are in place of logits.
+func explained(m *score.Model, values []score.Value) (float64, *score.Explanation, error) {
+	if m.Target == nil {
+		e, err := m.Explain(values)
+		if err != nil {
+			return 0, nil, err
+		}
+		return e.Probability, e, nil
+	}
+	n, err := m.ExplainNumber(values)
+	if err != nil {
+		return 0, nil, err
+	}
+	e := &score.Explanation{Logit: n.Sum, Intercept: n.Intercept}
+	for _, c := range n.Columns {
+		e.Columns = append(e.Columns, score.Contribution{Column: c.Column, Logit: c.Value})
+	}
+	for _, p := range n.Pairs {
+		e.Pairs = append(e.Pairs, score.Pair{First: p.First, Second: p.Second, Logit: p.Value})
+	}
+	return n.Prediction, e, nil
 }
 
 // byClass is row of a model with classes, after the kept cells.

@@ -34,7 +34,7 @@ type Result struct {
 // Score writes a file's scores. The kept columns come first, then probability; with Explain also logit, logit:(intercept),
 // logit:NAME for each of the model's columns, and logit:NAME*NAME for each pair of a factorization machine. Where the label has
 // classes, these are predicted and probability:CLASS for each; with Explain also logit:CLASS, logit:CLASS:(intercept) and
-// logit:CLASS:NAME, class by class. Rows that can't be scored are told in a *source.DataError, and nothing is written.
+// logit:CLASS:NAME, class by class. Where it is a number, prediction is in place of probability and sum of logit. Rows that can't be scored are told in a *source.DataError, and nothing is written.
 func (f File) Score(ctx context.Context, m *score.Model) (Result, error) {
 	in, err := source.OpenRecords(ctx, f.Rows)
 	if err != nil {

@@ -159,13 +159,15 @@ func (c *calls) result(row []score.Value, explain bool) (*pb.ScoreResult, error)
 	if c.model.Classes == nil {
 		if !explain {
 			p, err := c.model.Score(row)
-			return &pb.ScoreResult{Probability: p}, err
+			return c.scored(p), err
 		}
-		e, err := c.model.Explain(row)
+		p, e, err := explained(c.model, row)
 		if err != nil {
 			return nil, err
 		}
-		return &pb.ScoreResult{Probability: e.Probability, Explanation: explanation(e)}, nil
+		out := c.scored(p)
+		out.Explanation = explanation(e)
+		return out, nil
 	}
 	probabilities, predicted, err := c.model.Classify(row)
 	if err != nil {
@@ -186,6 +188,14 @@ func (c *calls) result(row []score.Value, explain bool) (*pb.ScoreResult, error)
 		out.Classes[k].Explanation = explanation(&classes[k])
 	}
 	return out, nil
+}
+
+// scored is the result of a model without classes.
+func (c *calls) scored(x float64) *pb.ScoreResult {
+	if c.model.Target != nil {
+		return &pb.ScoreResult{Prediction: x}
+	}
+	return &pb.ScoreResult{Probability: x}
 }
 
 func explanation(e *score.Explanation) *pb.ScoreExplanation {

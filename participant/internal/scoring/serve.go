@@ -138,6 +138,11 @@ type probability struct {
 	Probability float64 `json:"probability"`
 }
 
+// predicted is the answer for a row of a model whose label is a number.
+type predicted struct {
+	Prediction float64 `json:"prediction"`
+}
+
 // classified is the answer for a row of a model with classes; all is by class.
 type classified struct {
 	Predicted     string                       `json:"predicted"`
@@ -229,10 +234,15 @@ func (h *handler) one(raw []byte, explain bool) (any, error) {
 	switch {
 	case h.model.Classes != nil:
 		return h.classify(row, explain)
+	case explain && h.model.Target != nil:
+		return h.model.ExplainNumber(row)
 	case explain:
 		return h.model.Explain(row)
 	}
 	p, err := h.model.Score(row)
+	if h.model.Target != nil {
+		return predicted{p}, err
+	}
 	return probability{p}, err
 }
 

@@ -146,7 +146,7 @@ func contractNames(c *jobspec.Contract) []string {
 
 // mappedValues returns the contract's values of a column that may be mapped.
 func mappedValues(c *jobspec.Contract, column string) ([]string, bool) {
-	if c.HasLabel() && column == c.Label.Column {
+	if c.HasLabel() && column == c.Label.Column && c.Label.NumberLabel == nil {
 		return c.Label.Values(), true
 	}
 	if col, ok := c.Column(column); ok && col.Kind != jobspec.Number {

@@ -94,6 +94,14 @@ func (f *field) code(cell string) (int32, *wrong) {
 	return code, nil
 }
 
+// target reads a label that is a number, which is never missing.
+func (f *field) target(cell string) (float64, *wrong) {
+	if f.absent.has(cell) {
+		return 0, &wrong{"the label is missing (" + show(cell) + ")", "leave rows without a label out with where"}
+	}
+	return f.number(cell)
+}
+
 // class reads the label: the index of its value among the contract's.
 func (f *field) class(cell string, l jobspec.Label) (int32, *wrong) {
 	code, ok := f.codes[cell]

@@ -100,7 +100,12 @@ func newPlan(b Binding, c *jobspec.Contract, header []string) (*plan, error) {
 	}
 	if c.HasLabel() {
 		p.label = field{name: c.Label.Column, source: b.sourceName(c.Label.Column), index: locate(c.Label.Column), other: unlisted}
-		p.label.codes = codes(c.Label.Values(), b.Values[c.Label.Column], missing)
+		if n := c.Label.NumberLabel; n != nil {
+			p.label.column = &jobspec.Column{Name: c.Label.Column, Kind: jobspec.Number, Min: n.Min, Max: n.Max, Outside: n.Outside}
+			p.label.absent = newAbsent(missing)
+		} else {
+			p.label.codes = codes(c.Label.Values(), b.Values[c.Label.Column], missing)
+		}
 	}
 	for i := range c.Columns {
 		col := &c.Columns[i]

@@ -153,7 +153,15 @@ func (r *reader) row(record []string) {
 	}
 	tag, user := r.folds.of(key)
 	tenth, label := uint8(tag%10), int32(0)
-	if r.contract.HasLabel() {
+	number := r.contract.Label.NumberLabel != nil
+	switch {
+	case number:
+		y, w := r.label.target(strings.TrimSpace(record[r.label.index]))
+		if w != nil {
+			r.wrong(r.label, w)
+		}
+		r.rows.target = append(r.rows.target, y)
+	case r.contract.HasLabel():
 		var w *wrong
 		if label, w = r.label.class(strings.TrimSpace(record[r.label.index]), r.contract.Label); w != nil {
 			r.wrong(r.label, w)
@@ -162,6 +170,9 @@ func (r *reader) row(record []string) {
 	}
 	r.rows.tenths, r.rows.users = append(r.rows.tenths, tenth), append(r.rows.users, user)
 	r.digest.row(label, tenth)
+	if number {
+		r.digest.number(r.rows.target[len(r.rows.target)-1])
+	}
 	if !r.contract.HasLabel() {
 		if int(user) == len(r.rows.keys) {
 			r.rows.keys = append(r.rows.keys, strings.Clone(key)) // the record is reused

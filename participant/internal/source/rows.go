@@ -24,8 +24,9 @@ type Rows struct {
 
 	contract *jobspec.Contract
 	columns  []dataset.Column
-	label    []bool             // nil: the contract has none, or has classes
+	label    []bool             // nil: the contract has none, or has classes or a number
 	class    []int32            // in place of label, if the contract has classes
+	target   []float64          // in place of label, if it is a number
 	tenths   []uint8            // 0 to 9, by the secret and the row's key
 	users    []int32            // numbered by key
 	splits   map[string][]int32 // by column, index into its values
@@ -77,7 +78,7 @@ func (r *Rows) add(label int32) {
 // Table returns one job's table. It shares the rows' memory: it is to be read
 // only. The error says why the contract has no such hold-out.
 func (r *Rows) Table(h jobspec.Holdout) (*dataset.Table, error) {
-	t := &dataset.Table{Rows: r.Count(), Columns: r.columns, Label: r.label, Class: r.class, Classes: r.contract.Label.Classes, User: r.users}
+	t := &dataset.Table{Rows: r.Count(), Columns: r.columns, Label: r.label, Class: r.class, Target: r.target, Classes: r.contract.Label.Classes, User: r.users}
 	switch {
 	case h.None():
 		return t, nil

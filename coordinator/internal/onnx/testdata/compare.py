@@ -29,7 +29,7 @@ for i in session.get_inputs():
     feed[i.name] = numpy.array(values, dtype=types[i.type]).reshape(-1, 1)
 expected = {name: numpy.array(data[name]) for name in ("probability", "logit")}
 label, other, margin = data.get("label"), numpy.array([], dtype=int), 0.0
-names = ["probability", "logit"] if label is None else ["probabilities", "logits", "label"]
+names = ["prediction", "sum"] if data.get("number") else ["probability", "logit"] if label is None else ["probabilities", "logits", "label"]
 got = session.run(names, feed)
 for output, want in zip(got, expected.values()):
     assert output.shape == want.shape, (output.shape, want.shape)
