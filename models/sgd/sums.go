@@ -24,44 +24,48 @@ func (r *Rows) Sums(s *optim.State) ([][]float64, error) {
 	}
 	p := r.program
 	m := newMachine(r.design.Columns(), p.Model.Factors, s.Coefficients())
-	train := m.scores(&r.train)
-	if err := linear.Concentration(train.residual); err != nil {
+	loss, concentration := r.scores(m, false, nil)
+	if err := concentration.Check(); err != nil {
 		return nil, err
 	}
-	held := m.scores(&r.held)
 	switch s.Kind() {
 	case optim.Train:
-		change, err := r.train.change(p, s, m)
+		heldLoss, _ := r.scores(m, true, nil)
+		change, err := r.change(s, m)
 		if err != nil {
 			return nil, err
 		}
-		return p.EncodeAverage(s, optim.AverageSums{Rows: int64(len(r.train.label)), Loss: train.loss, HeldOutLoss: held.loss, Change: change}), nil
+		return p.EncodeAverage(s, optim.AverageSums{Rows: int64(r.design.Rows(false)), Loss: loss, HeldOutLoss: heldLoss, Change: change}), nil
 	case optim.Evaluate:
-		return p.EncodeEvaluate(s, r.design.Evaluate(s, train.loss, held.p, held.loss)), nil
+		evaluation := r.design.Evaluation(s)
+		heldLoss, _ := r.scores(m, true, evaluation.Add)
+		return p.EncodeEvaluate(s, evaluation.Sums(loss, heldLoss)), nil
 	}
 	return nil, fmt.Errorf("%w: no sum for %s", linear.ErrState, s.Kind())
 }
 
 // change trains from the machine's coefficients, and gives what it changed.
-func (r *sparse) change(p *optim.Program, s *optim.State, m *machine) ([]float64, error) {
-	options, origin := p.Model.Averaging, s.Coefficients()
+func (r *Rows) change(s *optim.State, m *machine) ([]float64, error) {
+	options, origin, n := r.program.Model.Averaging, s.Coefficients(), r.design.Rows(false)
 	round := s.TrainRounds() + 1
 	o := newOptimizer(options.Optimizer, start{
 		m: m, rate: options.LearningRate / math.Sqrt(float64(round)), batch: options.Batch, proximal: options.Proximal, origin: origin,
-		penalty: p.Model.L2 * float64(len(r.label)) / float64(s.Fitted().Rows), rows: len(r.label), epochs: options.Epochs,
+		penalty: r.program.Model.L2 * float64(n) / float64(s.Fitted().Rows), rows: n, epochs: options.Epochs,
 	})
-	order := make([]int, len(r.label))
-	for i := range order {
-		order[i] = i
-	}
+	order := newOrder(n, r.design.Width())
 	random := rand.New(rand.NewPCG(options.Seed, uint64(round)))
+	var columns []int32
+	var values []float64
+	var positive bool
 	for range options.Epochs {
-		random.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
-		for _, i := range order {
-			columns, values := r.row(i)
-			_, residual := logistic(m.margin(columns, values), r.label[i])
-			o.row(residual, columns, values)
-		}
+		order.epoch(random, func(rows []int) {
+			for _, i := range rows {
+				positive, columns, values = r.design.Row(false, i, columns[:0], values[:0])
+				_, residual := logistic(m.margin(columns, values), positive)
+				o.row(residual, columns, values)
+			}
+			r.design.Done(false)
+		})
 		o.epoch()
 	}
 	change := make([]float64, len(origin))
@@ -89,26 +93,24 @@ func logistic(margin float64, positive bool) (p, residual float64) {
 	return small, small
 }
 
-// scored are rows at a machine's coefficients.
-type scored struct {
-	p        []float64
-	residual []float64 // |p-y|
-	loss     float64   // Σ min(log loss, 64), nats
-}
-
-func (m *machine) scores(r *sparse) scored {
-	out := scored{p: make([]float64, len(r.label)), residual: make([]float64, len(r.label))}
-	for i, y := range r.label {
-		columns, values := r.row(i)
+// scores gives the loss Σ min(log loss, 64) in nats of rows at a machine's coefficients, and how |p-y| is concentrated. each, if it
+// isn't nil, gets every row's probability.
+func (r *Rows) scores(m *machine, held bool, each func(i int, p float64)) (loss float64, concentration linear.Concentration) {
+	i := 0
+	r.design.Each(held, func(positive bool, columns []int32, values []float64) {
 		margin := m.margin(columns, values)
-		p, residual := logistic(margin, y)
-		out.p[i], out.residual[i] = p, math.Abs(residual)
-		if y {
+		p, residual := logistic(margin, positive)
+		concentration.Add(math.Abs(residual))
+		if each != nil {
+			each(i, p)
+		}
+		i++
+		if positive {
 			margin = -margin
 		}
-		out.loss += min(max(margin, 0)+math.Log1p(math.Exp(-math.Abs(margin))), metrics.MaxLoss)
-	}
-	return out
+		loss += min(max(margin, 0)+math.Log1p(math.Exp(-math.Abs(margin))), metrics.MaxLoss)
+	})
+	return loss, concentration
 }
 
 // Score gives each row's probability of the positive label, in the table's order, held out or not.
@@ -119,5 +121,7 @@ func Score(p *optim.Program, s *optim.State, t *dataset.Table) ([]float64, error
 	if err != nil {
 		return nil, err
 	}
-	return newMachine(r.design.Columns(), p.Model.Factors, s.Coefficients()).scores(&r.train).p, nil
+	out := make([]float64, t.Rows)
+	r.scores(newMachine(r.design.Columns(), p.Model.Factors, s.Coefficients()), false, func(i int, p float64) { out[i] = p })
+	return out, nil
 }
