@@ -100,13 +100,8 @@ func (d *Design) kind(held bool) *rows {
 // Width is how many numbers an encoded row is, at most.
 func (d *Design) Width() int { return len(d.dense) + d.slots }
 
-// Done says that no row of a kind is needed for now: to be called in a pass that takes them out of their order.
-func (d *Design) Done(held bool) { d.done(d.kind(held), 0, d.Rows(held)) }
-
-// Row appends an encoded row's columns that aren't zero, and their values, without the intercept, and tells its label. Rows are
-// numbered within their kind in the table's order.
-func (d *Design) Row(held bool, i int, columns []int32, values []float64) (positive bool, _ []int32, _ []float64) {
-	r := d.kind(held)
+// row appends an encoded row's columns that aren't zero, and their values, without the intercept, and tells its label.
+func (d *Design) row(r *rows, i int, columns []int32, values []float64) (positive bool, _ []int32, _ []float64) {
 	for k, c := range d.dense {
 		if v := r.dense[i*len(d.dense)+k]; v != 0 {
 			columns, values = append(columns, int32(c)), append(values, v)
@@ -120,17 +115,49 @@ func (d *Design) Row(held bool, i int, columns []int32, values []float64) (posit
 	return r.label[i], columns, values
 }
 
-// Each gives the encoded rows of one kind, in the table's order, as Row does; both slices are reused.
+// Each gives the encoded rows of one kind in the table's order: the label, and the columns that aren't zero with their values,
+// without the intercept. Both slices are reused.
 func (d *Design) Each(held bool, f func(positive bool, columns []int32, values []float64)) {
 	var positive bool
 	var columns []int32
 	var values []float64
-	d.runs(d.kind(held), 0, d.Rows(held), func(from, to int) {
+	r := d.kind(held)
+	d.runs(r, 0, r.n, func(from, to int) {
 		for i := from; i < to; i++ {
-			positive, columns, values = d.Row(held, i, columns[:0], values[:0])
+			positive, columns, values = d.row(r, i, columns[:0], values[:0])
 			f(positive, columns, values)
 		}
 	})
+}
+
+// Batch is training rows that were copied out of a design, to be read in any order.
+type Batch struct {
+	design *Design
+	rows   rows
+}
+
+// Batch makes an empty one with room for n rows.
+func (d *Design) Batch(n int) *Batch {
+	return &Batch{d, rows{label: make([]bool, 0, n), dense: make([]float64, 0, n*len(d.dense)), slots: make([]int32, 0, n*d.slots)}}
+}
+
+// Reset empties it.
+func (b *Batch) Reset() {
+	b.rows.label, b.rows.dense, b.rows.slots = b.rows.label[:0], b.rows.dense[:0], b.rows.slots[:0]
+}
+
+// Add copies training rows from..to. They are numbered in the order of being added.
+func (b *Batch) Add(from, to int) {
+	d, r := b.design, b.design.train
+	b.rows.label = append(b.rows.label, r.label[from:to]...)
+	b.rows.dense = append(b.rows.dense, r.dense[from*len(d.dense):to*len(d.dense)]...)
+	b.rows.slots = append(b.rows.slots, r.slots[from*d.slots:to*d.slots]...)
+	d.done(r, from, to)
+}
+
+// Row appends a row's columns and values, and tells its label, as Design.Each does.
+func (b *Batch) Row(i int, columns []int32, values []float64) (positive bool, _ []int32, _ []float64) {
+	return b.design.row(&b.rows, i, columns, values)
 }
 
 // stretchBytes of rows are passed over before they are done with.

@@ -53,18 +53,18 @@ func (r *Rows) change(s *optim.State, m *machine) ([]float64, error) {
 		penalty: r.program.Model.L2 * float64(n) / float64(s.Fitted().Rows), rows: n, epochs: options.Epochs,
 	})
 	order := newOrder(n, r.design.Width())
+	batch := r.design.Batch(order.room())
 	random := rand.New(rand.NewPCG(options.Seed, uint64(round)))
 	var columns []int32
 	var values []float64
 	var positive bool
 	for range options.Epochs {
-		order.epoch(random, func(rows []int) {
+		order.epoch(random, batch.Reset, batch.Add, func(rows []int) {
 			for _, i := range rows {
-				positive, columns, values = r.design.Row(false, i, columns[:0], values[:0])
+				positive, columns, values = batch.Row(i, columns[:0], values[:0])
 				_, residual := logistic(m.margin(columns, values), positive)
 				o.row(residual, columns, values)
 			}
-			r.design.Done(false)
 		})
 		o.epoch()
 	}

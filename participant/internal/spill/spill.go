@@ -6,11 +6,13 @@
 package spill
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"unsafe"
 
@@ -37,8 +39,8 @@ type file struct {
 
 	mu   sync.Mutex // guards the fields below
 	f    *os.File
-	next int64 // where the next array begins
-	maps [][]byte
+	next int64    // where the next array begins
+	maps [][]byte // by address
 }
 
 var page = int64(os.Getpagesize())
@@ -99,18 +101,43 @@ func (s *Spill) Array(limit int64) (dataset.Array, error) {
 	return a, nil
 }
 
-// Done gives the pages that hold a part of an array back to the kernel, neighbours' values on its first and last page too: they
-// are in the page cache, and read again when they are needed.
+// around is how far beside the pages that are read the kernel may bring in others, with room to spare: it is 64 KiB unless set
+// otherwise (fault_around_bytes).
+const around = 1 << 20
+
+// Done gives the pages that hold a part of an array back to the kernel, and those around it: they are in the page cache, and come
+// back when they are read. The part may be of the spill that this one was made beside.
 func (s *Spill) Done(part []byte) {
 	if len(part) == 0 {
 		return
 	}
-	start := unsafe.SliceData(part)
-	before := int64(uintptr(unsafe.Pointer(start))) % page
-	whole := unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(start), -before)), int64(len(part))+before)
-	unix.Madvise(whole, unix.MADV_DONTNEED) // at worst, the pages stay
+	start := address(part)
+	for ; s != nil; s = s.arrays {
+		if m := s.find(start); m != nil {
+			from := (max(int64(start-address(m))-around, 0)) / page * page
+			to := min(int64(start-address(m))+int64(len(part))+around, int64(len(m)))
+			unix.Madvise(m[from:to], unix.MADV_DONTNEED) // at worst, the pages stay
+			break
+		}
+	}
 	runtime.KeepAlive(s)
 }
+
+// find gives the mapping that an address lies in, or nil.
+func (f *file) find(at uintptr) []byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	i, ok := slices.BinarySearchFunc(f.maps, at, func(m []byte, at uintptr) int { return cmp.Compare(address(m), at) })
+	if !ok {
+		i-- // the last one that begins before
+	}
+	if i < 0 || at-address(f.maps[i]) >= uintptr(len(f.maps[i])) {
+		return nil
+	}
+	return f.maps[i]
+}
+
+func address(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }
 
 // array is one that is being written.
 type array struct {
@@ -144,6 +171,7 @@ func (a *array) Bytes() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: map a file in %s: %w\nhint: is there a limit of address space (ulimit -v), or of mappings (vm.max_map_count)?", ErrKeep, s.dir, err)
 	}
-	s.maps = append(s.maps, data)
+	i, _ := slices.BinarySearchFunc(s.maps, address(data), func(m []byte, at uintptr) int { return cmp.Compare(address(m), at) })
+	s.maps = slices.Insert(s.maps, i, data)
 	return data, nil
 }
