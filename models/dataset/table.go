@@ -39,6 +39,9 @@ type Table struct {
 	// User numbers the rows' keys from 0 in the order in which they appear first. The numbers mean nothing to anybody else; nil:
 	// not known.
 	User []int32
+
+	// Memory is where arrays as long as the table are kept, its own and those that are made of it; nil: in the heap.
+	Memory Memory
 }
 
 // Column finds a column by its contract name.
@@ -56,6 +59,27 @@ func (t *Table) Held(row int) bool { return t.HeldOut != nil && t.HeldOut[row] }
 
 // Labelled tells whether the rows have labels, of whatever kind.
 func (t *Table) Labelled() bool { return t.Label != nil || t.Class != nil || t.Target != nil }
+
+// Done tells the table's memory that the labels, hold-out marks and users of some rows aren't needed for now.
+func (t *Table) Done(from, to int) {
+	done(t.Memory, t.Label, from, to)
+	done(t.Memory, t.Class, from, to)
+	done(t.Memory, t.Target, from, to)
+	done(t.Memory, t.HeldOut, from, to)
+	done(t.Memory, t.User, from, to)
+}
+
+// Done is that of a column's values.
+func (c *Column) Done(m Memory, from, to int) {
+	done(m, c.Numbers, from, to)
+	done(m, c.Codes, from, to)
+}
+
+func done[T Value](m Memory, all []T, from, to int) {
+	if len(all) > 0 {
+		Done(m, all[from:to])
+	}
+}
 
 // Validate checks shapes, codes and that no number is infinite. It doesn't know the contract's ranges.
 func (t *Table) Validate() error {
@@ -87,7 +111,7 @@ func (t *Table) Validate() error {
 			return fmt.Errorf("%w: column %q twice", ErrInvalid, c.Name)
 		}
 		seen[c.Name] = true
-		if err := c.validate(t.Rows); err != nil {
+		if err := c.validate(t.Memory, t.Rows); err != nil {
 			return fmt.Errorf("%w: column %q: %w", ErrInvalid, c.Name, err)
 		}
 	}
@@ -102,12 +126,14 @@ func (t *Table) validateUsers() error {
 		return fmt.Errorf("%d users for %d rows", len(t.User), t.Rows)
 	}
 	next := int32(0)
-	for i, u := range t.User {
-		if u < 0 || u > next {
-			return fmt.Errorf("row %d: user %d is outside 0..%d", i, u, next)
-		}
-		if u == next {
-			next++
+	for from, users := range Runs(t.Memory, t.User) {
+		for i, u := range users {
+			if u < 0 || u > next {
+				return fmt.Errorf("row %d: user %d is outside 0..%d", from+i, u, next)
+			}
+			if u == next {
+				next++
+			}
 		}
 	}
 	return nil
@@ -123,9 +149,11 @@ func (t *Table) validateClasses() error {
 	case len(t.Class) != t.Rows:
 		return fmt.Errorf("%d labels for %d rows", len(t.Class), t.Rows)
 	}
-	for i, code := range t.Class {
-		if code < 0 || int(code) >= len(t.Classes) {
-			return fmt.Errorf("row %d: class %d is outside 0..%d", i, code, len(t.Classes)-1)
+	for from, codes := range Runs(t.Memory, t.Class) {
+		for i, code := range codes {
+			if code < 0 || int(code) >= len(t.Classes) {
+				return fmt.Errorf("row %d: class %d is outside 0..%d", from+i, code, len(t.Classes)-1)
+			}
 		}
 	}
 	return nil
@@ -141,15 +169,17 @@ func (t *Table) validateTarget() error {
 	case len(t.Target) != t.Rows:
 		return fmt.Errorf("%d labels for %d rows", len(t.Target), t.Rows)
 	}
-	for i, y := range t.Target {
-		if math.IsNaN(y) || math.IsInf(y, 0) {
-			return fmt.Errorf("row %d: the label is missing or infinite", i)
+	for from, labels := range Runs(t.Memory, t.Target) {
+		for i, y := range labels {
+			if math.IsNaN(y) || math.IsInf(y, 0) {
+				return fmt.Errorf("row %d: the label is missing or infinite", from+i)
+			}
 		}
 	}
 	return nil
 }
 
-func (c *Column) validate(rows int) error {
+func (c *Column) validate(m Memory, rows int) error {
 	if (c.Numbers == nil) == (c.Codes == nil) {
 		return errors.New("exactly one of numbers and codes must be set")
 	}
@@ -160,9 +190,11 @@ func (c *Column) validate(rows int) error {
 		if len(c.Numbers) != rows {
 			return fmt.Errorf("%d numbers for %d rows", len(c.Numbers), rows)
 		}
-		for i, x := range c.Numbers {
-			if math.IsInf(x, 0) {
-				return fmt.Errorf("row %d: the number is infinite", i)
+		for from, numbers := range Runs(m, c.Numbers) {
+			for i, x := range numbers {
+				if math.IsInf(x, 0) {
+					return fmt.Errorf("row %d: the number is infinite", from+i)
+				}
 			}
 		}
 		return nil
@@ -170,9 +202,11 @@ func (c *Column) validate(rows int) error {
 	if len(c.Codes) != rows {
 		return fmt.Errorf("%d codes for %d rows", len(c.Codes), rows)
 	}
-	for i, code := range c.Codes {
-		if code < Missing || int(code) > len(c.Values) {
-			return fmt.Errorf("row %d: code %d is outside -1..%d", i, code, len(c.Values))
+	for from, codes := range Runs(m, c.Codes) {
+		for i, code := range codes {
+			if code < Missing || int(code) > len(c.Values) {
+				return fmt.Errorf("row %d: code %d is outside -1..%d", from+i, code, len(c.Values))
+			}
 		}
 	}
 	seen := make(map[string]bool, len(c.Values))

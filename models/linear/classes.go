@@ -15,7 +15,7 @@ import (
 // classSums are Sums of a label with several classes.
 func (d *Design) classSums(s *optim.State) ([][]float64, error) {
 	train := d.classes(d.train, s.Coefficients(), s.Kind() == optim.Train, nil)
-	if err := Concentration(train.residual); err != nil {
+	if err := train.concentration.Check(); err != nil {
 		return nil, err
 	}
 	if s.Kind() == optim.Train {
@@ -32,17 +32,11 @@ func ClassScores(p *optim.Program, s *optim.State, t *dataset.Table) ([][]float6
 	if s.Fitted() == nil || p.Label == nil {
 		return nil, fmt.Errorf("%w: the pipeline isn't fitted before FIT, or the label has two values", ErrState)
 	}
-	columns, err := bind(p, t)
+	d, r, err := encodeAll(p, s, t)
 	if err != nil {
 		return nil, err
 	}
-	numbers, err := bindOffset(p, t)
-	if err != nil {
-		return nil, err
-	}
-	d := newDesign(p, s)
 	out := make([][]float64, t.Rows)
-	r := d.encode(columns, t, numbers, t.Rows, func(int) bool { return true })
 	if p.Private() {
 		classify := d.unitClasses(r, s.Coefficients())
 		for i := range out {
@@ -60,9 +54,10 @@ func ClassScores(p *optim.Program, s *optim.State, t *dataset.Table) ([][]float6
 // classified are rows at the coefficients of a model with K classes.
 type classified struct {
 	loss      float64   // Σ weight·min(log loss, 64), nats
-	residual  []float64 // weight·(1-p) of each row's own class: half of Σ|p-y| over the classes
 	gradient  []float64 // Σ (p-y)·x by class, K × columns; nil unless asked for
 	confusion []int64   // K × K: rows by class, then by the class of the largest probability
+
+	concentration Concentration // of weight·(1-p) of each row's own class: half of Σ|p-y| over the classes
 }
 
 // classes passes over rows in blocks: margins, probabilities, and what is summed of them. each, if it isn't nil, gets every row's
@@ -81,14 +76,12 @@ func (d *Design) classes(r *rows, w []float64, derive bool, each func(i int, p [
 		copy(dense[at*count:(at+1)*count], weights[c*count:(c+1)*count])
 	}
 	parts := make([]*classified, shardCount(r.n))
-	residual := make([]float64, r.n)
 	shards(r.n, func(shard, from, to int) {
 		part := &classified{confusion: make([]int64, count*count)}
 		sum := make([]float64, n*count) // by column
 		sumDense := make([]float64, k*count)
 		scores := make([]float64, blockRows*count)
-		for start := from; start < to; start += blockRows {
-			end := min(start+blockRows, to)
+		d.runs(r, from, to, func(start, end int) {
 			block := blas64.General{Rows: end - start, Cols: count, Stride: count, Data: scores[:(end-start)*count]}
 			for i := start; i < end; i++ {
 				row := block.Data[(i-start)*count : (i-start+1)*count]
@@ -109,22 +102,22 @@ func (d *Design) classes(r *rows, w []float64, derive bool, each func(i int, p [
 				weight := r.weightOf(i)
 				part.loss += weight * min(loss, metrics.MaxLoss)
 				part.confusion[int(y)*count+predicted]++
-				residual[i] = -math.Expm1(-loss) // 1-p
+				residual := -math.Expm1(-loss) // 1-p
+				part.concentration.Add(weight * residual)
 				if each != nil {
 					each(i, row)
 				}
 				if derive {
-					row[y] = -residual[i]
+					row[y] = -residual
 					blas64.Scal(weight, vector(row))
 					d.addClasses(sum, r, i, row)
 				}
-				residual[i] *= weight
 			}
 			if derive && k > 0 {
 				x := d.block(r, start, end)
 				blas64.Gemm(blas.Trans, blas.NoTrans, 1, x, block, 1, blas64.General{Rows: k, Cols: count, Stride: count, Data: sumDense})
 			}
-		}
+		})
 		for at, c := range d.dense {
 			copy(sum[c*count:(c+1)*count], sumDense[at*count:(at+1)*count])
 		}
@@ -134,12 +127,12 @@ func (d *Design) classes(r *rows, w []float64, derive bool, each func(i int, p [
 	total := parts[0]
 	for _, p := range parts[1:] {
 		total.loss += p.loss
+		total.concentration.Merge(p.concentration)
 		add(total.gradient, p.gradient)
 		for i, c := range p.confusion {
 			total.confusion[i] += c
 		}
 	}
-	total.residual = residual
 	byColumn := total.gradient
 	total.gradient = make([]float64, len(w))
 	for j := range count {

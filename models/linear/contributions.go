@@ -145,18 +145,14 @@ func unitMargin(w []float64, columns []int, x []float64) (margin float64) {
 	return margin
 }
 
-// unitMargins gives w·x of each unit-norm row.
-func (d *Design) unitMargins(r *rows, w []float64) []float64 {
-	out := make([]float64, r.n)
-	shards(r.n, func(_, from, to int) {
-		var columns []int
-		var x []float64
-		for i := from; i < to; i++ {
-			columns, x = d.unit(r, i, columns[:0], x[:0])
-			out[i] = unitMargin(w, columns, x)
-		}
-	})
-	return out
+// unitMargins gives w·x of the unit-norm rows from..to.
+func (d *Design) unitMargins(out []float64, r *rows, w []float64, from, to int) {
+	var columns []int
+	var x []float64
+	for i := from; i < to; i++ {
+		columns, x = d.unit(r, i, columns[:0], x[:0])
+		out[i-from] = unitMargin(w, columns, x)
+	}
 }
 
 // one gives a row's 1 in the only lane.

@@ -1,6 +1,7 @@
 package linear
 
 import (
+	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -39,28 +40,29 @@ func shards(n int, f func(shard, from, to int)) {
 	wg.Wait()
 }
 
-// sum adds f over the shards in their order.
-func sum(n int, f func(from, to int) float64) float64 {
-	parts := make([]float64, shardCount(n))
-	shards(n, func(k, from, to int) { parts[k] = f(from, to) })
-	total := 0.0
-	for _, v := range parts {
-		total += v
-	}
-	return total
-}
-
 // block is the dense values of rows from..to as a matrix. Its columns must not be none.
 func (d *Design) block(r *rows, from, to int) blas64.General {
 	k := len(d.dense)
 	return blas64.General{Rows: to - from, Cols: k, Stride: k, Data: r.dense[from*k : to*k]}
 }
 
-// margins gives w·x of each row, and its offset.
-func (d *Design) margins(r *rows, w []float64) []float64 {
-	out, dense := make([]float64, r.n), d.pick(w)
-	shards(r.n, func(_, from, to int) { d.addMargins(out, r, w, dense, from, to) })
-	return out
+// pass runs over rows in blocks with their margins at some coefficients; of a private program, of their unit-norm rows. f may be
+// called concurrently for different shards; the margins are reused.
+func (d *Design) pass(r *rows, w []float64, f func(shard, from, to int, margin []float64)) {
+	dense := d.pick(w)
+	shards(r.n, func(shard, from, to int) {
+		margin := make([]float64, blockRows)
+		d.runs(r, from, to, func(from, to int) {
+			margin := margin[:to-from]
+			if d.program.Private() {
+				d.unitMargins(margin, r, w, from, to)
+			} else {
+				clear(margin)
+				d.addMargins(margin, r, w, dense, from, to)
+			}
+			f(shard, from, to, margin)
+		})
+	})
 }
 
 // pick gives the weights of the dense columns.
@@ -72,21 +74,22 @@ func (d *Design) pick(w []float64) []float64 {
 	return dense
 }
 
-// addMargins adds the margins of rows from..to, whose dense columns have weights of their own.
+// addMargins adds the margins of rows from..to, and their offsets; dense columns have weights of their own.
 func (d *Design) addMargins(out []float64, r *rows, w, dense []float64, from, to int) {
-	for i := from; i < to; i++ {
-		out[i] += w[d.columns-1]
+	for at := range out {
+		i := from + at
+		out[at] += w[d.columns-1]
 		if r.offset != nil {
-			out[i] += r.offset[i]
+			out[at] += r.offset[i]
 		}
 		for _, c := range r.slots[i*d.slots : (i+1)*d.slots] {
 			if c != none {
-				out[i] += w[c]
+				out[at] += w[c]
 			}
 		}
 	}
 	if len(dense) > 0 && to > from {
-		blas64.Gemv(blas.NoTrans, 1, d.block(r, from, to), vector(dense), 1, vector(out[from:to]))
+		blas64.Gemv(blas.NoTrans, 1, d.block(r, from, to), vector(dense), 1, vector(out))
 	}
 }
 
@@ -95,35 +98,44 @@ func vector(data []float64) blas64.Vector { return blas64.Vector{N: len(data), I
 // partial are the sums of one shard. Dense columns are numbered among themselves, indicators and the intercept as output
 // columns: what pairs two dense columns, a dense column and an indicator, and two indicators is kept apart.
 type partial struct {
+	loss          float64
+	guard         guard
 	denseGradient []float64 // k
 	gradient      []float64 // columns: indicators and intercept
-	denseHessian  []float64 // k × k, upper triangle
+	pairs         *gram.Sum // k × k
 	mixed         []float64 // columns × k: row c is Σ h·x over the rows where c is active
 	hessian       []float64 // columns × columns, upper triangle
+
+	residual []float64 // p-y of a block's rows, times their weights
+	active   []int     // of a row
 }
 
-// derivatives gives Σ (p-y)·x and the packed upper triangle of Σ h·x·xᵀ over the training rows.
-func (d *Design) derivatives(s *scored) (gradient, hessian []float64) {
+// derivatives gives, over the training rows, Σ residual·x, the packed upper triangle of Σ h·x·xᵀ, the loss, and how h and residuals
+// are concentrated. A block of rows is read from memory once.
+func (d *Design) derivatives(w []float64) (gradient, hessian []float64, loss float64, concentration guard) {
 	k, n := len(d.dense), d.columns
 	parts := make([]*partial, shardCount(d.train.n))
-	shards(d.train.n, func(shard, from, to int) {
-		p := &partial{
-			denseGradient: make([]float64, k), gradient: make([]float64, n),
-			denseHessian: make([]float64, k*k), mixed: make([]float64, n*k), hessian: make([]float64, n*n),
+	for i := range parts {
+		parts[i] = &partial{
+			denseGradient: make([]float64, k), gradient: make([]float64, n), pairs: gram.New(k), mixed: make([]float64, n*k), hessian: make([]float64, n*n),
+			residual: make([]float64, blockRows),
 		}
-		d.addDense(p, s, from, to)
-		d.addSparse(p, s, from, to)
-		parts[shard] = p
-	})
+	}
+	d.pass(d.train, w, func(shard, from, to int, margin []float64) { d.addBlock(parts[shard], from, to, margin) })
 	total := parts[0]
+	pairs := total.pairs.Upper().Data
+	loss, concentration = total.loss, total.guard
 	for _, p := range parts[1:] {
+		loss += p.loss
+		concentration.merge(p.guard)
 		add(total.denseGradient, p.denseGradient)
 		add(total.gradient, p.gradient)
-		add(total.denseHessian, p.denseHessian)
+		add(pairs, p.pairs.Upper().Data)
 		add(total.mixed, p.mixed)
 		add(total.hessian, p.hessian)
 	}
-	return d.pack(total)
+	gradient, hessian = d.pack(total, pairs)
+	return gradient, hessian, loss, concentration
 }
 
 func add(to, from []float64) {
@@ -132,62 +144,57 @@ func add(to, from []float64) {
 	}
 }
 
-// addDense adds the pairs of dense columns and their gradient.
-func (d *Design) addDense(p *partial, s *scored, from, to int) {
-	k := len(d.dense)
-	if k == 0 || from == to {
-		return
-	}
-	pairs, residual := gram.New(k), make([]float64, to-from)
-	for i := from; i < to; i++ {
-		pairs.Add(s.h[i], d.train.dense[i*k:(i+1)*k])
-		residual[i-from] = d.residual(s, i)
-	}
-	p.denseHessian = pairs.Upper().Data
-	blas64.Gemv(blas.Trans, 1, d.block(d.train, from, to), vector(residual), 1, vector(p.denseGradient))
-}
-
-// residual is p - y of a training row, or margin - t where the label is a number, times its weight.
-func (d *Design) residual(s *scored, i int) float64 {
-	if d.train.target != nil {
-		return d.train.weightOf(i) * (s.margin[i] - d.train.target[i])
-	}
-	if d.train.label[i] {
-		return d.train.weightOf(i) * (s.p[i] - 1)
-	}
-	return d.train.weightOf(i) * s.p[i]
-}
-
-// addSparse adds all pairs with an indicator or the intercept.
-func (d *Design) addSparse(p *partial, s *scored, from, to int) {
-	k, n := len(d.dense), d.columns
-	active := make([]int, 0, d.slots+1)
-	for i := from; i < to; i++ {
-		active = active[:0]
-		for _, c := range d.train.slots[i*d.slots : (i+1)*d.slots] {
-			if c != none {
-				active = append(active, int(c))
-			}
+// addBlock adds training rows from..to.
+func (d *Design) addBlock(part *partial, from, to int, margin []float64) {
+	r, k := d.train, len(d.dense)
+	residual := part.residual[:to-from]
+	for at, m := range margin {
+		i := from + at
+		p, h := r.predict(m)
+		weight := r.weightOf(i)
+		h *= weight
+		residual[at] = weight * r.residual(i, p)
+		part.loss += weight * r.lossAt(i, m)
+		part.guard.hessian.Add(h)
+		part.guard.gradient.Add(math.Abs(residual[at]))
+		if k > 0 {
+			part.pairs.Add(h, r.dense[i*k:(i+1)*k])
 		}
-		active = append(active, n-1)
-		h, residual, row := s.h[i], d.residual(s, i), d.train.dense[i*k:(i+1)*k]
-		for at, c := range active {
-			p.gradient[c] += residual
-			mixed := p.mixed[c*k : (c+1)*k]
-			for j, v := range row {
-				mixed[j] += h * v
-			}
-			// Slots are in the order of columns: the pair is in the upper triangle.
-			pairs := p.hessian[c*n : (c+1)*n]
-			for _, other := range active[at:] {
-				pairs[other] += h
-			}
+		d.addSparse(part, i, h, residual[at])
+	}
+	if k > 0 {
+		blas64.Gemv(blas.Trans, 1, d.block(r, from, to), vector(residual), 1, vector(part.denseGradient))
+	}
+}
+
+// addSparse adds all pairs of a row with an indicator or the intercept.
+func (d *Design) addSparse(p *partial, i int, h, residual float64) {
+	k, n := len(d.dense), d.columns
+	active := p.active[:0]
+	for _, c := range d.train.slots[i*d.slots : (i+1)*d.slots] {
+		if c != none {
+			active = append(active, int(c))
+		}
+	}
+	active = append(active, n-1)
+	p.active = active
+	row := d.train.dense[i*k : (i+1)*k]
+	for at, c := range active {
+		p.gradient[c] += residual
+		mixed := p.mixed[c*k : (c+1)*k]
+		for j, v := range row {
+			mixed[j] += h * v
+		}
+		// Slots are in the order of columns: the pair is in the upper triangle.
+		pairs := p.hessian[c*n : (c+1)*n]
+		for _, other := range active[at:] {
+			pairs[other] += h
 		}
 	}
 }
 
 // pack puts the three kinds of pairs in the order of output columns.
-func (d *Design) pack(p *partial) (gradient, hessian []float64) {
+func (d *Design) pack(p *partial, dense []float64) (gradient, hessian []float64) {
 	k, n := len(d.dense), d.columns
 	place := make([]int, n) // index among the dense columns, or -1
 	for c := range place {
@@ -204,7 +211,7 @@ func (d *Design) pack(p *partial) (gradient, hessian []float64) {
 			i, j := place[a], place[b]
 			switch {
 			case i >= 0 && j >= 0:
-				hessian = append(hessian, p.denseHessian[i*k+j])
+				hessian = append(hessian, dense[i*k+j])
 			case i >= 0:
 				hessian = append(hessian, p.mixed[b*k+i])
 			case j >= 0:

@@ -6,12 +6,10 @@ package linear
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"tributary/models/dataset"
 	"tributary/models/optim"
 	"tributary/models/pipeline"
-	"tributary/models/pipeline/fit"
 )
 
 // ErrState is returned for a state that a design can't serve.
@@ -26,7 +24,8 @@ type Design struct {
 	slots   int
 	train   *rows
 	held    *rows
-	groups  []int32 // held-out rows × group columns: see groupsOf
+	memory  dataset.Memory // that the rows are in
+	stretch int            // rows that are passed over before they are done with
 }
 
 // rows are encoded rows in the table's order.
@@ -40,70 +39,29 @@ type rows struct {
 	offset []float64 // nil: 0 each
 	dense  []float64 // n × len(Design.dense): value columns
 	slots  []int32   // n × Design.slots: the active indicator column of each slot, or none
+	groups []int32   // of held-out rows, n × group columns: see groupsOf; nil if the program has none
 }
 
 // none marks a slot without an active column.
 const none int32 = -1
 
+var errUnfitted = fmt.Errorf("%w: the pipeline isn't fitted before FIT", ErrState)
+
 // Prepare encodes a table's rows with the state's fitted pipeline. The design serves all later states of the job; that of a
-// private program, which fits no pipeline, serves all states.
+// private program, which fits no pipeline, serves all states. It is kept in the table's memory.
 func Prepare(p *optim.Program, s *optim.State, t *dataset.Table) (*Design, error) {
 	if s.Fitted() == nil && !p.Private() {
-		return nil, fmt.Errorf("%w: the pipeline isn't fitted before FIT", ErrState)
+		return nil, errUnfitted
 	}
-	columns, err := bind(p, t)
+	b, err := Bind(p, t)
 	if err != nil {
 		return nil, err
 	}
-	d := newDesign(p, s)
-	held := 0
-	for i := range t.Rows {
-		if t.Held(i) {
-			held++
-		}
-	}
-	if held > 0 && !p.Evaluate.HoldOut {
-		return nil, fmt.Errorf("%w: %d held-out rows in a job without hold-out", fit.ErrTable, held)
-	}
-	if int64(t.Rows) > p.MaxRows {
-		return nil, fmt.Errorf("%w: %d rows, the contract allows %d\nhint: raise max_rows in the contract", fit.ErrTable, t.Rows, p.MaxRows)
-	}
-	numbers, err := bindNumbers(p, t)
-	if err != nil {
-		return nil, err
-	}
-	training := func(i int) bool { return !t.Held(i) }
-	d.train, d.held = d.encode(columns, t, numbers, t.Rows-held, training), d.encode(columns, t, numbers, held, t.Held)
-	d.held.weight = nil // what is measured isn't weighted
-	if p.Private() {
-		unit := p.Privacy().Unit
-		if d.train.units, err = unitsOf(unit, t, d.train.n, training); err == nil {
-			d.held.units, err = unitsOf(unit, t, d.held.n, t.Held)
-		}
-		return d, err
-	}
-	d.groups, err = groupsOf(p, t)
-	return d, err
+	return b.Prepare(s)
 }
 
-// bind is fit.Bind, and checks that the label has the program's classes.
-func bind(p *optim.Program, t *dataset.Table) ([]*dataset.Column, error) {
-	columns, err := fit.Bind(p.Pipeline(), t)
-	if err != nil {
-		return nil, err
-	}
-	var want []string
-	if p.Label != nil {
-		want = p.Label.Classes
-	}
-	if !slices.Equal(t.Classes, want) {
-		return nil, fmt.Errorf("%w: the label's classes are %q, the job has %q\nhint: the contract differs from the job's", fit.ErrTable, t.Classes, want)
-	}
-	return columns, bindTarget(p, t)
-}
-
-func newDesign(p *optim.Program, s *optim.State) *Design {
-	d := &Design{program: p, fitted: s.Fitted(), columns: len(p.Pipeline().Columns()) + 1}
+func newDesign(p *optim.Program, s *optim.State, m dataset.Memory) *Design {
+	d := &Design{program: p, fitted: s.Fitted(), columns: len(p.Pipeline().Columns()) + 1, memory: m}
 	if p.Private() {
 		d.fitted = p.Pipeline().Plain()
 	}
@@ -117,63 +75,8 @@ func newDesign(p *optim.Program, s *optim.State) *Design {
 			d.slots++
 		}
 	}
+	d.stretch = min(max(stretchBytes/(8*(len(d.dense)+d.slots+1)), blockRows), 64<<10) / blockRows * blockRows
 	return d
-}
-
-// encode takes the n rows for which keep holds.
-func (d *Design) encode(columns []*dataset.Column, t *dataset.Table, numbers rowNumbers, n int, keep func(int) bool) *rows {
-	out := &rows{n: n, dense: make([]float64, n*len(d.dense)), slots: make([]int32, n*d.slots)}
-	kept := make([]int, 0, n)
-	for i := range t.Rows {
-		if keep(i) {
-			kept = append(kept, i)
-		}
-	}
-	d.labels(out, t, kept)
-	d.weigh(out, kept, numbers)
-	active := make([][]int, len(columns)) // by category
-	for feature, c := range columns {
-		if c.Codes != nil {
-			active[feature] = d.program.Pipeline().CategoryColumns(d.fitted, feature)
-		}
-	}
-	// Column after column, but few rows at a time: what is written lies row after row, and stays in the cache meanwhile.
-	for from := 0; from < n; from += blockRows {
-		d.encodeBlock(out, columns, active, kept[from:min(from+blockRows, n)], from)
-	}
-	return out
-}
-
-// encodeBlock encodes the kept rows as those that begin with row from.
-func (d *Design) encodeBlock(out *rows, columns []*dataset.Column, active [][]int, kept []int, from int) {
-	spec := d.program.Pipeline()
-	dense, slots := out.dense[from*len(d.dense):], out.slots[from*d.slots:]
-	value, slot := 0, 0
-	for feature, c := range columns {
-		if c.Codes != nil {
-			for at, i := range kept {
-				slots[at*d.slots+slot] = int32(active[feature][c.Codes[i]+1])
-			}
-			slot++
-			continue
-		}
-		for at, i := range kept {
-			dense[at*len(d.dense)+value] = spec.Number(d.fitted, feature, c.Numbers[i])
-		}
-		value++
-		missing := spec.MissingColumn(feature)
-		if missing < 0 {
-			continue
-		}
-		for at, i := range kept {
-			indicator := none
-			if c.Numbers[i] != c.Numbers[i] && !d.fitted.Folded[missing] {
-				indicator = int32(missing)
-			}
-			slots[at*d.slots+slot] = indicator
-		}
-		slot++
-	}
 }
 
 // Serves tells whether the state has the pipeline that the design was encoded with.
@@ -185,27 +88,138 @@ func (d *Design) Serves(s *optim.State) bool {
 // Columns counts the output columns, without the intercept.
 func (d *Design) Columns() int { return d.columns - 1 }
 
-// Each gives the encoded rows of one kind, training or held out, in the table's order: the label, and the columns that aren't
-// zero with their values, without the intercept. Both slices are reused. Labels that are numbers are in Targets.
-func (d *Design) Each(held bool, f func(positive bool, columns []int32, values []float64)) {
-	r := d.train
+// Rows counts the encoded rows of one kind, training or held out.
+func (d *Design) Rows(held bool) int { return d.kind(held).n }
+
+func (d *Design) kind(held bool) *rows {
 	if held {
-		r = d.held
+		return d.held
 	}
+	return d.train
+}
+
+// Width is how many numbers an encoded row is, at most.
+func (d *Design) Width() int { return len(d.dense) + d.slots }
+
+// Label is an encoded row's label: one of two values, or a number in deviations from the label's mean.
+type Label struct {
+	Positive bool
+	Number   float64
+}
+
+func (r *rows) labelOf(i int) Label {
+	if r.target != nil {
+		return Label{Number: r.target[i]}
+	}
+	return Label{Positive: r.label[i]}
+}
+
+// row appends an encoded row's columns that aren't zero, and their values, without the intercept, and tells its label.
+func (d *Design) row(r *rows, i int, columns []int32, values []float64) (label Label, _ []int32, _ []float64) {
+	for k, c := range d.dense {
+		if v := r.dense[i*len(d.dense)+k]; v != 0 {
+			columns, values = append(columns, int32(c)), append(values, v)
+		}
+	}
+	for _, c := range r.slots[i*d.slots : (i+1)*d.slots] {
+		if c != none {
+			columns, values = append(columns, c), append(values, 1)
+		}
+	}
+	return r.labelOf(i), columns, values
+}
+
+// Each gives the encoded rows of one kind in the table's order: the label, and the columns that aren't zero with their values,
+// without the intercept. Both slices are reused.
+func (d *Design) Each(held bool, f func(label Label, columns []int32, values []float64)) {
+	var label Label
 	var columns []int32
 	var values []float64
-	for i := range r.n {
-		columns, values = columns[:0], values[:0]
-		for k, c := range d.dense {
-			if v := r.dense[i*len(d.dense)+k]; v != 0 {
-				columns, values = append(columns, int32(c)), append(values, v)
-			}
+	r := d.kind(held)
+	d.runs(r, 0, r.n, func(from, to int) {
+		for i := from; i < to; i++ {
+			label, columns, values = d.row(r, i, columns[:0], values[:0])
+			f(label, columns, values)
 		}
-		for _, c := range r.slots[i*d.slots : (i+1)*d.slots] {
-			if c != none {
-				columns, values = append(columns, c), append(values, 1)
-			}
+	})
+}
+
+// Batch is training rows that were copied out of a design, to be read in any order.
+type Batch struct {
+	design *Design
+	rows   rows
+}
+
+// Batch makes an empty one with room for n rows.
+func (d *Design) Batch(n int) *Batch {
+	b := &Batch{d, rows{dense: make([]float64, 0, n*len(d.dense)), slots: make([]int32, 0, n*d.slots)}}
+	if d.program.Target != nil {
+		b.rows.target = make([]float64, 0, n)
+	} else {
+		b.rows.label = make([]bool, 0, n)
+	}
+	return b
+}
+
+// Reset empties it.
+func (b *Batch) Reset() {
+	b.rows.label, b.rows.target, b.rows.dense, b.rows.slots = b.rows.label[:0], b.rows.target[:0], b.rows.dense[:0], b.rows.slots[:0]
+}
+
+// Add copies training rows from..to. They are numbered in the order of being added.
+func (b *Batch) Add(from, to int) {
+	d, r := b.design, b.design.train
+	if r.target != nil {
+		b.rows.target = append(b.rows.target, r.target[from:to]...)
+	} else {
+		b.rows.label = append(b.rows.label, r.label[from:to]...)
+	}
+	b.rows.dense = append(b.rows.dense, r.dense[from*len(d.dense):to*len(d.dense)]...)
+	b.rows.slots = append(b.rows.slots, r.slots[from*d.slots:to*d.slots]...)
+	d.done(r, from, to)
+}
+
+// Row appends a row's columns and values, and tells its label, as Design.Each does.
+func (b *Batch) Row(i int, columns []int32, values []float64) (label Label, _ []int32, _ []float64) {
+	return b.design.row(&b.rows, i, columns, values)
+}
+
+// stretchBytes of rows are passed over before they are done with.
+const stretchBytes = 4 << 20
+
+// runs passes over rows in blocks, and is done with them behind it.
+func (d *Design) runs(r *rows, from, to int, f func(from, to int)) {
+	done := from
+	for start := from; start < to; start += blockRows {
+		end := min(start+blockRows, to)
+		if f(start, end); end-done >= d.stretch || end == to {
+			d.done(r, done, end)
+			done = end
 		}
-		f(r.target == nil && r.label[i], columns, values)
+	}
+}
+
+// done is done with some rows.
+func (d *Design) done(r *rows, from, to int) {
+	if d.memory == nil {
+		return
+	}
+	k := len(d.dense)
+	dataset.Done(d.memory, r.dense[from*k:to*k])
+	dataset.Done(d.memory, r.slots[from*d.slots:to*d.slots])
+	for _, numbers := range [][]float64{r.weight, r.offset, r.target} {
+		if numbers != nil {
+			dataset.Done(d.memory, numbers[from:to])
+		}
+	}
+	if r.label != nil {
+		dataset.Done(d.memory, r.label[from:to])
+	}
+	if r.class != nil {
+		dataset.Done(d.memory, r.class[from:to])
+	}
+	if r.groups != nil {
+		each := len(r.groups) / r.n
+		dataset.Done(d.memory, r.groups[from*each:to*each])
 	}
 }

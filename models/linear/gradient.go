@@ -7,50 +7,54 @@ import (
 	"gonum.org/v1/gonum/blas/blas64"
 )
 
-// residuals gives the size of each training row's residual, times its weight.
-func (d *Design) residuals(s *scored) []float64 {
-	out := make([]float64, d.train.n)
-	for i := range out {
-		out[i] = math.Abs(d.residual(s, i))
-	}
-	return out
+// slope are the sums of one shard without second derivatives.
+type slope struct {
+	loss            float64
+	concentration   guard
+	gradient, dense []float64 // columns, of which the dense ones are apart
+	residual        []float64 // of a block's rows
 }
 
-// gradient gives Σ residual·x over the training rows at some coefficients, without second derivatives, and the rows there. A block of
-// rows is read from memory once: its margins, and its part of the gradient while it is in the cache.
-func (d *Design) gradient(w []float64) (*scored, []float64) {
-	k, n, weights := len(d.dense), d.train.n, d.pick(w)
-	s := &scored{margin: make([]float64, n), p: make([]float64, n)}
-	parts := make([][]float64, shardCount(n))
-	shards(n, func(shard, from, to int) {
-		out, dense, residual := make([]float64, d.columns), make([]float64, k), make([]float64, blockRows)
-		for start := from; start < to; start += blockRows {
-			end := min(start+blockRows, to)
-			d.addMargins(s.margin, d.train, w, weights, start, end)
-			for i := start; i < end; i++ {
-				if d.program.Target == nil {
-					s.p[i], _ = logistic(s.margin[i])
-				}
-				r := d.residual(s, i)
-				residual[i-start] = r
-				for _, c := range d.train.slots[i*d.slots : (i+1)*d.slots] {
-					if c != none {
-						out[c] += r
-					}
-				}
-				out[d.columns-1] += r
-			}
-			if k > 0 {
-				blas64.Gemv(blas.Trans, 1, d.block(d.train, start, end), vector(residual[:end-start]), 1, vector(dense))
-			}
-		}
-		for at, c := range d.dense {
-			out[c] = dense[at]
-		}
-		parts[shard] = out
-	})
-	for _, p := range parts[1:] {
-		add(parts[0], p)
+// gradient gives, over the training rows, Σ residual·x, the loss, and how residuals are concentrated. A block of rows is read from memory
+// once: its margins, and its part of the gradient while it is in the cache.
+func (d *Design) gradient(w []float64) (gradient []float64, loss float64, concentration guard) {
+	r, k := d.train, len(d.dense)
+	parts := make([]*slope, shardCount(r.n))
+	for i := range parts {
+		parts[i] = &slope{gradient: make([]float64, d.columns), dense: make([]float64, k), residual: make([]float64, blockRows)}
 	}
-	return s, parts[0]
+	d.pass(r, w, func(shard, from, to int, margin []float64) {
+		part := parts[shard]
+		residual := part.residual[:to-from]
+		for at, m := range margin {
+			i := from + at
+			p, _ := r.predict(m)
+			weight := r.weightOf(i)
+			v := weight * r.residual(i, p)
+			residual[at] = v
+			part.loss += weight * r.lossAt(i, m)
+			part.concentration.gradient.Add(math.Abs(v))
+			for _, c := range r.slots[i*d.slots : (i+1)*d.slots] {
+				if c != none {
+					part.gradient[c] += v
+				}
+			}
+			part.gradient[d.columns-1] += v
+		}
+		if k > 0 {
+			blas64.Gemv(blas.Trans, 1, d.block(r, from, to), vector(residual), 1, vector(part.dense))
+		}
+	})
+	total := parts[0].gradient
+	for i, p := range parts {
+		for at, c := range d.dense {
+			p.gradient[c] = p.dense[at]
+		}
+		if i > 0 {
+			add(total, p.gradient)
+		}
+		loss += p.loss
+		concentration.merge(p.concentration)
+	}
+	return total, loss, concentration
 }

@@ -4,79 +4,101 @@ import (
 	"tributary/models/dataset"
 	"tributary/models/metrics"
 	"tributary/models/optim"
-	"tributary/models/pipeline/fit"
 )
 
-// groupsOf gives the group of each held-out row in each of the program's group columns, row by row in the table's order: an
-// index among the groups of all columns. It is nil if the program has no groups.
-func groupsOf(p *optim.Program, t *dataset.Table) ([]int32, error) {
-	if p.Groups() == nil {
-		return nil, nil
-	}
-	columns, err := fit.Bind(p.Groups(), t)
-	if err != nil {
-		return nil, err
-	}
-	of := make([][]int, len(columns))
-	for feature := range columns {
+// groupsOf gives, by group column and code, the group: an index among the groups of all columns.
+func groupsOf(p *optim.Program) [][]int {
+	of := make([][]int, len(p.Groups().Features()))
+	for feature := range of {
 		of[feature] = p.Groups().CategoryColumns(nil, feature)
 	}
-	var out []int32
-	for i := range t.Rows {
-		if !t.Held(i) {
-			continue
-		}
-		for feature, c := range columns {
-			out = append(out, int32(of[feature][c.Codes[i]+1]))
-		}
-	}
-	return out, nil
+	return of
 }
 
 // countGroups counts a table's held-out rows by group.
-func countGroups(p *optim.Program, t *dataset.Table) ([]int64, error) {
-	groups, err := groupsOf(p, t)
-	if err != nil || p.Groups() == nil {
-		return nil, err
+func (b *Bound) countGroups() []int64 {
+	if b.groups == nil {
+		return nil
 	}
-	out := make([]int64, len(p.Groups().Columns()))
-	for _, g := range groups {
-		out[g]++
+	t, of := b.table, groupsOf(b.program)
+	out := make([]int64, len(b.program.Groups().Columns()))
+	for feature, c := range b.groups {
+		for from, codes := range dataset.Runs(t.Memory, c.Codes) {
+			for i, code := range codes {
+				if t.Held(from + i) {
+					out[of[feature][code+1]]++
+				}
+			}
+			t.Done(from, from+len(codes))
+		}
 	}
-	return out, nil
+	return out
 }
 
-// Evaluate sums what an EVALUATE round asks for at a state: of the training rows their loss; of the held-out ones labels,
-// predicted probabilities or, of numbers, margins, in the table's order, and loss. Losses are in nats. Groups that the state doesn't show are left out.
-func (d *Design) Evaluate(s *optim.State, loss float64, p []float64, heldLoss float64) optim.EvaluateSums {
-	if d.program.Target != nil {
-		return d.evaluateTarget(loss, p)
-	}
-	out := optim.EvaluateSums{
-		Rows: int64(d.train.n), Loss: loss, HeldOut: int64(d.held.n), HeldOutLoss: heldLoss,
-		PositiveBins: make([]int64, metrics.Bins), NegativeBins: make([]int64, metrics.Bins),
-	}
-	var shown []bool
-	columns := 0
+// Evaluation sums what an EVALUATE round asks for of held-out rows, at the probabilities that they are predicted with.
+type Evaluation struct {
+	*Design
+	shown   []bool
+	columns int // of groups
+	sums    optim.EvaluateSums
+}
+
+// Evaluation begins with no rows. Groups that the state doesn't show are left out.
+func (d *Design) Evaluation(s *optim.State) *Evaluation {
+	e := &Evaluation{Design: d, sums: optim.EvaluateSums{PositiveBins: make([]int64, metrics.Bins), NegativeBins: make([]int64, metrics.Bins)}}
+	e.sums.Target = optim.TargetSums{Rows: make([]int64, optim.TargetBins), Predicted: make([]float64, optim.TargetBins), Labels: make([]float64, optim.TargetBins)}
 	if spec := d.program.Groups(); spec != nil {
-		shown, columns = d.program.ShownGroups(s), len(spec.Features())
-		out.GroupPositiveBins, out.GroupNegativeBins = make([]int64, len(shown)*optim.GroupBins), make([]int64, len(shown)*optim.GroupBins)
+		e.shown, e.columns = d.program.ShownGroups(s), len(spec.Features())
+		bins := len(e.shown) * optim.GroupBins
+		e.sums.GroupPositiveBins, e.sums.GroupNegativeBins = make([]int64, bins), make([]int64, bins)
 	}
-	for i, y := range d.held.label {
-		bins, groupBins := out.NegativeBins, out.GroupNegativeBins
-		if y {
-			bins, groupBins = out.PositiveBins, out.GroupPositiveBins
-			out.Positives++
-		}
-		bins[metrics.Bin(p[i])]++
-		if (p[i] >= 0.5) == y {
-			out.Correct++
-		}
-		for _, g := range d.groups[i*columns : (i+1)*columns] {
-			if shown[g] {
-				groupBins[int(g)*optim.GroupBins+metrics.BinOf(p[i], optim.GroupBins)]++
-			}
+	return e
+}
+
+// Add adds held-out row i, whose label is predicted to be positive with probability p; or, where it is a number, with margin p.
+func (e *Evaluation) Add(i int, p float64) {
+	if e.held.target != nil {
+		e.addTarget(i, p)
+		return
+	}
+	y := e.held.label[i]
+	bins, groupBins := e.sums.NegativeBins, e.sums.GroupNegativeBins
+	if y {
+		bins, groupBins = e.sums.PositiveBins, e.sums.GroupPositiveBins
+		e.sums.Positives++
+	}
+	bins[metrics.Bin(p)]++
+	if (p >= 0.5) == y {
+		e.sums.Correct++
+	}
+	if e.columns == 0 {
+		return
+	}
+	for _, g := range e.held.groups[i*e.columns : (i+1)*e.columns] {
+		if e.shown[g] {
+			groupBins[int(g)*optim.GroupBins+metrics.BinOf(p, optim.GroupBins)]++
 		}
 	}
+}
+
+// merge adds another evaluation's rows.
+func (e *Evaluation) merge(o *Evaluation) {
+	e.sums.Positives += o.sums.Positives
+	e.sums.Correct += o.sums.Correct
+	e.mergeTarget(&o.sums.Target)
+	for _, pair := range [][2][]int64{
+		{e.sums.PositiveBins, o.sums.PositiveBins}, {e.sums.NegativeBins, o.sums.NegativeBins},
+		{e.sums.GroupPositiveBins, o.sums.GroupPositiveBins}, {e.sums.GroupNegativeBins, o.sums.GroupNegativeBins},
+	} {
+		for i, n := range pair[1] {
+			pair[0][i] += n
+		}
+	}
+}
+
+// Sums gives the sums, with the training rows' loss and the held-out rows' loss, in nats.
+func (e *Evaluation) Sums(loss, heldLoss float64) optim.EvaluateSums {
+	out := e.sums
+	out.Rows, out.Loss, out.HeldOut, out.HeldOutLoss = int64(e.train.n), loss, int64(e.held.n), heldLoss
 	return out
 }

@@ -1,23 +1,13 @@
 package linear
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
 	"tributary/models/dataset"
 	"tributary/models/metrics"
 	"tributary/models/optim"
-	"tributary/models/pipeline/fit"
 )
-
-// ErrConcentrated is returned for a state at which a few rows dominate a sum: it would be those rows. The state is
-// refused, and nothing leaves.
-var ErrConcentrated = errors.New("a few rows dominate the sum")
-
-// MinEffectiveRows is the least (Σh)²/Σh², h = p(1-p), over a participant's training rows: the number of equally weighted rows
-// with the same concentration.
-const MinEffectiveRows = 50
 
 // Sums gives a participant's values for the round that comes next, in the order of the program's Layout. They are raw: they
 // leave only through a sealed upload. A private program has none, but Contributions.
@@ -32,29 +22,11 @@ func Sums(p *optim.Program, s *optim.State, t *dataset.Table) ([][]float64, erro
 		}
 		return d.Sums(s)
 	}
-	if int64(t.Rows) > p.MaxRows {
-		return nil, fmt.Errorf("%w: %d rows, the contract allows %d\nhint: raise max_rows in the contract", fit.ErrTable, t.Rows, p.MaxRows)
-	}
-	if _, err := bind(p, t); err != nil {
-		return nil, err
-	}
-	if _, err := bindNumbers(p, t); err != nil {
-		return nil, err
-	}
-	totals, err := fit.Sums(p.Pipeline(), t)
+	b, err := Bind(p, t)
 	if err != nil {
 		return nil, err
 	}
-	if totals.HeldOut > 0 && !p.Evaluate.HoldOut {
-		return nil, fmt.Errorf("%w: %d held-out rows in a job without hold-out", fit.ErrTable, totals.HeldOut)
-	}
-	if totals.Groups, err = countGroups(p, t); err != nil {
-		return nil, err
-	}
-	if p.Target != nil {
-		totals.LabelSum, totals.LabelSquare = fit.Target(t, p.Target.Unit)
-	}
-	return p.EncodeFit(totals), nil
+	return b.Fit()
 }
 
 // Sums gives the values for a TRAIN or EVALUATE round.
@@ -71,88 +43,136 @@ func (d *Design) Sums(s *optim.State) ([][]float64, error) {
 	if d.program.Label != nil {
 		return d.classSums(s)
 	}
-	if s.Kind() == optim.Train && d.program.Model.Solver == optim.LBFGS {
-		train, gradient := d.gradient(s.Coefficients())
-		if err := d.concentration(train, false); err != nil {
-			return nil, err
-		}
-		return d.program.EncodeGradient(s, optim.TrainSums{Rows: int64(d.train.n), Loss: train.loss(d.train), Gradient: gradient}), nil
+	if s.Kind() == optim.Evaluate {
+		return d.evaluate(s)
 	}
-	train := d.scores(d.train, s.Coefficients())
-	if err := d.concentration(train, d.program.Model.Solver == optim.Newton); err != nil {
+	train := optim.TrainSums{Rows: int64(d.train.n)}
+	var guard guard
+	if d.program.Model.Solver == optim.LBFGS {
+		train.Gradient, train.Loss, guard = d.gradient(s.Coefficients())
+	} else {
+		train.Gradient, train.Hessian, train.Loss, guard = d.derivatives(s.Coefficients())
+	}
+	if err := d.check(&guard); err != nil {
 		return nil, err
 	}
-	loss := train.loss(d.train)
-	if s.Kind() == optim.Train {
-		gradient, hessian := d.derivatives(train)
-		return d.program.EncodeTrain(s, optim.TrainSums{Rows: int64(d.train.n), Loss: loss, Gradient: gradient, Hessian: hessian}), nil
+	if d.program.Model.Solver == optim.LBFGS {
+		return d.program.EncodeGradient(s, train), nil
 	}
-	held := d.scores(d.held, s.Coefficients())
-	return d.program.EncodeEvaluate(s, d.Evaluate(s, loss, held.p, held.loss(d.held))), nil
+	return d.program.EncodeTrain(s, train), nil
 }
 
-// concentration refuses a state by what the solver's sums weigh rows by: Newton's Hessian by h; other sums, and of a number's label
-// Newton's, too, by residuals.
-func (d *Design) concentration(s *scored, hessian bool) error {
-	if hessian {
-		if err := Concentration(s.h); err != nil || d.program.Target == nil {
+// evaluate gives the values for an EVALUATE round.
+func (d *Design) evaluate(s *optim.State) ([][]float64, error) {
+	loss, guard := d.measure(d.train, s.Coefficients(), nil)
+	if err := d.check(&guard); err != nil {
+		return nil, err
+	}
+	parts := make([]*Evaluation, shardCount(d.held.n))
+	for i := range parts {
+		parts[i] = d.Evaluation(s)
+	}
+	heldLoss, _ := d.measure(d.held, s.Coefficients(), func(shard, i int, p float64) { parts[shard].Add(i, p) })
+	for _, p := range parts[1:] {
+		parts[0].merge(p)
+	}
+	return d.program.EncodeEvaluate(s, parts[0].Sums(loss, heldLoss)), nil
+}
+
+// guard is how what sums weigh rows by is concentrated: a Hessian by h, a gradient by the residuals' sizes.
+type guard struct{ hessian, gradient Concentration }
+
+func (g *guard) merge(o guard) {
+	g.hessian.Merge(o.hessian)
+	g.gradient.Merge(o.gradient)
+}
+
+// check refuses a state by what the solver's sums weigh rows by: Newton's Hessian by h; other sums, and of a number's label Newton's,
+// too, by residuals.
+func (d *Design) check(g *guard) error {
+	if d.program.Model.Solver == optim.Newton {
+		if err := g.hessian.Check(); err != nil || d.program.Target == nil {
 			return err
 		}
 	}
 	if d.program.Target != nil {
-		return ResidualConcentration(d.residuals(s))
+		return g.gradient.CheckResiduals()
 	}
-	return Concentration(d.residuals(s))
+	return g.gradient.Check()
+}
+
+// measure gives the rows' loss, and how what the program's TRAIN sums weigh them by is concentrated. each, if it isn't nil, gets every
+// row's probability, or the margin where the label is a number, from several goroutines.
+func (d *Design) measure(r *rows, w []float64, each func(shard, i int, p float64)) (loss float64, concentration guard) {
+	type part struct {
+		loss  float64
+		guard guard
+	}
+	parts := make([]part, shardCount(r.n))
+	d.pass(r, w, func(shard, from, to int, margin []float64) {
+		sum := parts[shard] // a copy: neighbours in memory would slow each other down
+		for i := from; i < to; i++ {
+			m := margin[i-from]
+			p, h := r.predict(m)
+			weight := r.weightOf(i)
+			sum.loss += weight * r.lossAt(i, m)
+			sum.guard.hessian.Add(weight * h)
+			sum.guard.gradient.Add(math.Abs(weight * r.residual(i, p)))
+			if each != nil {
+				each(shard, i, p)
+			}
+		}
+		parts[shard] = sum
+	})
+	for _, p := range parts {
+		loss += p.loss
+		concentration.merge(p.guard)
+	}
+	return loss, concentration
 }
 
 // Score gives each row's probability of the positive label, or the number that is predicted, in the table's order, held out or not.
 func Score(p *optim.Program, s *optim.State, t *dataset.Table) ([]float64, error) {
 	if s.Fitted() == nil {
-		return nil, fmt.Errorf("%w: the pipeline isn't fitted before FIT", ErrState)
+		return nil, errUnfitted
 	}
 	if p.Label != nil {
 		return nil, fmt.Errorf("%w: it has several classes\nhint: use ClassScores", ErrState)
 	}
-	columns, err := bind(p, t)
+	d, r, err := encodeAll(p, s, t)
 	if err != nil {
 		return nil, err
+	}
+	out := make([]float64, r.n)
+	d.pass(r, s.Coefficients(), func(_, from, _ int, margin []float64) {
+		for i, m := range margin {
+			if p.Target == nil {
+				m, _ = logistic(m)
+			}
+			out[from+i] = m
+		}
+	})
+	if p.Target != nil {
+		return Predictions(p, s, out), nil
+	}
+	return out, nil
+}
+
+// encodeAll encodes a table's rows, held out or not.
+func encodeAll(p *optim.Program, s *optim.State, t *dataset.Table) (*Design, *rows, error) {
+	columns, err := bind(p, t)
+	if err != nil {
+		return nil, nil, err
 	}
 	numbers, err := bindOffset(p, t)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	d := newDesign(p, s)
-	rows := d.encode(columns, t, numbers, t.Rows, func(int) bool { return true })
-	scores := d.scores(rows, s.Coefficients())
-	if p.Target != nil {
-		return Predictions(p, s, scores.margin), nil
-	}
-	return scores.p, nil
-}
-
-// scored are rows at some coefficients.
-type scored struct {
-	margin []float64 // w·x; of a private program's unit-norm x
-	p      []float64 // 1/(1+exp(-margin)); the margin where the label is a number
-	h      []float64 // p(1-p), or 1, times the row's weight
-}
-
-func (d *Design) scores(r *rows, w []float64) *scored {
-	margins := d.margins
-	if d.program.Private() {
-		margins = d.unitMargins
-	}
-	out := &scored{margin: margins(r, w), p: make([]float64, r.n), h: make([]float64, r.n)}
-	shards(r.n, func(_, from, to int) {
-		for i := from; i < to; i++ {
-			p, h := out.margin[i], 1.0
-			if d.program.Target == nil {
-				p, h = logistic(p)
-			}
-			out.p[i], out.h[i] = p, r.weightOf(i)*h
-		}
-	})
-	return out
+	d := newDesign(p, s, t.Memory)
+	e := d.encoder(columns, t, numbers, t.Rows)
+	d.encode(t, e, e)
+	r, err := e.freeze()
+	return d, r, err
 }
 
 // logistic gives p = 1/(1+exp(-margin)) and h = p(1-p).
@@ -166,47 +186,34 @@ func logistic(margin float64) (p, h float64) {
 	return q, h
 }
 
-// loss is Σ min(log loss, 64) in nats, or half the squared error of numbers, times the rows' weights.
-func (s *scored) loss(r *rows) float64 {
+// predict gives 1/(1+exp(-margin)) and its slope p(1-p); where the label is a number, the margin itself and 1.
+func (r *rows) predict(margin float64) (p, h float64) {
 	if r.target != nil {
-		return s.squaredLoss(r)
+		return margin, 1
 	}
-	return sum(r.n, func(from, to int) float64 {
-		total := 0.0
-		for i := from; i < to; i++ {
-			m := s.margin[i]
-			if r.label[i] {
-				m = -m
-			}
-			// log(1+exp(m)) without overflow.
-			total += r.weightOf(i) * min(max(m, 0)+math.Log1p(math.Exp(-math.Abs(m))), metrics.MaxLoss)
-		}
-		return total
-	})
+	return logistic(margin)
 }
 
-// Concentration refuses weights h ≥ 0 of training rows in a sum whose (Σh)²/Σh² is below MinEffectiveRows; h is scaled by its
-// largest value first, as squares of tiny ones underflow.
-func Concentration(weights []float64) error {
-	largest := 0.0
-	for _, h := range weights {
-		largest = max(largest, h)
+// residual is p - y of a row, or margin - t where the label is a number, without its weight.
+func (r *rows) residual(i int, p float64) float64 {
+	if r.target != nil {
+		return p - r.target[i]
 	}
-	first, second := 0.0, 0.0
-	if largest > 0 {
-		for _, h := range weights {
-			v := h / largest
-			first += v
-			second += v * v
-		}
+	if r.label[i] {
+		return p - 1
 	}
-	if !(first*first >= MinEffectiveRows*second && second > 0) {
-		effective := 0.0
-		if second > 0 {
-			effective = first * first / second
-		}
-		return fmt.Errorf("%w: %d training rows weigh as %.1f at this state, %d are needed\nhint: a participant needs at least %d training rows; with more, the model singles some out (raise l2 or min_count), or it was chosen to",
-			ErrConcentrated, len(weights), effective, MinEffectiveRows, MinEffectiveRows)
+	return p
+}
+
+// lossAt is a row's min(log loss, 64) in nats at its margin, or half the squared error of a number, without its weight.
+func (r *rows) lossAt(i int, m float64) float64 {
+	if r.target != nil {
+		e := m - r.target[i]
+		return e * e / 2
 	}
-	return nil
+	if r.label[i] {
+		m = -m
+	}
+	// log(1+exp(m)) without overflow.
+	return min(max(m, 0)+math.Log1p(math.Exp(-math.Abs(m))), metrics.MaxLoss)
 }

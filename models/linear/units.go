@@ -10,9 +10,17 @@ import (
 	"tributary/models/pipeline/fit"
 )
 
-// units groups encoded rows by privacy unit: unit u has rows list[starts[u]:starts[u+1]]. The zero value has a row a unit.
+// units groups encoded rows by privacy unit: unit u has rows list[starts[u]:starts[u+1]], or those numbers themselves if there is no
+// list. The zero value has a row a unit.
 type units struct {
 	starts, list []int32
+}
+
+func (u *units) row(at int32) int {
+	if u.list == nil {
+		return int(at)
+	}
+	return int(u.list[at])
 }
 
 // unitsOf groups the rows of a table that keep holds for, numbered among themselves, in the order of the units' first rows.
@@ -21,11 +29,7 @@ func unitsOf(unit optim.Unit, t *dataset.Table, n int, keep func(int) bool) (uni
 	case optim.UnitRecord:
 		return units{}, nil
 	case optim.UnitSilo:
-		u := units{starts: []int32{0, int32(n)}, list: make([]int32, n)}
-		for i := range u.list {
-			u.list[i] = int32(i)
-		}
-		return u, nil
+		return units{starts: []int32{0, int32(n)}}, nil
 	}
 	if t.User == nil {
 		return units{}, fmt.Errorf("%w: the job protects users and the rows don't say whose they are", fit.ErrTable)
@@ -79,6 +83,9 @@ func (u *units) each(n int, batch []int) iter.Seq[int] {
 	}
 }
 
+// scattered rows are read between two releases of all rows: each may bring 16 pages of an array with it.
+const scattered = 256
+
 // rowLanes appends the lanes of one encoded row, ascending, and their values.
 type rowLanes func(i int, lanes []int, values []float64) ([]int, []float64)
 
@@ -89,8 +96,13 @@ func (d *Design) grouped(r *rows, batch []int, length int, row rowLanes) iter.Se
 	return func(yield func([]int, []float64) bool) {
 		var lanes, touched []int
 		var values, total, out []float64
+		done, passed := 0, 0
 		for u := range r.units.each(r.n, batch) {
 			if r.units.starts == nil {
+				if u-done >= d.stretch {
+					d.done(r, done, u)
+					done = u
+				}
 				if lanes, values = row(u, lanes[:0], values[:0]); !yield(lanes, values) {
 					return
 				}
@@ -99,15 +111,18 @@ func (d *Design) grouped(r *rows, batch []int, length int, row rowLanes) iter.Se
 			if total == nil {
 				total = make([]float64, length)
 			}
-			of := r.units.list[r.units.starts[u]:r.units.starts[u+1]]
-			weight := min(1, clip/float64(len(of)))
-			for _, i := range of {
-				lanes, values = row(int(i), lanes[:0], values[:0])
-				for at, lane := range lanes {
+			from, to := r.units.starts[u], r.units.starts[u+1]
+			weight := min(1, clip/float64(to-from))
+			for at := from; at < to; at++ {
+				if passed++; passed%scattered == 0 {
+					d.done(r, 0, r.n) // a unit's rows may lie anywhere
+				}
+				lanes, values = row(r.units.row(at), lanes[:0], values[:0])
+				for n, lane := range lanes {
 					if total[lane] == 0 {
 						touched = append(touched, lane)
 					}
-					total[lane] += weight * values[at]
+					total[lane] += weight * values[n]
 				}
 			}
 			slices.Sort(touched)

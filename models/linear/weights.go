@@ -26,11 +26,14 @@ func bindNumbers(p *optim.Program, t *dataset.Table) (out rowNumbers, err error)
 		return out, err
 	}
 	train, heavy := 0, false
-	for i, v := range out.weight {
-		if !t.Held(i) {
-			train++
-			heavy = heavy || v > 0
+	for from, weights := range dataset.Runs(t.Memory, out.weight) {
+		for i, v := range weights {
+			if !t.Held(from + i) {
+				train++
+				heavy = heavy || v > 0
+			}
 		}
+		t.Done(from, from+len(weights))
 	}
 	if train > 0 && !heavy {
 		return out, fmt.Errorf("%w: column %q: all %d training rows have weight 0\nhint: check the column, or leave the participant out", fit.ErrTable, w.Weight.Name, train)
@@ -54,46 +57,46 @@ func numbers(t *dataset.Table, r *optim.NumberRange, what string) ([]float64, er
 	if !ok || c.Numbers == nil {
 		return nil, fmt.Errorf("%w: no column %q of numbers, the rows' %s\nhint: add it to the binding's columns", fit.ErrTable, r.Name, what)
 	}
-	for i, v := range c.Numbers {
-		if math.IsNaN(v) {
-			return nil, fmt.Errorf("%w: column %q: row %d: the %s is missing\nhint: fill or filter such rows", fit.ErrTable, r.Name, i+1, what)
-		}
-		if !(v >= r.Min && v <= r.Max) {
-			return nil, fmt.Errorf("%w: column %q: row %d: a number outside %g..%g\nhint: widen the contract's range, or let the contract clip", fit.ErrTable, r.Name, i+1, r.Min, r.Max)
+	for from, values := range dataset.Runs(t.Memory, c.Numbers) {
+		for i, v := range values {
+			if math.IsNaN(v) {
+				return nil, fmt.Errorf("%w: column %q: row %d: the %s is missing\nhint: fill or filter such rows", fit.ErrTable, r.Name, from+i+1, what)
+			}
+			if !(v >= r.Min && v <= r.Max) {
+				return nil, fmt.Errorf("%w: column %q: row %d: a number outside %g..%g\nhint: widen the contract's range, or let the contract clip", fit.ErrTable, r.Name, from+i+1, r.Min, r.Max)
+			}
 		}
 	}
 	return c.Numbers, nil
 }
 
-// weigh gives the kept rows their offsets and weights, those of their classes counted in.
-func (d *Design) weigh(out *rows, kept []int, n rowNumbers) {
-	w := d.program.Weighting
+// weigh gives the block's rows their offsets and weights, those of their classes counted in.
+func (e *encoder) weigh() {
+	w := e.program.Weighting
 	if w == nil {
 		return
 	}
-	if n.offset != nil {
-		out.offset = make([]float64, len(kept))
-		for at, i := range kept {
-			out.offset[at] = n.offset[i]
+	if e.numbers.offset != nil {
+		for _, i := range e.kept {
+			e.to.offset.Append(e.numbers.offset[i])
 		}
 	}
-	if n.weight == nil && w.Classes == nil {
+	if e.unweighted || e.numbers.weight == nil && w.Classes == nil {
 		return
 	}
-	out.weight = make([]float64, len(kept))
-	for at, i := range kept {
+	for _, i := range e.kept {
 		own, class := 1.0, 0
-		if n.weight != nil {
-			own = n.weight[i]
+		if e.numbers.weight != nil {
+			own = e.numbers.weight[i]
 		}
 		switch {
-		case out.class != nil:
-			class = int(out.class[at])
-		case out.target != nil:
-		case out.label[at]:
+		case e.table.Class != nil:
+			class = int(e.table.Class[i])
+		case e.table.Target != nil:
+		case e.table.Label[i]:
 			class = 1
 		}
-		out.weight[at] = w.RowWeight(own, class)
+		e.to.weight.Append(w.RowWeight(own, class))
 	}
 }
 

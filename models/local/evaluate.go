@@ -1,6 +1,7 @@
 package local
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -35,7 +36,10 @@ func Evaluate(p *optim.Program, s *optim.State, t *dataset.Table) (*Evaluation, 
 		summary, err := mf.Measure(p, s, t)
 		return &Evaluation{Summary: summary}, err
 	}
-	held := heldOut(t)
+	held, err := heldOut(t)
+	if err != nil {
+		return nil, err
+	}
 	out := &Evaluation{Summary: metrics.Summary{Rows: int64(t.Rows - held.Rows), HeldOut: int64(held.Rows)}}
 	if p.Label != nil {
 		return out, out.classes(p, s, held)
@@ -161,29 +165,37 @@ func (e *Evaluation) classes(p *optim.Program, s *optim.State, held *dataset.Tab
 // logLoss is that of a row whose own label has probability p, in nats, saturated as in the sums.
 func logLoss(p float64) float64 { return min(max(-math.Log(p), 0), metrics.MaxLoss) }
 
-// heldOut are a table's held-out rows, without their users.
-func heldOut(t *dataset.Table) *dataset.Table {
+// heldOut are a table's held-out rows, without their users, in its memory.
+func heldOut(t *dataset.Table) (*dataset.Table, error) {
 	var kept []int
-	for i := range t.Rows {
-		if t.Held(i) {
-			kept = append(kept, i)
+	for from, held := range dataset.Runs(t.Memory, t.HeldOut) {
+		for i, h := range held {
+			if h {
+				kept = append(kept, from+i)
+			}
 		}
 	}
-	out := &dataset.Table{Rows: len(kept), Label: pick(t.Label, kept), Class: pick(t.Class, kept), Classes: t.Classes, Target: pick(t.Target, kept)}
+	out := &dataset.Table{Rows: len(kept), Classes: t.Classes, Memory: t.Memory}
+	err := errors.Join(pick(t.Memory, &out.Label, t.Label, kept), pick(t.Memory, &out.Class, t.Class, kept), pick(t.Memory, &out.Target, t.Target, kept))
 	for _, c := range t.Columns {
-		out.Columns = append(out.Columns, dataset.Column{Name: c.Name, Numbers: pick(c.Numbers, kept), Codes: pick(c.Codes, kept), Values: c.Values})
+		own := dataset.Column{Name: c.Name, Values: c.Values}
+		err = errors.Join(err, pick(t.Memory, &own.Numbers, c.Numbers, kept), pick(t.Memory, &own.Codes, c.Codes, kept))
+		out.Columns = append(out.Columns, own)
 	}
-	return out
+	return out, err
 }
 
-// pick takes some of a list's values; nil of nil.
-func pick[T any](values []T, at []int) []T {
+// pick takes some of a list's values, in ascending order; nil of nil.
+func pick[T dataset.Value](m dataset.Memory, to *[]T, values []T, at []int) (err error) {
 	if values == nil {
 		return nil
 	}
-	out := make([]T, len(at))
-	for i, n := range at {
-		out[i] = values[n]
+	out, next := dataset.Build[T](m, len(at)), 0
+	for from, run := range dataset.Runs(m, values) {
+		for ; next < len(at) && at[next] < from+len(run); next++ {
+			out.Append(run[at[next]-from])
+		}
 	}
-	return out
+	*to, err = out.Freeze()
+	return err
 }

@@ -34,11 +34,11 @@ type Rounds interface {
 func New(p *optim.Program, t *dataset.Table) (Rounds, error) {
 	switch {
 	case p.Model.Averaging != nil:
-		return &averagingRounds{program: p, table: t}, nil
+		return &averagingRounds{bound: bound{program: p, table: t}}, nil
 	case p.Model.Type == optim.MatrixFactorization:
 		return &pairRounds{program: p, table: t}, nil
 	case p.Model.Type == optim.LogisticRegression || p.Model.Type == optim.LinearRegression || p.Model.Type == optim.MultinomialRegression:
-		return &linearRounds{program: p, table: t}, nil
+		return &linearRounds{bound: bound{program: p, table: t}}, nil
 	}
 	return nil, fmt.Errorf("no model %s", p.Model.Type)
 }
@@ -65,14 +65,13 @@ func (r *pairRounds) Sums(s *optim.State) ([][]float64, error) {
 // averagingRounds are those of a solver that averages.
 type averagingRounds struct {
 	exactRounds
-	program *optim.Program
-	table   *dataset.Table
-	rows    *sgd.Rows // nil: not yet
+	bound
+	rows *sgd.Rows // nil: not yet
 }
 
 func (r *averagingRounds) Sums(s *optim.State) ([][]float64, error) {
 	if s.Kind() == optim.Fit {
-		return linear.Sums(r.program, s, r.table)
+		return r.fit()
 	}
 	if r.rows != nil {
 		out, err := r.rows.Sums(s)
@@ -80,12 +79,43 @@ func (r *averagingRounds) Sums(s *optim.State) ([][]float64, error) {
 			return out, err
 		}
 	}
-	rows, err := sgd.Prepare(r.program, s, r.table)
+	b, err := r.bind()
+	if err != nil {
+		return nil, err
+	}
+	rows, err := sgd.Encode(r.program, s, b)
 	if err != nil {
 		return nil, err
 	}
 	r.rows = rows
 	return rows.Sums(s)
+}
+
+// bound is embedded by rounds that check their table once.
+type bound struct {
+	program *optim.Program
+	table   *dataset.Table
+	checked *linear.Bound // nil: not yet
+}
+
+func (b *bound) bind() (*linear.Bound, error) {
+	if b.checked == nil {
+		checked, err := linear.Bind(b.program, b.table)
+		if err != nil {
+			return nil, err
+		}
+		b.checked = checked
+	}
+	return b.checked, nil
+}
+
+// fit gives the sums of a FIT round.
+func (b *bound) fit() ([][]float64, error) {
+	checked, err := b.bind()
+	if err != nil {
+		return nil, err
+	}
+	return checked.Fit()
 }
 
 // exactRounds are embedded by rounds of programs that are always exact.
@@ -113,14 +143,13 @@ func Score(p *optim.Program, s *optim.State, t *dataset.Table) ([]float64, error
 
 // linearRounds are those of a linear model: rows are encoded once for a fitted pipeline.
 type linearRounds struct {
-	program *optim.Program
-	table   *dataset.Table
-	design  *linear.Design // nil: not yet
+	bound
+	design *linear.Design // nil: not yet
 }
 
 func (r *linearRounds) Sums(s *optim.State) ([][]float64, error) {
 	if s.Kind() == optim.Fit || r.program.Private() {
-		return linear.Sums(r.program, s, r.table)
+		return r.fit()
 	}
 	if r.design != nil {
 		out, err := r.design.Sums(s)
@@ -156,8 +185,12 @@ func (r *linearRounds) private(s *optim.State) error {
 	return r.prepare(s)
 }
 
-func (r *linearRounds) prepare(s *optim.State) (err error) {
-	design, err := linear.Prepare(r.program, s, r.table)
+func (r *linearRounds) prepare(s *optim.State) error {
+	b, err := r.bind()
+	if err != nil {
+		return err
+	}
+	design, err := b.Prepare(s)
 	if err == nil {
 		r.design = design
 	}

@@ -24,53 +24,51 @@ func (r *Rows) Sums(s *optim.State) ([][]float64, error) {
 	}
 	p := r.program
 	m := newMachine(r.design.Columns(), p.Model.Factors, s.Coefficients())
-	train := m.scores(&r.train)
-	guard := linear.Concentration
+	loss, concentration := r.scores(m, false, nil)
+	check := concentration.Check
 	if p.Target != nil {
-		guard = linear.ResidualConcentration
+		check = concentration.CheckResiduals
 	}
-	if err := guard(train.residual); err != nil {
+	if err := check(); err != nil {
 		return nil, err
 	}
-	held := m.scores(&r.held)
 	switch s.Kind() {
 	case optim.Train:
-		change, err := r.train.change(p, s, m)
+		heldLoss, _ := r.scores(m, true, nil)
+		change, err := r.change(s, m)
 		if err != nil {
 			return nil, err
 		}
-		return p.EncodeAverage(s, optim.AverageSums{Rows: int64(len(r.train.label)), Loss: train.loss, HeldOutLoss: held.loss, Change: change}), nil
+		return p.EncodeAverage(s, optim.AverageSums{Rows: int64(r.design.Rows(false)), Loss: loss, HeldOutLoss: heldLoss, Change: change}), nil
 	case optim.Evaluate:
-		return p.EncodeEvaluate(s, r.design.Evaluate(s, train.loss, held.p, held.loss)), nil
+		evaluation := r.design.Evaluation(s)
+		heldLoss, _ := r.scores(m, true, evaluation.Add)
+		return p.EncodeEvaluate(s, evaluation.Sums(loss, heldLoss)), nil
 	}
 	return nil, fmt.Errorf("%w: no sum for %s", linear.ErrState, s.Kind())
 }
 
 // change trains from the machine's coefficients, and gives what it changed.
-func (r *sparse) change(p *optim.Program, s *optim.State, m *machine) ([]float64, error) {
-	options, origin := p.Model.Averaging, s.Coefficients()
+func (r *Rows) change(s *optim.State, m *machine) ([]float64, error) {
+	options, origin, n := r.program.Model.Averaging, s.Coefficients(), r.design.Rows(false)
 	round := s.TrainRounds() + 1
 	o := newOptimizer(options.Optimizer, start{
 		m: m, rate: options.LearningRate / math.Sqrt(float64(round)), batch: options.Batch, proximal: options.Proximal, origin: origin,
-		penalty: p.Model.L2 * float64(len(r.label)) / float64(s.Fitted().Rows), rows: len(r.label), epochs: options.Epochs,
+		penalty: r.program.Model.L2 * float64(n) / float64(s.Fitted().Rows), rows: n, epochs: options.Epochs,
 	})
-	order := make([]int, len(r.label))
-	for i := range order {
-		order[i] = i
-	}
+	order := newOrder(n, r.design.Width())
+	batch := r.design.Batch(order.room())
 	random := rand.New(rand.NewPCG(options.Seed, uint64(round)))
+	var columns []int32
+	var values []float64
+	var label linear.Label
 	for range options.Epochs {
-		random.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
-		for _, i := range order {
-			columns, values := r.row(i)
-			residual := m.margin(columns, values)
-			if r.target != nil {
-				residual -= r.target[i]
-			} else {
-				_, residual = logistic(residual, r.label[i])
+		order.epoch(random, batch.Reset, batch.Add, func(rows []int) {
+			for _, i := range rows {
+				label, columns, values = batch.Row(i, columns[:0], values[:0])
+				o.row(r.residual(m.margin(columns, values), label), columns, values)
 			}
-			o.row(residual, columns, values)
-		}
+		})
 		o.epoch()
 	}
 	change := make([]float64, len(origin))
@@ -80,6 +78,15 @@ func (r *sparse) change(p *optim.Program, s *optim.State, m *machine) ([]float64
 		}
 	}
 	return change, nil
+}
+
+// residual is p-y at a margin; of a number, its distance from the label.
+func (r *Rows) residual(margin float64, label linear.Label) float64 {
+	if r.program.Target != nil {
+		return margin - label.Number
+	}
+	_, residual := logistic(margin, label.Positive)
+	return residual
 }
 
 // logistic gives p = 1/(1+exp(-margin)), and p-1 for a positive row or p.
@@ -98,32 +105,33 @@ func logistic(margin float64, positive bool) (p, residual float64) {
 	return small, small
 }
 
-// scored are rows at a machine's coefficients.
-type scored struct {
-	p        []float64 // of numbers, the margin
-	residual []float64 // |p-y|
-	loss     float64   // Σ min(log loss, 64), nats; of numbers half the squared error
-}
-
-func (m *machine) scores(r *sparse) scored {
-	out := scored{p: make([]float64, len(r.label)), residual: make([]float64, len(r.label))}
-	for i, y := range r.label {
-		columns, values := r.row(i)
+// scores gives the loss Σ min(log loss, 64) in nats, or of numbers half the squared error, of rows at a machine's coefficients, and
+// how |p-y| is concentrated. each, if it isn't nil, gets every row's probability; of numbers, its margin.
+func (r *Rows) scores(m *machine, held bool, each func(i int, p float64)) (loss float64, concentration linear.Concentration) {
+	i := 0
+	r.design.Each(held, func(label linear.Label, columns []int32, values []float64) {
 		margin := m.margin(columns, values)
-		if r.target != nil {
-			e := margin - r.target[i]
-			out.p[i], out.residual[i] = margin, math.Abs(e)
-			out.loss += e * e / 2
-			continue
+		if r.program.Target != nil {
+			e := margin - label.Number
+			concentration.Add(math.Abs(e))
+			if loss += e * e / 2; each != nil {
+				each(i, margin)
+			}
+			i++
+			return
 		}
-		p, residual := logistic(margin, y)
-		out.p[i], out.residual[i] = p, math.Abs(residual)
-		if y {
+		p, residual := logistic(margin, label.Positive)
+		concentration.Add(math.Abs(residual))
+		if each != nil {
+			each(i, p)
+		}
+		i++
+		if label.Positive {
 			margin = -margin
 		}
-		out.loss += min(max(margin, 0)+math.Log1p(math.Exp(-math.Abs(margin))), metrics.MaxLoss)
-	}
-	return out
+		loss += min(max(margin, 0)+math.Log1p(math.Exp(-math.Abs(margin))), metrics.MaxLoss)
+	})
+	return loss, concentration
 }
 
 // Score gives each row's probability of the positive label, or the number that is predicted, in the table's order, held out or not.
@@ -134,9 +142,10 @@ func Score(p *optim.Program, s *optim.State, t *dataset.Table) ([]float64, error
 	if err != nil {
 		return nil, err
 	}
-	scores := newMachine(r.design.Columns(), p.Model.Factors, s.Coefficients()).scores(&r.train).p
+	out := make([]float64, t.Rows)
+	r.scores(newMachine(r.design.Columns(), p.Model.Factors, s.Coefficients()), false, func(i int, p float64) { out[i] = p })
 	if p.Target != nil {
-		return linear.Predictions(p, s, scores), nil
+		return linear.Predictions(p, s, out), nil
 	}
-	return scores, nil
+	return out, nil
 }

@@ -38,8 +38,8 @@ func writeNumbers(path string, values []float64) error {
 // writeRows writes labels, and the columns and values that each row has.
 func writeRows(dir string, d *linear.Design) error {
 	if err := write(filepath.Join(dir, "labels"), func(put func([]byte)) {
-		d.Each(false, func(positive bool, _ []int32, _ []float64) {
-			if positive {
+		d.Each(false, func(label linear.Label, _ []int32, _ []float64) {
+			if label.Positive {
 				put([]byte{1})
 			} else {
 				put([]byte{0})
@@ -50,7 +50,7 @@ func writeRows(dir string, d *linear.Design) error {
 	}
 	var row []byte
 	if err := write(filepath.Join(dir, "columns"), func(put func([]byte)) {
-		d.Each(false, func(_ bool, columns []int32, _ []float64) {
+		d.Each(false, func(_ linear.Label, columns []int32, _ []float64) {
 			row = row[:0]
 			for _, c := range columns {
 				row = binary.LittleEndian.AppendUint32(row, uint32(c))
@@ -61,7 +61,7 @@ func writeRows(dir string, d *linear.Design) error {
 		return err
 	}
 	return write(filepath.Join(dir, "values"), func(put func([]byte)) {
-		d.Each(false, func(_ bool, _ []int32, values []float64) {
+		d.Each(false, func(_ linear.Label, _ []int32, values []float64) {
 			row = row[:0]
 			for _, v := range values {
 				row = binary.LittleEndian.AppendUint64(row, math.Float64bits(v))

@@ -34,7 +34,7 @@ func Columns(s *pipeline.Spec, t *dataset.Table) ([]*dataset.Column, error) {
 		if !ok {
 			return nil, fmt.Errorf("%w: no column %q\nhint: add it to the binding's columns", ErrTable, f.Name)
 		}
-		if err := check(f, c); err != nil {
+		if err := check(f, c, t.Memory); err != nil {
 			return nil, fmt.Errorf("%w: column %q: %w", ErrTable, f.Name, err)
 		}
 		out = append(out, c)
@@ -42,18 +42,20 @@ func Columns(s *pipeline.Spec, t *dataset.Table) ([]*dataset.Column, error) {
 	return out, nil
 }
 
-func check(f *pipeline.Feature, c *dataset.Column) error {
+func check(f *pipeline.Feature, c *dataset.Column, m dataset.Memory) error {
 	if (f.Kind == pipeline.Number) != (c.Numbers != nil) {
 		return errors.New("numbers and categories mixed up\nhint: the contract's type of the column differs from the job's")
 	}
 	const nullHint = "\nhint: declare the column nullable in the contract, or fill or filter such rows"
 	if f.Kind == pipeline.Number {
-		for i, x := range c.Numbers {
-			if math.IsNaN(x) && !f.Nullable {
-				return fmt.Errorf("row %d: missing value"+nullHint, i+1)
-			}
-			if x < f.Min || x > f.Max {
-				return fmt.Errorf("row %d: a number outside %g..%g\nhint: widen the contract's range, or let the contract clip", i+1, f.Min, f.Max)
+		for from, numbers := range dataset.Runs(m, c.Numbers) {
+			for i, x := range numbers {
+				if math.IsNaN(x) && !f.Nullable {
+					return fmt.Errorf("row %d: missing value"+nullHint, from+i+1)
+				}
+				if x < f.Min || x > f.Max {
+					return fmt.Errorf("row %d: a number outside %g..%g\nhint: widen the contract's range, or let the contract clip", from+i+1, f.Min, f.Max)
+				}
 			}
 		}
 		return nil
@@ -66,9 +68,14 @@ func check(f *pipeline.Feature, c *dataset.Column) error {
 			return fmt.Errorf("value %d is %q, the job has %q\nhint: the contract differs from the job's", i, c.Values[i], v)
 		}
 	}
-	for i, code := range c.Codes {
-		if code == dataset.Missing && !f.Nullable {
-			return fmt.Errorf("row %d: missing value"+nullHint, i+1)
+	if f.Nullable {
+		return nil
+	}
+	for from, codes := range dataset.Runs(m, c.Codes) {
+		for i, code := range codes {
+			if code == dataset.Missing {
+				return fmt.Errorf("row %d: missing value"+nullHint, from+i+1)
+			}
 		}
 	}
 	return nil
@@ -80,27 +87,38 @@ func Sums(s *pipeline.Spec, t *dataset.Table) (pipeline.Totals, error) {
 	if err != nil {
 		return pipeline.Totals{}, err
 	}
+	return Totals(s, t, columns), nil
+}
+
+// Totals is Sums of a table that was bound already, and whose columns are those of Bind.
+func Totals(s *pipeline.Spec, t *dataset.Table, columns []*dataset.Column) pipeline.Totals {
 	n := s.Numbers()
 	out := pipeline.Totals{Present: make([]int64, n), Sum: make([]float64, n), Square: make([]float64, n)}
 	if t.Class != nil {
 		out.Classes = make([]int64, len(t.Classes))
 	}
-	for i := range t.Rows {
-		switch {
-		case t.Held(i):
-			out.HeldOut++
-		case t.Class != nil:
-			out.Classes[t.Class[i]]++
-			out.Rows++
-		case t.Target != nil:
-			out.Rows++
-		case t.Label[i]:
-			out.Positives++
-			out.Rows++
-		default:
-			out.Rows++
+	for from, labels := range dataset.Runs(t.Memory, t.Label) {
+		for i, positive := range labels {
+			if positive && !t.Held(from+i) {
+				out.Positives++
+			}
 		}
 	}
+	for from, classes := range dataset.Runs(t.Memory, t.Class) {
+		for i, class := range classes {
+			if !t.Held(from + i) {
+				out.Classes[class]++
+			}
+		}
+	}
+	for _, held := range dataset.Runs(t.Memory, t.HeldOut) {
+		for _, h := range held {
+			if h {
+				out.HeldOut++
+			}
+		}
+	}
+	out.Rows = int64(t.Rows) - out.HeldOut
 	for i, c := range columns {
 		if c.Numbers != nil {
 			at := s.NumberIndex(i)
@@ -109,17 +127,19 @@ func Sums(s *pipeline.Spec, t *dataset.Table) (pipeline.Totals, error) {
 		}
 		out.Counts = append(out.Counts, category(s, i, t, c.Codes)...)
 	}
-	return out, nil
+	return out
 }
 
 // Target gives Σu and Σu² of the training rows' labels, u being a label's place in its range.
 func Target(t *dataset.Table, unit func(y float64) float64) (sum, square float64) {
 	var first, second compensated
-	for i, y := range t.Target {
-		if !t.Held(i) {
-			u := unit(y)
-			first.add(u)
-			second.add(u * u)
+	for from, labels := range dataset.Runs(t.Memory, t.Target) {
+		for i, y := range labels {
+			if !t.Held(from + i) {
+				u := unit(y)
+				first.add(u)
+				second.add(u * u)
+			}
 		}
 	}
 	return first.total(), second.total()
@@ -127,14 +147,17 @@ func Target(t *dataset.Table, unit func(y float64) float64) (sum, square float64
 
 func number(s *pipeline.Spec, feature int, t *dataset.Table, values []float64) (present int64, sum, square float64) {
 	var first, second compensated
-	for i, x := range values {
-		if t.Held(i) || math.IsNaN(x) {
-			continue
+	for from, run := range dataset.Runs(t.Memory, values) {
+		for i, x := range run {
+			if t.Held(from+i) || math.IsNaN(x) {
+				continue
+			}
+			u := s.Unit(feature, x)
+			present++
+			first.add(u)
+			second.add(u * u)
 		}
-		u := s.Unit(feature, x)
-		present++
-		first.add(u)
-		second.add(u * u)
+		t.Done(from, from+len(run))
 	}
 	return present, first.total(), second.total()
 }
@@ -147,10 +170,13 @@ func category(s *pipeline.Spec, feature int, t *dataset.Table, codes []int32) []
 		size++
 	}
 	out := make([]int64, size)
-	for i, code := range codes {
-		if !t.Held(i) {
-			out[columns[code+1]-s.FirstColumn(feature)]++
+	for from, run := range dataset.Runs(t.Memory, codes) {
+		for i, code := range run {
+			if !t.Held(from + i) {
+				out[columns[code+1]-s.FirstColumn(feature)]++
+			}
 		}
+		t.Done(from, from+len(run))
 	}
 	return out
 }

@@ -147,7 +147,7 @@ func checkData(ctx context.Context, s *store.Store, b *config.Binding) (dataView
 	if err != nil {
 		return d, err
 	}
-	rows, err := source.Read(ctx, b.Binding, contract, source.Options{Secret: secret})
+	rows, err := source.Read(ctx, b.Binding, contract, source.Options{Secret: secret, Dir: s.Dir()})
 	if err != nil {
 		return d, err
 	}
@@ -157,7 +157,7 @@ func checkData(ctx context.Context, s *store.Store, b *config.Binding) (dataView
 	}
 	d.Rows, d.Transactions = table.Rows, rows.Transactions
 	for i := range table.Columns {
-		d.Columns = append(d.Columns, count(&table.Columns[i], contract))
+		d.Columns = append(d.Columns, count(table.Memory, &table.Columns[i], contract))
 	}
 	if n := contract.Label.NumberLabel; n != nil {
 		label := columnView{Name: contract.Label.Column}
@@ -171,23 +171,27 @@ func checkData(ctx context.Context, s *store.Store, b *config.Binding) (dataView
 	return d, nil
 }
 
-func count(c *dataset.Column, contract *jobspec.Contract) columnView {
+func count(m dataset.Memory, c *dataset.Column, contract *jobspec.Contract) columnView {
 	v := columnView{Name: c.Name}
 	spec, _ := contract.Column(c.Name)
-	for _, x := range c.Numbers {
-		switch {
-		case math.IsNaN(x):
-			v.Missing++
-		case x == spec.Min || x == spec.Max:
-			v.AtBound++
+	for _, numbers := range dataset.Runs(m, c.Numbers) {
+		for _, x := range numbers {
+			switch {
+			case math.IsNaN(x):
+				v.Missing++
+			case x == spec.Min || x == spec.Max:
+				v.AtBound++
+			}
 		}
 	}
-	for _, code := range c.Codes {
-		switch {
-		case code == dataset.Missing:
-			v.Missing++
-		case int(code) == len(c.Values):
-			v.Other++
+	for _, codes := range dataset.Runs(m, c.Codes) {
+		for _, code := range codes {
+			switch {
+			case code == dataset.Missing:
+				v.Missing++
+			case int(code) == len(c.Values):
+				v.Other++
+			}
 		}
 	}
 	return v

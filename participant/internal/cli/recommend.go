@@ -94,7 +94,7 @@ func (a *app) recommendTo(ctx context.Context, job string, o recommendOptions) e
 	if err != nil {
 		return err
 	}
-	rows, err := source.Read(ctx, b.Binding, model.Contract, source.Options{Secret: secret})
+	rows, err := source.Read(ctx, b.Binding, model.Contract, source.Options{Secret: secret, Dir: s.Dir()})
 	if err != nil {
 		return err
 	}

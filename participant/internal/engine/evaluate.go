@@ -78,7 +78,7 @@ func (n *Node) measure(ctx context.Context, l *live, last wire.Digest) error {
 	if err := n.unchanged(ctx, l); err != nil {
 		return err
 	}
-	table, err := tableOf(l.work.rows, l.terms.resolved)
+	table, err := tableOf(l.work.rows, l.terms.resolved, p)
 	if err != nil {
 		return err
 	}

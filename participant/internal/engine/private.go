@@ -157,7 +157,7 @@ func (n *Node) add(ctx context.Context, l *live, encoded []byte, sum *dp.Sum, ra
 	if rate != dp.Integer(1) {
 		units, err := l.work.rounds.Units(state)
 		if err != nil {
-			return refusal(round.RuleData, dataHint, "%v", err)
+			return n.unfit(err)
 		}
 		if batch, err = dp.Sample(rate, units); err != nil {
 			return err
@@ -165,7 +165,7 @@ func (n *Node) add(ctx context.Context, l *live, encoded []byte, sum *dp.Sum, ra
 	}
 	units, err := l.work.rounds.Contributions(state, batch)
 	if err != nil {
-		return refusal(round.RuleData, dataHint, "%v", err)
+		return n.unfit(err)
 	}
 	count := 0
 	for lanes, values := range units {

@@ -152,7 +152,7 @@ func (n *Node) examineData(ctx context.Context, l *live) (*config.Binding, prece
 		return nil, precedents{}, err
 	}
 	if _, err := rows.Table(t.resolved.Holdout); err != nil {
-		return nil, precedents{}, refusal(round.RuleData, "The participant's data can't serve the job.", "%v", err)
+		return nil, precedents{}, n.unfit(err)
 	}
 	l.stored.Source = binding.ID
 	if t.private() {

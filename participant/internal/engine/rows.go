@@ -7,10 +7,14 @@ import (
 	"os"
 	"time"
 
+	"go.uber.org/zap"
+
 	"tributary/models/dataset"
 	"tributary/models/local"
+	"tributary/models/optim"
 	"tributary/participant/internal/config"
 	"tributary/participant/internal/source"
+	"tributary/participant/internal/spill"
 	"tributary/protocol/jobspec"
 	"tributary/protocol/round"
 )
@@ -59,10 +63,13 @@ func (n *Node) rows(ctx context.Context, b *config.Binding, c *jobspec.Contract)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := source.Read(ctx, b.Binding, c, source.Options{Secret: secret})
+	rows, err := source.Read(ctx, b.Binding, c, source.Options{Secret: secret, Dir: n.Store.Dir()})
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
+		}
+		if errors.Is(err, spill.ErrKeep) {
+			return nil, n.unfit(err)
 		}
 		return nil, refusal(round.RuleData, dataHint, "source %s: %s; `tributary-participant check` tells more", b.ID, class(err))
 	}
@@ -83,10 +90,23 @@ func class(err error) string {
 	return "the file can't be read"
 }
 
+// unfit is the refusal of a job that the rows can't serve. When the disk is full, or alike, what the operator can do is logged: the
+// coordinator needn't know paths.
+func (n *Node) unfit(err error) error {
+	if errors.Is(err, spill.ErrKeep) {
+		n.Log.Error("the data directory can't hold the rows", zap.Error(err))
+		return refusal(round.RuleData, "The participant's operator finds the reason in its log.", "%v", spill.ErrKeep)
+	}
+	return refusal(round.RuleData, dataHint, "%v", err)
+}
+
 // tableOf makes a job's table of a source's rows.
-func tableOf(rows *source.Rows, r *jobspec.Resolved) (*dataset.Table, error) {
+func tableOf(rows *source.Rows, r *jobspec.Resolved, p *optim.Program) (*dataset.Table, error) {
 	if m := r.Model.Recommendation; m != nil {
 		return rows.PairTable(r.Holdout, m.Item)
+	}
+	if p.Private() && p.Privacy().Unit == optim.UnitUser {
+		return rows.UserTable(r.Holdout)
 	}
 	return rows.Table(r.Holdout)
 }
@@ -106,13 +126,13 @@ func (n *Node) unchanged(ctx context.Context, l *live) error {
 		return refusal(round.RuleRows, "The participant's rows changed since the job was approved: submit the job again.", "the rows of source %s changed since they were frozen for the job", b.ID)
 	}
 	if l.work.rows != rows {
-		table, err := tableOf(rows, l.terms.resolved)
+		table, err := tableOf(rows, l.terms.resolved, l.terms.program)
 		if err != nil {
-			return refusal(round.RuleData, dataHint, "%v", err)
+			return n.unfit(err)
 		}
 		rounds, err := local.New(l.terms.program, table)
 		if err != nil {
-			return refusal(round.RuleData, dataHint, "%v", err)
+			return n.unfit(err)
 		}
 		l.work = work{rows, rounds}
 	}
@@ -133,7 +153,7 @@ func (n *Node) sums(ctx context.Context, l *live, encoded []byte) ([][]float64, 
 	case errors.Is(err, local.ErrConcentrated):
 		return nil, refusal(round.RuleSingledOut, "At this state a few rows of one participant dominate the sum: raise l2 or min_count, or bring more rows.", "%v", err)
 	case err != nil:
-		return nil, refusal(round.RuleData, dataHint, "%v", err)
+		return nil, n.unfit(err)
 	}
 	return out, nil
 }

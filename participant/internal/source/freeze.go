@@ -22,17 +22,20 @@ func newFolds(secret [32]byte) *folds {
 	return &folds{mac: hmac.New(sha256.New, secret[:]), numbers: map[[16]byte]int32{}}
 }
 
-// of takes the key's tag, and the user: numbered, from 0 in the order of first rows, by
-// the 16 bytes of the HMAC that follow the tag.
-func (f *folds) of(key string) (tag uint64, user int32) {
+// of takes the key's tag, and what its user is known by: the 16 bytes of the HMAC that follow the tag.
+func (f *folds) of(key string) (tag uint64, id [16]byte) {
 	tag = f.tag(key)
-	id := [16]byte(f.sum[8:24])
+	return tag, [16]byte(f.sum[8:24])
+}
+
+// number is a user's number, from 0 in the order of first rows.
+func (f *folds) number(id [16]byte) int32 {
 	user, ok := f.numbers[id]
 	if !ok {
 		user = int32(len(f.numbers))
 		f.numbers[id] = user
 	}
-	return tag, user
+	return user
 }
 
 // tag returns the first 8 bytes, big-endian, of HMAC-SHA256(secret, key), or of

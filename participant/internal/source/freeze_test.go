@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"testing"
 
@@ -97,7 +98,7 @@ func TestTenthsFollowTheKeyUnderTheSecret(t *testing.T) {
 		mac := hmac.New(sha256.New, o.Secret[:])
 		mac.Write([]byte(key))
 		want := uint8(binary.BigEndian.Uint64(mac.Sum(nil)) % 10)
-		if tag, user := f.of(key); uint8(tag%10) != want || f.tenth(key) != want || int(user) != i {
+		if tag, id := f.of(key); uint8(tag%10) != want || f.tenth(key) != want || int(f.number(id)) != i {
 			t.Fatalf("tenth of %s = %d, want %d", key, tag%10, want)
 		}
 		counts[want]++
@@ -182,7 +183,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte("customer_id;\"KUNDE\nALTER\"\n\"a\nb\";2"))
 	c, b := contract(f), binding()
 	f.Fuzz(func(t *testing.T, data []byte) {
-		text, err := plainText(bytes.NewReader(data))
+		text, _, err := plainText(bytes.NewReader(data))
 		if err != nil {
 			return
 		}
@@ -221,7 +222,7 @@ func read(ctx context.Context, text io.Reader, b Binding, c *jobspec.Contract, o
 	if err != nil {
 		return nil, err
 	}
-	return readTable(ctx, in, header, b, c, o)
+	return readTable(ctx, in, header, math.MaxInt64, b, c, o)
 }
 
 func BenchmarkRead(b *testing.B) {
@@ -250,7 +251,7 @@ func TestRowsOfAKeyShareAUser(t *testing.T) {
 	for i := range 8 {
 		fmt.Fprintf(&text, "k%d;30;1;DE;mobile;train;%d;true\n", i%3, i%2)
 	}
-	table, err := mustRead(t, text.String()).Table(jobspec.Holdout{})
+	table, err := mustRead(t, text.String()).UserTable(jobspec.Holdout{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -19,43 +20,50 @@ import (
 var ErrHeader = errors.New("the header doesn't fit the binding")
 
 // openText opens a file as UTF-8 text: it unpacks gzip, known by its content and
-// not by its name, and drops a byte order mark.
-func openText(path string) (io.Reader, io.Closer, error) {
+// not by its name, and drops a byte order mark. The text has at most size bytes.
+func openText(path string) (_ io.Reader, _ io.Closer, size int64, _ error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("open data: %w\nhint: check the path under source, and that the participant's user may read the file", err)
+		return nil, nil, 0, fmt.Errorf("open data: %w\nhint: check the path under source, and that the participant's user may read the file", err)
 	}
-	if info, err := f.Stat(); err == nil && info.IsDir() {
+	size = math.MaxInt64
+	switch info, err := f.Stat(); {
+	case err == nil && info.IsDir():
 		f.Close()
-		return nil, nil, fmt.Errorf("open data: %s is a directory\nhint: name a CSV or Parquet file", path)
+		return nil, nil, 0, fmt.Errorf("open data: %s is a directory\nhint: name a CSV or Parquet file", path)
+	case err == nil && info.Mode().IsRegular():
+		size = info.Size()
 	}
-	r, err := plainText(f)
+	r, packed, err := plainText(f)
 	if err != nil {
 		f.Close()
-		return nil, nil, fmt.Errorf("open data %s: %w", path, err)
+		return nil, nil, 0, fmt.Errorf("open data %s: %w", path, err)
 	}
-	return r, f, nil
+	if packed {
+		size = math.MaxInt64
+	}
+	return r, f, size, nil
 }
 
-func plainText(r io.Reader) (io.Reader, error) {
+func plainText(r io.Reader) (_ io.Reader, packed bool, _ error) {
 	b := bufio.NewReaderSize(r, 256<<10)
 	if head, _ := b.Peek(2); bytes.Equal(head, []byte{0x1f, 0x8b}) {
 		z, err := gzip.NewReader(b)
 		if err != nil {
-			return nil, fmt.Errorf("unpack gzip: %w", err)
+			return nil, false, fmt.Errorf("unpack gzip: %w", err)
 		}
-		b = bufio.NewReaderSize(z, 256<<10)
+		b, packed = bufio.NewReaderSize(z, 256<<10), true
 	}
 	head, _ := b.Peek(3)
 	switch {
 	case bytes.Equal(head, []byte("\xef\xbb\xbf")):
 		if _, err := b.Discard(3); err != nil {
-			return nil, fmt.Errorf("read byte order mark: %w", err)
+			return nil, false, fmt.Errorf("read byte order mark: %w", err)
 		}
 	case bytes.HasPrefix(head, []byte{0xff, 0xfe}) || bytes.HasPrefix(head, []byte{0xfe, 0xff}):
-		return nil, errors.New("the text is UTF-16\nhint: save the file as UTF-8")
+		return nil, false, errors.New("the text is UTF-16\nhint: save the file as UTF-8")
 	}
-	return b, nil
+	return b, packed, nil
 }
 
 // newCSV reads quoted cells strictly; every row has as many cells as the header.

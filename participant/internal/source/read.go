@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"tributary/models/dataset"
+	"tributary/participant/internal/spill"
 	"tributary/protocol/jobspec"
 )
 
@@ -18,6 +18,9 @@ type Options struct {
 	// Secret is the source's own, fixed for ever: it decides each key's tenth. It
 	// never leaves the participant.
 	Secret [32]byte
+
+	// Dir is where the rows are kept, in a file without a name (see package spill); empty: in the heap.
+	Dir string
 }
 
 // Read reads a source, maps it to its contract and freezes its rows. Errors wrap
@@ -36,7 +39,7 @@ func Read(ctx context.Context, b Binding, c *jobspec.Contract, o Options) (*Rows
 			return nil, fmt.Errorf("%s: %w in the outcome's period, nor after it\nhint: the last transaction is of %s: choose an earlier until, so that the period is over", b.File, ErrEmpty, n.Last.Format(time.DateOnly))
 		}
 		b.Where = nil // it was the transactions'
-		rows, err := readTable(ctx, customers, customers.header, b, c, o)
+		rows, err := readTable(ctx, customers, customers.header, int64(len(customers.list)), b, c, o)
 		if err != nil {
 			return nil, err
 		}
@@ -48,7 +51,7 @@ func Read(ctx context.Context, b Binding, c *jobspec.Contract, o Options) (*Rows
 		return nil, err
 	}
 	defer in.Close()
-	return readTable(ctx, in.in, in.Header, b, c, o)
+	return readTable(ctx, in.in, in.Header, in.most, b, c, o)
 }
 
 // table gives rows one by one, and says on which line of the file the last one starts, as *csv.Reader does.
@@ -57,26 +60,27 @@ type table interface {
 	FieldPos(field int) (line, column int)
 }
 
-// readTable maps the rows below a header by a checked binding.
-func readTable(ctx context.Context, in table, header []string, b Binding, c *jobspec.Contract, o Options) (*Rows, error) {
+// readTable maps the rows below a header, at most so many, by a checked binding.
+func readTable(ctx context.Context, in table, header []string, most int64, b Binding, c *jobspec.Contract, o Options) (*Rows, error) {
 	p, err := newPlan(b, c, header)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", b.File, err)
 	}
 	r := &reader{plan: p, contract: c, in: in, width: len(header), data: &DataError{File: b.File}, folds: newFolds(o.Secret), digest: newDigest(c, b.Customers)}
-	r.rows = &Rows{contract: c, splits: make(map[string][]int32)}
+	r.rows = &Rows{contract: c}
+	if o.Dir != "" {
+		if r.rows.memory, err = spill.New(o.Dir); err != nil {
+			return nil, err
+		}
+	}
 	if !c.HasLabel() {
 		r.rows.secret = o.Secret
 	}
-	for i := range c.Columns {
-		switch col := &c.Columns[i]; col.Kind {
-		case jobspec.Number:
-			r.rows.columns = append(r.rows.columns, dataset.Column{Name: col.Name, Numbers: []float64{}})
-		case jobspec.Category:
-			r.rows.columns = append(r.rows.columns, dataset.Column{Name: col.Name, Codes: []int32{}, Values: col.Values})
-		}
-	}
+	r.arrays = newArrays(r.rows.kept(), c, int(min(most, c.MaxRows)))
 	if err := r.all(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.arrays.freeze(r.rows); err != nil {
 		return nil, err
 	}
 	r.rows.Digest = r.digest.sum(r.rows.Count())
@@ -93,6 +97,7 @@ type reader struct {
 	folds    *folds
 	digest   *digest
 	rows     *Rows
+	arrays   *arrays
 	count    int64 // rows that passed the filters
 	read     int64 // rows of the file
 }
@@ -103,6 +108,9 @@ func (r *reader) all(ctx context.Context) error {
 		if r.read%1024 == 0 {
 			if err := ctx.Err(); err != nil {
 				return fmt.Errorf("read %s: %w", r.data.File, err)
+			}
+			if err := r.arrays.err(); err != nil {
+				return err
 			}
 		}
 		record, err := r.in.Read()
@@ -151,35 +159,39 @@ func (r *reader) row(record []string) {
 	if key == "" {
 		r.wrong(r.key, &wrong{"the key is empty", "every row needs its key: it decides the hold-out; leave such rows out with where"})
 	}
-	tag, user := r.folds.of(key)
+	tag, id := r.folds.of(key)
 	tenth, label := uint8(tag%10), int32(0)
-	number := r.contract.Label.NumberLabel != nil
+	number, target := r.contract.Label.NumberLabel != nil, 0.0
 	switch {
 	case number:
 		y, w := r.label.target(strings.TrimSpace(record[r.label.index]))
 		if w != nil {
 			r.wrong(r.label, w)
 		}
-		r.rows.target = append(r.rows.target, y)
+		r.arrays.targets.Append(y)
+		target = y
 	case r.contract.HasLabel():
 		var w *wrong
 		if label, w = r.label.class(strings.TrimSpace(record[r.label.index]), r.contract.Label); w != nil {
 			r.wrong(r.label, w)
 		}
-		r.rows.add(label)
+		r.arrays.label(label)
 	}
-	r.rows.tenths, r.rows.users = append(r.rows.tenths, tenth), append(r.rows.users, user)
+	r.arrays.tenths.Append(tenth)
 	r.digest.row(label, tenth)
 	if number {
-		r.digest.number(r.rows.target[len(r.rows.target)-1])
+		r.digest.number(target)
 	}
-	if !r.contract.HasLabel() {
+	if r.contract.HasLabel() {
+		r.arrays.ids.Append(id)
+	} else {
+		user := r.folds.number(id)
 		if int(user) == len(r.rows.keys) {
 			r.rows.keys = append(r.rows.keys, strings.Clone(key)) // the record is reused
 		}
+		r.arrays.users.Append(user)
 		r.digest.key(tag)
 	}
-	next := 0
 	for i := range r.columns {
 		f := &r.columns[i]
 		cell := strings.TrimSpace(record[f.index])
@@ -188,9 +200,7 @@ func (r *reader) row(record []string) {
 			if w != nil {
 				r.wrong(*f, w)
 			}
-			col := &r.rows.columns[next]
-			next++
-			col.Numbers = append(col.Numbers, v)
+			r.arrays.numbers[i].Append(v)
 			r.digest.number(v)
 			continue
 		}
@@ -199,13 +209,7 @@ func (r *reader) row(record []string) {
 			r.wrong(*f, w)
 		}
 		r.digest.code(code)
-		if f.column.Kind == jobspec.Split {
-			r.rows.splits[f.name] = append(r.rows.splits[f.name], code)
-			continue
-		}
-		col := &r.rows.columns[next]
-		next++
-		col.Codes = append(col.Codes, code)
+		r.arrays.codes[i].Append(code)
 	}
 }
 

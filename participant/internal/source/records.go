@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 )
 
@@ -17,6 +18,7 @@ type Records struct {
 	in   table
 	file io.Closer
 	read int
+	most int64 // rows that the file can have, by its size
 }
 
 // OpenRecords opens a source's file, CSV (gzipped or not) or Parquet, and reads its header, or makes its customers of the whole file. Of b it takes
@@ -44,9 +46,9 @@ func openRecords(b Binding) (*Records, error) {
 			file.Close()
 			return nil, err
 		}
-		return &Records{Header: in.names, path: b.File, in: in, file: file}, nil
+		return &Records{Header: in.names, path: b.File, in: in, file: file, most: math.MaxInt64}, nil
 	}
-	text, file, err := openText(b.File)
+	text, file, size, err := openText(b.File)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +58,8 @@ func openRecords(b Binding) (*Records, error) {
 		file.Close()
 		return nil, err
 	}
-	r.in = in
+	// A row has a byte of each cell's, the separator or the line's end, but for the last one; of one cell, that's no row.
+	r.in, r.most = in, size/max(int64(len(r.Header)), 2)+1
 	return r, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"tributary/models/dataset"
+	"tributary/participant/internal/spill"
 	"tributary/protocol/jobspec"
 )
 
@@ -28,12 +29,24 @@ type Rows struct {
 	class    []int32            // in place of label, if the contract has classes
 	target   []float64          // in place of label, if it is a number
 	tenths   []uint8            // 0 to 9, by the secret and the row's key
-	users    []int32            // numbered by key
 	splits   map[string][]int32 // by column, index into its values
+	memory   *spill.Spill       // what all arrays are in; nil: the heap
+
+	// Of a contract with a label: whose each row is, by a part of its key's HMAC.
+	ids [][16]byte
 
 	// Of a contract without a label.
+	users  []int32  // numbered by key
 	keys   []string // by number
 	secret [32]byte
+}
+
+// kept is where the arrays are: a nil interface for the heap.
+func (r *Rows) kept() dataset.Memory {
+	if r.memory == nil {
+		return nil
+	}
+	return r.memory
 }
 
 // Count returns the number of rows.
@@ -55,53 +68,74 @@ func (r *Rows) PairTable(h jobspec.Holdout, item string) (*dataset.Table, error)
 	if !ok || column.Codes == nil || r.contract.HasLabel() {
 		return nil, fmt.Errorf("contract %s has no items in %s, or no users", r.contract.ID(), show(item))
 	}
-	folds := newFolds(r.secret)
+	folds, held := newFolds(r.secret), dataset.Build[bool](t.Memory, t.Rows).Grow(t.Rows)
 	for i, code := range column.Codes {
 		value := "" // missing or unlisted: no job learns from it
 		if code >= 0 && int(code) < len(column.Values) {
 			value = column.Values[code]
 		}
-		t.HeldOut[i] = int(folds.tenth(r.keys[r.users[i]], value)) < h.Tenths
+		held.Append(int(folds.tenth(r.keys[r.users[i]], value)) < h.Tenths)
 	}
-	return t, nil
+	t.HeldOut, err = held.Freeze()
+	return t, err
 }
 
-// add appends a row's label: an index into the contract's values.
-func (r *Rows) add(label int32) {
-	if r.contract.Label.Classes != nil {
-		r.class = append(r.class, label)
-		return
+// UserTable is Table for a job that must know whose the rows are. Where the contract has a label, they are numbered now, by a map
+// as large as there are users.
+func (r *Rows) UserTable(h jobspec.Holdout) (*dataset.Table, error) {
+	t, err := r.Table(h)
+	if err != nil || t.User != nil {
+		return t, err
 	}
-	r.label = append(r.label, label == 1)
+	folds, users := newFolds([32]byte{}), dataset.Build[int32](t.Memory, t.Rows).Grow(t.Rows)
+	for _, ids := range dataset.Runs(r.kept(), r.ids) {
+		for _, id := range ids {
+			users.Append(folds.number(id))
+		}
+	}
+	t.User, err = users.Freeze()
+	return t, err
 }
 
-// Table returns one job's table. It shares the rows' memory: it is to be read
-// only. The error says why the contract has no such hold-out.
+// Table returns one job's table, with a memory of its own for what the job makes of it. It shares the rows' arrays: it is to be read
+// only. Where the contract has a label, it doesn't say whose the rows are. The error says why the contract has no such hold-out.
 func (r *Rows) Table(h jobspec.Holdout) (*dataset.Table, error) {
 	t := &dataset.Table{Rows: r.Count(), Columns: r.columns, Label: r.label, Class: r.class, Target: r.target, Classes: r.contract.Label.Classes, User: r.users}
+	if r.memory != nil {
+		own, err := r.memory.Beside()
+		if err != nil {
+			return nil, err
+		}
+		t.Memory = own
+	}
+	held := dataset.Build[bool](t.Memory, t.Rows)
 	switch {
 	case h.None():
 		return t, nil
 	case h.Tenths < 0 || h.Tenths > 9 || h.From < 0 || h.From > 10-h.Tenths || (h.Tenths == 0 && h.From > 0) || (h.Tenths > 0 && (h.Column != "" || h.Equals != "")):
 		return nil, fmt.Errorf("hold-out of %d tenths from number %d is not within 1 to 9, or beside a column", h.Tenths, h.From)
-	}
-	t.HeldOut = make([]bool, t.Rows)
-	if h.Tenths > 0 {
-		for i, tenth := range r.tenths {
-			t.HeldOut[i] = int(tenth) >= h.From && int(tenth) < h.From+h.Tenths
+	case h.Tenths > 0:
+		for _, tenths := range dataset.Runs(r.kept(), r.tenths) {
+			for _, tenth := range tenths {
+				held.Append(int(tenth) >= h.From && int(tenth) < h.From+h.Tenths)
+			}
 		}
-		return t, nil
+	default:
+		col, ok := r.contract.Column(h.Column)
+		if !ok || col.Kind != jobspec.Split {
+			return nil, fmt.Errorf("contract %s has no split %s", r.contract.ID(), show(h.Column))
+		}
+		value := slices.Index(col.Values, h.Equals)
+		if value < 0 {
+			return nil, fmt.Errorf("split %s has no value %s\nhint: it has %s", h.Column, show(h.Equals), listed(col.Values))
+		}
+		for _, codes := range dataset.Runs(r.kept(), r.splits[h.Column]) {
+			for _, code := range codes {
+				held.Append(int(code) == value)
+			}
+		}
 	}
-	col, ok := r.contract.Column(h.Column)
-	if !ok || col.Kind != jobspec.Split {
-		return nil, fmt.Errorf("contract %s has no split %s", r.contract.ID(), show(h.Column))
-	}
-	held := slices.Index(col.Values, h.Equals)
-	if held < 0 {
-		return nil, fmt.Errorf("split %s has no value %s\nhint: it has %s", h.Column, show(h.Equals), listed(col.Values))
-	}
-	for i, code := range r.splits[h.Column] {
-		t.HeldOut[i] = int(code) == held
-	}
-	return t, nil
+	var err error
+	t.HeldOut, err = held.Freeze()
+	return t, err
 }
