@@ -19,12 +19,19 @@ func (d *Design) classSums(s *optim.State) ([][]float64, error) {
 		return nil, err
 	}
 	if s.Kind() == optim.Train {
-		return d.program.EncodeGradient(s, optim.TrainSums{Rows: int64(d.train.n), Loss: train.loss, Gradient: train.gradient}), nil
+		return d.program.EncodeGradient(s, optim.TrainSums{
+			Rows: int64(d.train.n), Loss: train.loss, HeldOutLoss: d.watchedLoss(s), Gradient: train.gradient,
+		}), nil
 	}
 	held := d.classes(d.held, s.Coefficients(), false, nil)
-	return d.program.EncodeEvaluate(s, optim.EvaluateSums{
-		Rows: int64(d.train.n), Loss: train.loss, HeldOut: int64(d.held.n), HeldOutLoss: held.loss, Confusion: held.confusion,
-	}), nil
+	out := optim.EvaluateSums{Rows: int64(d.train.n), Loss: train.loss, HeldOut: int64(d.held.n), HeldOutLoss: held.loss, Confusion: held.confusion}
+	if d.program.Model.StandardErrors {
+		var err error
+		if out.Hessian, err = d.classHessian(s.Coefficients()); err != nil {
+			return nil, err
+		}
+	}
+	return d.program.EncodeEvaluate(s, out), nil
 }
 
 // ClassScores gives each row's probability of every class, in the table's order, held out or not: row by row.

@@ -102,8 +102,8 @@ type partial struct {
 	hessian       []float64 // columns × columns, upper triangle
 }
 
-// derivatives gives Σ (p-y)·x and the packed upper triangle of Σ h·x·xᵀ over the training rows.
-func (d *Design) derivatives(s *scored) (gradient, hessian []float64) {
+// derivatives gives Σ residual·x and the packed upper triangle of Σ h·x·xᵀ over the training rows.
+func (d *Design) derivatives(h, residual []float64) (gradient, hessian []float64) {
 	k, n := len(d.dense), d.columns
 	parts := make([]*partial, shardCount(d.train.n))
 	shards(d.train.n, func(shard, from, to int) {
@@ -111,8 +111,8 @@ func (d *Design) derivatives(s *scored) (gradient, hessian []float64) {
 			denseGradient: make([]float64, k), gradient: make([]float64, n),
 			denseHessian: make([]float64, k*k), mixed: make([]float64, n*k), hessian: make([]float64, n*n),
 		}
-		d.addDense(p, s, from, to)
-		d.addSparse(p, s, from, to)
+		d.addDense(p, h, residual, from, to)
+		d.addSparse(p, h, residual, from, to)
 		parts[shard] = p
 	})
 	total := parts[0]
@@ -133,18 +133,17 @@ func add(to, from []float64) {
 }
 
 // addDense adds the pairs of dense columns and their gradient.
-func (d *Design) addDense(p *partial, s *scored, from, to int) {
+func (d *Design) addDense(p *partial, h, residual []float64, from, to int) {
 	k := len(d.dense)
 	if k == 0 || from == to {
 		return
 	}
-	pairs, residual := gram.New(k), make([]float64, to-from)
+	pairs := gram.New(k)
 	for i := from; i < to; i++ {
-		pairs.Add(s.h[i], d.train.dense[i*k:(i+1)*k])
-		residual[i-from] = d.residual(s, i)
+		pairs.Add(h[i], d.train.dense[i*k:(i+1)*k])
 	}
 	p.denseHessian = pairs.Upper().Data
-	blas64.Gemv(blas.Trans, 1, d.block(d.train, from, to), vector(residual), 1, vector(p.denseGradient))
+	blas64.Gemv(blas.Trans, 1, d.block(d.train, from, to), vector(residual[from:to]), 1, vector(p.denseGradient))
 }
 
 // residual is p - y of a training row, times its weight.
@@ -156,7 +155,7 @@ func (d *Design) residual(s *scored, i int) float64 {
 }
 
 // addSparse adds all pairs with an indicator or the intercept.
-func (d *Design) addSparse(p *partial, s *scored, from, to int) {
+func (d *Design) addSparse(p *partial, weights, residuals []float64, from, to int) {
 	k, n := len(d.dense), d.columns
 	active := make([]int, 0, d.slots+1)
 	for i := from; i < to; i++ {
@@ -167,7 +166,7 @@ func (d *Design) addSparse(p *partial, s *scored, from, to int) {
 			}
 		}
 		active = append(active, n-1)
-		h, residual, row := s.h[i], d.residual(s, i), d.train.dense[i*k:(i+1)*k]
+		h, residual, row := weights[i], residuals[i], d.train.dense[i*k:(i+1)*k]
 		for at, c := range active {
 			p.gradient[c] += residual
 			mixed := p.mixed[c*k : (c+1)*k]

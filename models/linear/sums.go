@@ -73,7 +73,9 @@ func (d *Design) Sums(s *optim.State) ([][]float64, error) {
 		if err := Concentration(d.residuals(train)); err != nil {
 			return nil, err
 		}
-		return d.program.EncodeGradient(s, optim.TrainSums{Rows: int64(d.train.n), Loss: train.loss(d.train), Gradient: gradient}), nil
+		return d.program.EncodeGradient(s, optim.TrainSums{
+			Rows: int64(d.train.n), Loss: train.loss(d.train), HeldOutLoss: d.watchedLoss(s), Gradient: gradient,
+		}), nil
 	}
 	train := d.scores(d.train, s.Coefficients())
 	weights := train.h
@@ -85,11 +87,35 @@ func (d *Design) Sums(s *optim.State) ([][]float64, error) {
 	}
 	loss := train.loss(d.train)
 	if s.Kind() == optim.Train {
-		gradient, hessian := d.derivatives(train)
-		return d.program.EncodeTrain(s, optim.TrainSums{Rows: int64(d.train.n), Loss: loss, Gradient: gradient, Hessian: hessian}), nil
+		residual := make([]float64, d.train.n)
+		for i := range residual {
+			residual[i] = d.residual(train, i)
+		}
+		gradient, hessian := d.derivatives(train.h, residual)
+		return d.program.EncodeTrain(s, optim.TrainSums{
+			Rows: int64(d.train.n), Loss: loss, HeldOutLoss: d.watchedLoss(s), Gradient: gradient, Hessian: hessian,
+		}), nil
 	}
 	held := d.scores(d.held, s.Coefficients())
-	return d.program.EncodeEvaluate(s, d.Evaluate(s, loss, held.p, held.loss(d.held))), nil
+	out := d.Evaluate(s, loss, held.p, held.loss(d.held))
+	if d.program.Model.StandardErrors {
+		if err := Concentration(train.h); err != nil {
+			return nil, err
+		}
+		_, out.Hessian = d.derivatives(train.h, make([]float64, d.train.n))
+	}
+	return d.program.EncodeEvaluate(s, out), nil
+}
+
+// watchedLoss is the held-out rows' loss at a state, of programs that watch it.
+func (d *Design) watchedLoss(s *optim.State) float64 {
+	switch {
+	case d.program.Model.Patience == 0:
+		return 0
+	case d.program.Label != nil:
+		return d.classes(d.held, s.Coefficients(), false, nil).loss
+	}
+	return d.scores(d.held, s.Coefficients()).loss(d.held)
 }
 
 // Score gives each row's probability of the positive label, in the table's order, held out or not.

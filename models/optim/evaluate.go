@@ -19,6 +19,9 @@ type EvaluateSums struct {
 	// With several classes, in place of Positives, Correct and bins: held-out rows by class, then by the class of the largest
 	// probability (the first of equal ones).
 	Confusion []int64
+	// Of programs with StandardErrors, over the training rows: as TrainSums.Hessian, and with several classes such a triangle of
+	// Σ p_k(δ-p_l)·x·xᵀ for each pair of classes k ≤ l.
+	Hessian []float64
 	// Held-out rows of each group that is shown, by GroupBins bins, and zeros of the others; of programs with groups.
 	GroupPositiveBins, GroupNegativeBins []int64
 }
@@ -55,7 +58,7 @@ func (p *Program) EncodeEvaluate(s *State, t EvaluateSums) [][]float64 {
 		segHeldOut: one(t.HeldOut), segHeldPos: one(t.Positives), segHeldCorrect: one(t.Correct),
 		segHeldLoss: encodeLoss(t.HeldOutLoss, s.fitted.HeldOut), segConfusion: floats(t.Confusion),
 		segBinsPos: floats(t.PositiveBins), segBinsNeg: floats(t.NegativeBins),
-		segGroupPos: floats(t.GroupPositiveBins), segGroupNeg: floats(t.GroupNegativeBins),
+		segGroupPos: floats(t.GroupPositiveBins), segGroupNeg: floats(t.GroupNegativeBins), segHessian: p.scaleHessian(s, t.Hessian, -1),
 	})
 }
 

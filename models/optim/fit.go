@@ -75,6 +75,9 @@ func (p *Program) applyFit(s *State, v map[string][]float64) (*State, Report, er
 	if err != nil {
 		return nil, Report{}, fmt.Errorf("%w: %w", ErrSums, err)
 	}
+	if err := p.checkWatch(t.HeldOut); err != nil {
+		return nil, Report{}, err
+	}
 	groups := counts(v[segGroupRows])
 	if err := p.checkGroups(groups, t.HeldOut); err != nil {
 		return nil, Report{}, err

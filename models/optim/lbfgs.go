@@ -10,7 +10,8 @@ import (
 // Limited-memory BFGS: a TRAIN round opens loss and gradient at the state's coefficients, nothing of second order; the server
 // builds its idea of the curvature from the last steps and how the gradient changed over them [NW06, Alg. 7.4]. A step whose
 // objective doesn't fall enough (Armijo) is shortened by interpolation: each trial costs a round. Steps that are accepted are
-// remembered if the gradient rose along them, which it does on a convex objective but for the quantisation.
+// remembered if the gradient rose along them, which it does on a convex objective but for the quantisation. They are kept in single
+// precision: they only tell of the curvature, and states are half as large. With an L1 penalty, see orthant.go.
 //
 // [NW06] J. Nocedal, S. Wright: Numerical Optimization. 2nd edition, Springer, 2006.
 
@@ -19,10 +20,11 @@ const LBFGS = "lbfgs"
 
 // Bounds of L-BFGS programs.
 const (
-	MaxLBFGS  = 1 << 16 // coefficients: with 13 pairs a state has 15 MiB, and 16 is the most that a round carries
-	mostPairs = 40
-	armijo    = 1e-4 // share of the promised fall that a step must bring
-	leastCut  = 0.1  // a step is shortened to this share at the least, to half at the most
+	MaxLBFGS       = 1 << 19  // coefficients: ten pairs are kept then
+	maxLBFGSMemory = 60 << 20 // bytes of a state's lists; a member that doesn't recompute states fetches 64 MiB at the most
+	mostPairs      = 40
+	armijo         = 1e-4 // share of the promised fall that a step must bring
+	leastCut       = 0.1  // a step is shortened to this share at the least, to half at the most
 
 	leastCurvature = 1e-12
 )
@@ -35,12 +37,12 @@ type lbfgsMemory struct {
 	objective float64   // at the accepted coefficients
 	decrement float64   // √(gᵀHg), H being the idea of the inverse Hessian there
 	best      []float64 // TRAIN only: the accepted coefficients, from which w steps away
-	gradient  []float64 // TRAIN only: of the objective there
+	gradient  []float64 // TRAIN only: of the objective there, without an L1 penalty
 	pairs     []pair    // TRAIN only: the last accepted steps, the oldest first
 }
 
 // pair is a step and the change of the gradient over it; their inner product is positive.
-type pair struct{ step, change []float64 }
+type pair struct{ step, change []float32 }
 
 func (l lbfgs) name() string      { return l.Model.Type + "/" + LBFGS }
 func (l lbfgs) coefficients() int { return l.blocks() * (l.columns() + 1) }
@@ -48,10 +50,14 @@ func (l lbfgs) coefficients() int { return l.blocks() * (l.columns() + 1) }
 func (l lbfgs) layout(kind RoundKind, add func(name string, length int, scale uint64)) {
 	if kind != Train {
 		newton(l).layout(kind, add)
+		if kind == Evaluate && l.Model.StandardErrors {
+			add(segHessian, l.hessianLanes(), l.lane())
+		}
 		return
 	}
 	add(segRows, 1, 1)
 	add(segLoss, 1, l.lane())
+	l.layoutWatch(add)
 	add(segGradient, l.coefficients(), l.lane())
 }
 
@@ -60,7 +66,8 @@ func (l lbfgs) maxRounds(kind RoundKind) int { return newton(l).maxRounds(kind) 
 // EncodeGradient gives TRAIN sums without a Hessian as the segments of Layout(Train); Gradient has a block for each class.
 func (p *Program) EncodeGradient(s *State, t TrainSums) [][]float64 {
 	return p.assemble(Train, map[string][]float64{
-		segRows: one(t.Rows), segLoss: p.encodeTrainLoss(t.Loss, s.fitted.Rows), segGradient: p.scaleGradient(s, t.Gradient, -1),
+		segRows: one(t.Rows), segLoss: p.encodeTrainLoss(t.Loss, s.fitted.Rows), segHeldLoss: p.encodeWatch(s, t.HeldOutLoss),
+		segGradient: p.scaleGradient(s, t.Gradient, -1),
 	})
 }
 
@@ -84,7 +91,11 @@ func (l lbfgs) apply(s *State, v map[string][]float64) (*State, Report, error) {
 	case Train:
 		return l.step(s, v)
 	default:
-		return l.applyEvaluate(s, v)
+		next, report, err := l.applyEvaluate(s, v)
+		if err == nil && l.Model.StandardErrors {
+			next.variance = l.variances(s, v[segHessian])
+		}
+		return next, report, err
 	}
 }
 
@@ -98,13 +109,13 @@ func (l lbfgs) step(s *State, v map[string][]float64) (*State, Report, error) {
 	if err := l.checkVanished(loss, rows, next.step); err != nil {
 		return nil, Report{}, err
 	}
-	next.rounds, next.curvature = s.rounds+1, s.curvature
+	next.rounds, next.curvature, next.watch = s.rounds+1, s.curvature, s.watch
 	last := int(next.rounds) >= l.Model.MaxRounds
 	report := Report{Kind: Train, Step: next.step, Rows: rows, Objective: objective, LossPerRow: loss / float64(rows)}
 	m := s.lbfgs
 	if m != nil {
 		slope := 0.0 // of the objective from the accepted coefficients to w
-		for i, g := range m.gradient {
+		for i, g := range l.steepest(m.gradient, m.best) {
 			slope += float64(g * (s.w[i] - m.best[i]))
 		}
 		noise := float64(2*l.trainNoise(rows)) + float64(0x1p-40*objective)
@@ -118,6 +129,10 @@ func (l lbfgs) step(s *State, v map[string][]float64) (*State, Report, error) {
 			return next, report, nil
 		}
 	}
+	stop := false
+	if stop, report.Note, err = l.watch(s, next, v); err != nil {
+		return nil, Report{}, err
+	}
 	g := l.gradient(s, v[segGradient])
 	for i := range g {
 		if !(math.Abs(g[i]) <= maxCoefficient) {
@@ -128,35 +143,36 @@ func (l lbfgs) step(s *State, v map[string][]float64) (*State, Report, error) {
 	if m != nil {
 		accepted.pairs = m.remember(s.w, g, l.kept())
 	}
-	direction := l.direction(accepted, s.curvature)
-	accepted.decrement = math.Sqrt(max(-dot(g, direction), 0))
+	direction, decrement := l.descent(accepted, s.curvature)
+	accepted.decrement = decrement
 	if !(accepted.decrement <= math.MaxFloat64) {
 		return nil, Report{}, fmt.Errorf("%w: the step at step %d isn't finite\nhint: raise l2", ErrDiverged, next.step)
 	}
 	next.lbfgs = accepted
 	next.converged = float64(0.5*float64(accepted.decrement*accepted.decrement)) <= float64(l.Model.Tolerance*objective)
-	report.Decrement, report.Converged = accepted.decrement, next.converged
-	if next.converged || last {
+	report.Decrement = accepted.decrement
+	if next.converged || last || stop {
 		l.finish(next, s.w)
-		if !next.converged {
-			report.Note = fmt.Sprintf("not converged after %d rounds", next.rounds)
+		if report.Converged = next.converged; last && !next.converged {
+			report.note(fmt.Sprintf("not converged after %d rounds", next.rounds))
 		}
 		return next, report, nil
 	}
-	next.w = make([]float64, len(s.w))
-	for i := range next.w {
-		next.w[i] = s.w[i] + direction[i]
-		if !(math.Abs(next.w[i]) <= maxCoefficient) {
-			return nil, Report{}, fmt.Errorf("%w: coefficient %d is %g after step %d\nhint: raise l2", ErrDiverged, i, next.w[i], next.step)
+	next.w = l.stepped(s.w, direction)
+	for i, w := range next.w {
+		if !(math.Abs(w) <= maxCoefficient) {
+			return nil, Report{}, fmt.Errorf("%w: coefficient %d is %g after step %d\nhint: raise l2", ErrDiverged, i, w, next.step)
 		}
 	}
 	return next, report, nil
 }
 
-// finish ends training at coefficients whose objective is known; nothing needs the rest any more.
+// finish ends training at coefficients whose objective is known, or at those of the least held-out loss; nothing needs the rest any
+// more.
 func (l lbfgs) finish(next *State, w []float64) {
 	next.kind, next.w, next.curvature = Evaluate, w, nil
 	next.lbfgs = &lbfgsMemory{objective: next.lbfgs.objective, decrement: next.lbfgs.decrement}
+	next.keepWatched()
 }
 
 // gradient is that of the objective; of folded columns it is 0, but for the quantisation.
@@ -189,14 +205,20 @@ func (m *lbfgsMemory) shorter(w []float64, objective, slope float64) []float64 {
 }
 
 // kept is how many pairs a state holds: more need fewer rounds, as many as fit are kept.
-func (l lbfgs) kept() int { return min(mostPairs, (MaxLBFGS*15)/l.coefficients()-2) }
+func (l lbfgs) kept() int {
+	lists := 4 * 8 // w, curvature, best and gradient
+	if l.watches() {
+		lists += 8
+	}
+	return min(mostPairs, (maxLBFGSMemory/l.coefficients()-lists)/8)
+}
 
 // remember gives the pairs, kept at most, with the step to w, whose gradient is g.
 func (m *lbfgsMemory) remember(w, g []float64, kept int) []pair {
-	p := pair{make([]float64, len(w)), make([]float64, len(w))}
+	p := pair{make([]float32, len(w)), make([]float32, len(w))}
 	for i := range w {
-		p.step[i] = w[i] - m.best[i]
-		p.change[i] = g[i] - m.gradient[i]
+		p.step[i] = float32(w[i] - m.best[i])
+		p.change[i] = float32(g[i] - m.gradient[i])
 	}
 	if !p.curved() {
 		return m.pairs
@@ -207,36 +229,51 @@ func (m *lbfgsMemory) remember(w, g []float64, kept int) []pair {
 
 // curved tells whether the gradient rose along the step by more than rounding explains.
 func (p pair) curved() bool {
-	return dot(p.step, p.change) > float64(0x1p-40*math.Sqrt(float64(dot(p.step, p.step)*dot(p.change, p.change))))
+	rise, step, change := 0.0, 0.0, 0.0
+	for i, s := range p.step {
+		s, y := float64(s), float64(p.change[i])
+		rise += float64(s * y)
+		step += float64(s * s)
+		change += float64(y * y)
+	}
+	return rise > float64(0x1p-40*math.Sqrt(float64(step*change)))
 }
 
 // direction is -H·g by the two-loop recursion. It starts from the columns' own curvatures, scaled by the last pair: one-hot columns
 // have as many rows as their category, which lie orders of magnitude apart.
-func (l lbfgs) direction(m *lbfgsMemory, curvature []float64) []float64 {
-	q := append([]float64(nil), m.gradient...)
-	share := make([]float64, len(m.pairs))
-	for k := len(m.pairs) - 1; k >= 0; k-- {
-		p := m.pairs[k]
-		share[k] = dot(p.step, q) / dot(p.step, p.change)
+func (l lbfgs) direction(g []float64, pairs []pair, curvature []float64) []float64 {
+	q := append([]float64(nil), g...)
+	share, rise := make([]float64, len(pairs)), make([]float64, len(pairs))
+	for k := len(pairs) - 1; k >= 0; k-- {
+		p, along := pairs[k], 0.0
+		for i, s := range p.step {
+			along += float64(float64(s) * q[i])
+			rise[k] += float64(float64(s) * float64(p.change[i]))
+		}
+		share[k] = along / rise[k]
 		for i, y := range p.change {
-			q[i] -= float64(share[k] * y)
+			q[i] -= float64(share[k] * float64(y))
 		}
 	}
 	scale := 1.0
-	if n := len(m.pairs); n > 0 {
-		p, size := m.pairs[n-1], 0.0
-		for i, y := range p.change {
-			size += float64(y * (y / curvature[i]))
+	if n := len(pairs); n > 0 {
+		size := 0.0
+		for i, y := range pairs[n-1].change {
+			size += float64(float64(y) * (float64(y) / curvature[i]))
 		}
-		scale = dot(p.step, p.change) / size
+		scale = rise[n-1] / size
 	}
 	for i := range q {
 		q[i] = float64(scale * (q[i] / curvature[i]))
 	}
-	for k, p := range m.pairs {
-		beta := dot(p.change, q) / dot(p.step, p.change)
+	for k, p := range pairs {
+		along := 0.0
+		for i, y := range p.change {
+			along += float64(float64(y) * q[i])
+		}
+		beta := share[k] - along/rise[k]
 		for i, s := range p.step {
-			q[i] += float64((share[k] - beta) * s)
+			q[i] += float64(beta * float64(s))
 		}
 	}
 	for i := range q {
@@ -268,5 +305,8 @@ func (l lbfgs) curvatures(f *pipeline.Fitted, v map[string][]float64) []float64 
 	return out
 }
 
-func (l lbfgs) describe(out *document) { out.Model.Tolerance = &l.Model.Tolerance }
-func (l lbfgs) export(s *State) any    { return l.exportModel(s) }
+func (l lbfgs) describe(out *document) {
+	out.Model.Tolerance, out.Model.StandardErrors = &l.Model.Tolerance, l.Model.StandardErrors
+}
+
+func (l lbfgs) export(s *State) any { return l.exportModel(s) }

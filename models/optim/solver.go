@@ -66,6 +66,7 @@ func (n newton) layout(kind RoundKind, add func(name string, length int, scale u
 	case Train:
 		add(segRows, 1, 1)
 		add(segLoss, 1, lane)
+		n.layoutWatch(add)
 		add(segGradient, d, lane)
 		add(segHessian, d*(d+1)/2, lane)
 	case Evaluate:
