@@ -59,7 +59,10 @@ func (d *Design) block(r *rows, from, to int) blas64.General {
 // margins gives w·x of each row, and its offset.
 func (d *Design) margins(r *rows, w []float64) []float64 {
 	out, dense := make([]float64, r.n), d.pick(w)
-	shards(r.n, func(_, from, to int) { d.addMargins(out, r, w, dense, from, to) })
+	shards(r.n, func(_, from, to int) {
+		d.addIndicators(out, r, w, from, to)
+		d.addNumbers(out, r, dense, from, to)
+	})
 	return out
 }
 
@@ -72,19 +75,26 @@ func (d *Design) pick(w []float64) []float64 {
 	return dense
 }
 
-// addMargins adds the margins of rows from..to, whose dense columns have weights of their own.
-func (d *Design) addMargins(out []float64, r *rows, w, dense []float64, from, to int) {
+// addIndicators adds to the margins of rows from..to what all but the dense columns give.
+func (d *Design) addIndicators(out []float64, r *rows, w []float64, from, to int) {
 	for i := from; i < to; i++ {
 		out[i] += w[d.columns-1]
 		if r.offset != nil {
 			out[i] += r.offset[i]
 		}
-		for _, c := range r.slots[i*d.slots : (i+1)*d.slots] {
+	}
+	r.slots.visit(from, to, func(first int, columns []int32) {
+		margins := out[first : first+len(columns)]
+		for i, c := range columns {
 			if c != none {
-				out[i] += w[c]
+				margins[i] += w[c]
 			}
 		}
-	}
+	})
+}
+
+// addNumbers adds what the dense columns give, which have weights of their own.
+func (d *Design) addNumbers(out []float64, r *rows, dense []float64, from, to int) {
 	if len(dense) > 0 && to > from {
 		blas64.Gemv(blas.NoTrans, 1, d.block(r, from, to), vector(dense), 1, vector(out[from:to]))
 	}
@@ -157,17 +167,12 @@ func (d *Design) residual(s *scored, i int) float64 {
 // addSparse adds all pairs with an indicator or the intercept.
 func (d *Design) addSparse(p *partial, weights, residuals []float64, from, to int) {
 	k, n := len(d.dense), d.columns
-	active := make([]int, 0, d.slots+1)
+	active := make([]int32, 0, d.slots+1)
 	for i := from; i < to; i++ {
-		active = active[:0]
-		for _, c := range d.train.slots[i*d.slots : (i+1)*d.slots] {
-			if c != none {
-				active = append(active, int(c))
-			}
-		}
-		active = append(active, n-1)
+		active = append(d.train.slots.row(i, active[:0]), int32(n-1))
 		h, residual, row := weights[i], residuals[i], d.train.dense[i*k:(i+1)*k]
-		for at, c := range active {
+		for at, column := range active {
+			c := int(column)
 			p.gradient[c] += residual
 			mixed := p.mixed[c*k : (c+1)*k]
 			for j, v := range row {

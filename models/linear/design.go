@@ -38,11 +38,8 @@ type rows struct {
 	weight []float64 // nil: 1 each; held-out rows have none
 	offset []float64 // nil: 0 each
 	dense  []float64 // n × len(Design.dense): value columns
-	slots  []int32   // n × Design.slots: the active indicator column of each slot, or none
+	slots  slots
 }
-
-// none marks a slot without an active column.
-const none int32 = -1
 
 // Prepare encodes a table's rows with the state's fitted pipeline. The design serves all later states of the job; that of a
 // private program, which fits no pipeline, serves all states.
@@ -121,7 +118,7 @@ func newDesign(p *optim.Program, s *optim.State) *Design {
 
 // encode takes the n rows for which keep holds.
 func (d *Design) encode(columns []*dataset.Column, t *dataset.Table, numbers rowNumbers, n int, keep func(int) bool) *rows {
-	out := &rows{n: n, dense: make([]float64, n*len(d.dense)), slots: make([]int32, n*d.slots)}
+	out := &rows{n: n, dense: make([]float64, n*len(d.dense)), slots: newSlots(n, d.slots)}
 	kept := make([]int, 0, n)
 	for i := range t.Rows {
 		if keep(i) {
@@ -142,7 +139,7 @@ func (d *Design) encode(columns []*dataset.Column, t *dataset.Table, numbers row
 	}
 	// Column after column, but few rows at a time: what is written lies row after row, and stays in the cache meanwhile.
 	for from := 0; from < n; from += blockRows {
-		d.encodeBlock(out, columns, active, kept[from:min(from+blockRows, n)], from)
+		d.encodeBlock(out, columns, active, kept[from:min(from+blockRows, n)], from) // of one run
 	}
 	return out
 }
@@ -150,12 +147,13 @@ func (d *Design) encode(columns []*dataset.Column, t *dataset.Table, numbers row
 // encodeBlock encodes the kept rows as those that begin with row from.
 func (d *Design) encodeBlock(out *rows, columns []*dataset.Column, active [][]int, kept []int, from int) {
 	spec := d.program.Pipeline()
-	dense, slots := out.dense[from*len(d.dense):], out.slots[from*d.slots:]
+	dense := out.dense[from*len(d.dense):]
 	value, slot := 0, 0
 	for feature, c := range columns {
 		if c.Codes != nil {
+			slots := out.slots.run(from, from+len(kept), slot)
 			for at, i := range kept {
-				slots[at*d.slots+slot] = int32(active[feature][c.Codes[i]+1])
+				slots[at] = int32(active[feature][c.Codes[i]+1])
 			}
 			slot++
 			continue
@@ -168,12 +166,13 @@ func (d *Design) encodeBlock(out *rows, columns []*dataset.Column, active [][]in
 		if missing < 0 {
 			continue
 		}
+		slots := out.slots.run(from, from+len(kept), slot)
 		for at, i := range kept {
 			indicator := none
 			if c.Numbers[i] != c.Numbers[i] && !d.fitted.Folded[missing] {
 				indicator = int32(missing)
 			}
-			slots[at*d.slots+slot] = indicator
+			slots[at] = indicator
 		}
 		slot++
 	}
@@ -195,7 +194,7 @@ func (d *Design) Each(held bool, f func(positive bool, columns []int32, values [
 	if held {
 		r = d.held
 	}
-	var columns []int32
+	var columns, active []int32
 	var values []float64
 	for i := range r.n {
 		columns, values = columns[:0], values[:0]
@@ -204,10 +203,9 @@ func (d *Design) Each(held bool, f func(positive bool, columns []int32, values [
 				columns, values = append(columns, int32(c)), append(values, v)
 			}
 		}
-		for _, c := range r.slots[i*d.slots : (i+1)*d.slots] {
-			if c != none {
-				columns, values = append(columns, c), append(values, 1)
-			}
+		active = r.slots.row(i, active[:0])
+		for _, c := range active {
+			columns, values = append(columns, c), append(values, 1)
 		}
 		f(r.label[i], columns, values)
 	}

@@ -69,13 +69,11 @@ func (d *Design) Sums(s *optim.State) ([][]float64, error) {
 		return d.classSums(s)
 	}
 	if s.Kind() == optim.Train && d.program.Model.Solver == optim.LBFGS {
-		train, gradient := d.gradient(s.Coefficients())
-		if err := Concentration(d.residuals(train)); err != nil {
+		gradient, loss, residuals := d.gradient(s.Coefficients())
+		if err := Concentration(residuals); err != nil {
 			return nil, err
 		}
-		return d.program.EncodeGradient(s, optim.TrainSums{
-			Rows: int64(d.train.n), Loss: train.loss(d.train), HeldOutLoss: d.watchedLoss(s), Gradient: gradient,
-		}), nil
+		return d.program.EncodeGradient(s, optim.TrainSums{Rows: int64(d.train.n), Loss: loss, HeldOutLoss: d.watchedLoss(s), Gradient: gradient}), nil
 	}
 	train := d.scores(d.train, s.Coefficients())
 	weights := train.h

@@ -11,7 +11,7 @@ import (
 // builds its idea of the curvature from the last steps and how the gradient changed over them [NW06, Alg. 7.4]. A step whose
 // objective doesn't fall enough (Armijo) is shortened by interpolation: each trial costs a round. Steps that are accepted are
 // remembered if the gradient rose along them, which it does on a convex objective but for the quantisation. They are kept in single
-// precision: they only tell of the curvature, and states are half as large. With an L1 penalty, see orthant.go.
+// precision: they only tell of the curvature, and states are half as large. With an L1 penalty, see composite.go.
 //
 // [NW06] J. Nocedal, S. Wright: Numerical Optimization. 2nd edition, Springer, 2006.
 
@@ -114,9 +114,12 @@ func (l lbfgs) step(s *State, v map[string][]float64) (*State, Report, error) {
 	report := Report{Kind: Train, Step: next.step, Rows: rows, Objective: objective, LossPerRow: loss / float64(rows)}
 	m := s.lbfgs
 	if m != nil {
-		slope := 0.0 // of the objective from the accepted coefficients to w
-		for i, g := range l.steepest(m.gradient, m.best) {
+		slope := 0.0 // of the objective from the accepted coefficients to w; with an L1 penalty a bound of it
+		for i, g := range m.gradient {
 			slope += float64(g * (s.w[i] - m.best[i]))
+		}
+		if l.Model.L1 > 0 {
+			slope += l.penalised(s.w) - l.penalised(m.best)
 		}
 		noise := float64(2*l.trainNoise(rows)) + float64(0x1p-40*objective)
 		if objective > m.objective+float64(armijo*slope)+noise {
@@ -143,13 +146,14 @@ func (l lbfgs) step(s *State, v map[string][]float64) (*State, Report, error) {
 	if m != nil {
 		accepted.pairs = m.remember(s.w, g, l.kept())
 	}
-	direction, decrement := l.descent(accepted, s.curvature)
-	accepted.decrement = decrement
+	var note string
+	next.w, accepted.decrement, note = l.next(accepted, s.curvature)
+	report.note(note)
 	if !(accepted.decrement <= math.MaxFloat64) {
 		return nil, Report{}, fmt.Errorf("%w: the step at step %d isn't finite\nhint: raise l2", ErrDiverged, next.step)
 	}
 	next.lbfgs = accepted
-	next.converged = float64(0.5*float64(accepted.decrement*accepted.decrement)) <= float64(l.Model.Tolerance*objective)
+	next.converged = note == "" && float64(0.5*float64(accepted.decrement*accepted.decrement)) <= float64(l.Model.Tolerance*objective)
 	report.Decrement = accepted.decrement
 	if next.converged || last || stop {
 		l.finish(next, s.w)
@@ -158,7 +162,6 @@ func (l lbfgs) step(s *State, v map[string][]float64) (*State, Report, error) {
 		}
 		return next, report, nil
 	}
-	next.w = l.stepped(s.w, direction)
 	for i, w := range next.w {
 		if !(math.Abs(w) <= maxCoefficient) {
 			return nil, Report{}, fmt.Errorf("%w: coefficient %d is %g after step %d\nhint: raise l2", ErrDiverged, i, w, next.step)
@@ -239,6 +242,34 @@ func (p pair) curved() bool {
 	return rise > float64(0x1p-40*math.Sqrt(float64(step*change)))
 }
 
+// next gives the coefficients that the next round is summed at, and the decrement. The note says if they aren't what they should be.
+func (l lbfgs) next(m *lbfgsMemory, curvature []float64) (w []float64, decrement float64, note string) {
+	if l.Model.L1 > 0 {
+		return l.proximalStep(m, curvature)
+	}
+	w = l.direction(m.gradient, m.pairs, curvature)
+	decrement = math.Sqrt(max(-dot(m.gradient, w), 0))
+	for i := range w {
+		w[i] += m.best[i]
+	}
+	return w, decrement, ""
+}
+
+// inverseScale is what the columns' own curvatures are divided by: the last pair tells.
+func inverseScale(pairs []pair, curvature []float64) float64 {
+	n := len(pairs)
+	if n == 0 {
+		return 1
+	}
+	rise, size := 0.0, 0.0
+	for i, y := range pairs[n-1].change {
+		y := float64(y)
+		rise += float64(float64(pairs[n-1].step[i]) * y)
+		size += float64(y * (y / curvature[i]))
+	}
+	return rise / size
+}
+
 // direction is -H·g by the two-loop recursion. It starts from the columns' own curvatures, scaled by the last pair: one-hot columns
 // have as many rows as their category, which lie orders of magnitude apart.
 func (l lbfgs) direction(g []float64, pairs []pair, curvature []float64) []float64 {
@@ -255,14 +286,7 @@ func (l lbfgs) direction(g []float64, pairs []pair, curvature []float64) []float
 			q[i] -= float64(share[k] * float64(y))
 		}
 	}
-	scale := 1.0
-	if n := len(pairs); n > 0 {
-		size := 0.0
-		for i, y := range pairs[n-1].change {
-			size += float64(float64(y) * (float64(y) / curvature[i]))
-		}
-		scale = rise[n-1] / size
-	}
+	scale := inverseScale(pairs, curvature)
 	for i := range q {
 		q[i] = float64(scale * (q[i] / curvature[i]))
 	}

@@ -1,0 +1,51 @@
+package linear
+
+// slots are the active indicator column of each row and slot, or none. Rows lie in runs; a run has one slot after another, so that a
+// pass over it reads, and adds to, the columns of one slot at a time. These few fit a processor's nearer caches, those of a wide
+// model together don't.
+type slots struct {
+	rows, each int
+	columns    []int32
+}
+
+// runRows are the rows of a run but the last: each column of a few thousand is then met several times in it, and margins and residuals
+// of a run stay near, too.
+const runRows = 8192
+
+// none marks a slot without an active column.
+const none int32 = -1
+
+func newSlots(rows, each int) slots {
+	return slots{rows, each, make([]int32, rows*each)}
+}
+
+// run gives the columns of rows from..to in one slot; they must be of one run.
+func (s *slots) run(from, to, slot int) []int32 {
+	first := from / runRows * runRows
+	at := first*s.each + slot*min(runRows, s.rows-first) - first
+	return s.columns[at+from : at+to]
+}
+
+// visit gives the columns of rows from..to slot by slot, run after run: each row's come in the order of slots.
+func (s *slots) visit(from, to int, f func(first int, columns []int32)) {
+	for from < to {
+		end := min(to, (from/runRows+1)*runRows)
+		for slot := range s.each {
+			f(from, s.run(from, end, slot))
+		}
+		from = end
+	}
+}
+
+// row appends a row's active columns, ascending.
+func (s *slots) row(i int, columns []int32) []int32 {
+	first := i / runRows * runRows
+	at, size := first*s.each-first+i, min(runRows, s.rows-first)
+	for range s.each {
+		if c := s.columns[at]; c != none {
+			columns = append(columns, c)
+		}
+		at += size
+	}
+	return columns
+}
