@@ -7,15 +7,15 @@ import "math"
 // the Hessian has its λ, and errors and p values are approximate: the penalty draws the coefficients to 0. With an L1 penalty
 // there are none, nor before convergence.
 
-// Inference is what the last Newton round's Hessian tells of one coefficient.
+// Inference is what the Hessian of the last Newton round, or after L-BFGS of EVALUATE, tells of one coefficient.
 type Inference struct {
 	StandardError float64
 	Z             float64
 	P             float64 // two-sided: the chance of a |z| as large if the true coefficient is 0
 }
 
-// Inference tells of coefficient i; false if nothing is known: no Newton solver, an L1 penalty, no convergence, or a column that
-// is folded or was frozen.
+// Inference tells of coefficient i; false if nothing is known: no Hessian at the optimum, an L1 penalty, no convergence, or a column
+// that is folded, was frozen, or can't be told from others.
 func (s *State) Inference(i int) (Inference, bool) {
 	if i >= len(s.variance) || s.variance[i] == 0 {
 		return Inference{}, false
