@@ -19,12 +19,19 @@ func (d *Design) classSums(s *optim.State) ([][]float64, error) {
 		return nil, err
 	}
 	if s.Kind() == optim.Train {
-		return d.program.EncodeGradient(s, optim.TrainSums{Rows: int64(d.train.n), Loss: train.loss, Gradient: train.gradient}), nil
+		return d.program.EncodeGradient(s, optim.TrainSums{
+			Rows: int64(d.train.n), Loss: train.loss, HeldOutLoss: d.watchedLoss(s), Gradient: train.gradient,
+		}), nil
 	}
 	held := d.classes(d.held, s.Coefficients(), false, nil)
-	return d.program.EncodeEvaluate(s, optim.EvaluateSums{
-		Rows: int64(d.train.n), Loss: train.loss, HeldOut: int64(d.held.n), HeldOutLoss: held.loss, Confusion: held.confusion,
-	}), nil
+	out := optim.EvaluateSums{Rows: int64(d.train.n), Loss: train.loss, HeldOut: int64(d.held.n), HeldOutLoss: held.loss, Confusion: held.confusion}
+	if d.program.Model.StandardErrors {
+		var err error
+		if out.Hessian, err = d.classHessian(s.Coefficients()); err != nil {
+			return nil, err
+		}
+	}
+	return d.program.EncodeEvaluate(s, out), nil
 }
 
 // ClassScores gives each row's probability of every class, in the table's order, held out or not: row by row.
@@ -81,17 +88,19 @@ func (d *Design) classes(r *rows, w []float64, derive bool, each func(i int, p [
 		sum := make([]float64, n*count) // by column
 		sumDense := make([]float64, k*count)
 		scores := make([]float64, blockRows*count)
-		d.runs(r, from, to, func(start, end int) {
+		d.blocks(r, from, to, func(start, end int) {
 			block := blas64.General{Rows: end - start, Cols: count, Stride: count, Data: scores[:(end-start)*count]}
-			for i := start; i < end; i++ {
-				row := block.Data[(i-start)*count : (i-start+1)*count]
-				copy(row, weights[(n-1)*count:])
-				for _, c := range r.slots[i*d.slots : (i+1)*d.slots] {
+			for at := 0; at < len(block.Data); at += count {
+				copy(block.Data[at:at+count], weights[(n-1)*count:])
+			}
+			r.slots.visit(start, end, func(first int, columns []int32) {
+				for i, c := range columns {
 					if c != none {
-						add(row, weights[int(c)*count:int(c+1)*count])
+						at := (first - start + i) * count
+						add(block.Data[at:at+count], weights[int(c)*count:int(c+1)*count])
 					}
 				}
-			}
+			})
 			if k > 0 {
 				x := d.block(r, start, end)
 				blas64.Gemm(blas.NoTrans, blas.NoTrans, 1, x, blas64.General{Rows: k, Cols: count, Stride: count, Data: dense}, 1, block)
@@ -110,8 +119,10 @@ func (d *Design) classes(r *rows, w []float64, derive bool, each func(i int, p [
 				if derive {
 					row[y] = -residual
 					blas64.Scal(weight, vector(row))
-					d.addClasses(sum, r, i, row)
 				}
+			}
+			if derive {
+				d.addClasses(sum, r, start, end, block.Data)
 			}
 			if derive && k > 0 {
 				x := d.block(r, start, end)
@@ -143,15 +154,20 @@ func (d *Design) classes(r *rows, w []float64, derive bool, each func(i int, p [
 	return total
 }
 
-// addClasses adds a row's p-y to the columns that are 1 in it.
-func (d *Design) addClasses(sum []float64, r *rows, i int, residual []float64) {
-	count := len(residual)
-	for _, c := range r.slots[i*d.slots : (i+1)*d.slots] {
-		if c != none {
-			add(sum[int(c)*count:int(c+1)*count], residual)
+// addClasses adds p-y of rows from..to to the columns that are 1 in them.
+func (d *Design) addClasses(sum []float64, r *rows, from, to int, residuals []float64) {
+	count := len(residuals) / (to - from)
+	r.slots.visit(from, to, func(first int, columns []int32) {
+		for i, c := range columns {
+			if c != none {
+				at := (first - from + i) * count
+				add(sum[int(c)*count:int(c+1)*count], residuals[at:at+count])
+			}
 		}
+	})
+	for at := 0; at < len(residuals); at += count {
+		add(sum[(d.columns-1)*count:], residuals[at:at+count])
 	}
-	add(sum[(d.columns-1)*count:], residual)
 }
 
 // softmax turns a row's margins into probabilities, and gives the log loss of its class y in nats and the class of the largest

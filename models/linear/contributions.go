@@ -103,7 +103,7 @@ func (d *Design) SparseContributions(s *optim.State, batch []int) (iter.Seq2[[]i
 // unit appends the non-zero output columns of a row divided by their L2 norm, in ascending order, the intercept's last.
 func (d *Design) unit(r *rows, i int, columns []int, values []float64) ([]int, []float64) {
 	norm := d.norm(r, i)
-	dense, slots := r.dense[i*len(d.dense):(i+1)*len(d.dense)], r.slots[i*d.slots:(i+1)*d.slots]
+	dense := r.dense[i*len(d.dense) : (i+1)*len(d.dense)]
 	k := 0
 	addDense := func(before int) {
 		for ; k < len(d.dense) && d.dense[k] < before; k++ {
@@ -112,10 +112,10 @@ func (d *Design) unit(r *rows, i int, columns []int, values []float64) ([]int, [
 			}
 		}
 	}
-	for _, c := range slots { // in the order of columns
-		if c != none {
-			addDense(int(c))
-			columns, values = append(columns, int(c)), append(values, 1/norm)
+	for slot := range d.slots { // in the order of columns
+		if c := int(r.slots.run(i, i+1, slot)[0]); c != int(none) {
+			addDense(c)
+			columns, values = append(columns, c), append(values, 1/norm)
 		}
 	}
 	addDense(d.columns)
@@ -128,8 +128,8 @@ func (d *Design) norm(r *rows, i int) float64 {
 	for _, v := range r.dense[i*len(d.dense) : (i+1)*len(d.dense)] {
 		square += v * v
 	}
-	for _, c := range r.slots[i*d.slots : (i+1)*d.slots] {
-		if c != none {
+	for slot := range d.slots {
+		if r.slots.run(i, i+1, slot)[0] != none {
 			square++
 		}
 	}

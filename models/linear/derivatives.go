@@ -46,21 +46,32 @@ func (d *Design) block(r *rows, from, to int) blas64.General {
 	return blas64.General{Rows: to - from, Cols: k, Stride: k, Data: r.dense[from*k : to*k]}
 }
 
-// pass runs over rows in blocks with their margins at some coefficients; of a private program, of their unit-norm rows. f may be
-// called concurrently for different shards; the margins are reused.
-func (d *Design) pass(r *rows, w []float64, f func(shard, from, to int, margin []float64)) {
+// pass runs over rows in blocks with their margins at some coefficients; of a private program, of their unit-norm rows. Both functions
+// may be called concurrently for different shards. block may put other numbers in place of the margins: run, if it isn't nil, gets what
+// is there once all blocks of a run are over.
+func (d *Design) pass(r *rows, w []float64, block, run func(shard, from, to int, margin []float64)) {
 	dense := d.pick(w)
 	shards(r.n, func(shard, from, to int) {
-		margin := make([]float64, blockRows)
+		all := make([]float64, min(d.run, to-from))
 		d.runs(r, from, to, func(from, to int) {
-			margin := margin[:to-from]
-			if d.program.Private() {
-				d.unitMargins(margin, r, w, from, to)
-			} else {
-				clear(margin)
-				d.addMargins(margin, r, w, dense, from, to)
+			margin := all[:to-from]
+			if !d.program.Private() {
+				d.addIndicators(margin, r, w, from, to)
 			}
-			f(shard, from, to, margin)
+			for at := from; at < to; at += blockRows {
+				end := min(at+blockRows, to)
+				part := margin[at-from : end-from]
+				switch {
+				case d.program.Private():
+					d.unitMargins(part, r, w, at, end)
+				case len(dense) > 0:
+					blas64.Gemv(blas.NoTrans, 1, d.block(r, at, end), vector(dense), 1, vector(part))
+				}
+				block(shard, at, end, part)
+			}
+			if run != nil {
+				run(shard, from, to, margin)
+			}
 		})
 	})
 }
@@ -74,23 +85,22 @@ func (d *Design) pick(w []float64) []float64 {
 	return dense
 }
 
-// addMargins adds the margins of rows from..to, and their offsets; dense columns have weights of their own.
-func (d *Design) addMargins(out []float64, r *rows, w, dense []float64, from, to int) {
+// addIndicators gives what all but the dense columns add to the margins of rows from..to, and their offsets.
+func (d *Design) addIndicators(out []float64, r *rows, w []float64, from, to int) {
 	for at := range out {
-		i := from + at
-		out[at] += w[d.columns-1]
+		out[at] = w[d.columns-1]
 		if r.offset != nil {
-			out[at] += r.offset[i]
+			out[at] += r.offset[from+at]
 		}
-		for _, c := range r.slots[i*d.slots : (i+1)*d.slots] {
+	}
+	r.slots.visit(from, to, func(first int, columns []int32) {
+		margins := out[first-from:][:len(columns)]
+		for i, c := range columns {
 			if c != none {
-				out[at] += w[c]
+				margins[i] += w[c]
 			}
 		}
-	}
-	if len(dense) > 0 && to > from {
-		blas64.Gemv(blas.NoTrans, 1, d.block(r, from, to), vector(dense), 1, vector(out))
-	}
+	})
 }
 
 func vector(data []float64) blas64.Vector { return blas64.Vector{N: len(data), Inc: 1, Data: data} }
@@ -106,36 +116,59 @@ type partial struct {
 	mixed         []float64 // columns × k: row c is Σ h·x over the rows where c is active
 	hessian       []float64 // columns × columns, upper triangle
 
-	residual []float64 // p-y of a block's rows, times their weights
-	active   []int     // of a row
+	h, residual []float64 // of a block's rows, times their weights
+	active      []int32   // of a row
 }
 
-// derivatives gives, over the training rows, Σ residual·x, the packed upper triangle of Σ h·x·xᵀ, the loss, and how h and residuals
-// are concentrated. A block of rows is read from memory once.
-func (d *Design) derivatives(w []float64) (gradient, hessian []float64, loss float64, concentration guard) {
+func (d *Design) partials() []*partial {
 	k, n := len(d.dense), d.columns
 	parts := make([]*partial, shardCount(d.train.n))
 	for i := range parts {
 		parts[i] = &partial{
 			denseGradient: make([]float64, k), gradient: make([]float64, n), pairs: gram.New(k), mixed: make([]float64, n*k), hessian: make([]float64, n*n),
-			residual: make([]float64, blockRows),
+			h: make([]float64, blockRows), residual: make([]float64, blockRows),
 		}
 	}
-	d.pass(d.train, w, func(shard, from, to int, margin []float64) { d.addBlock(parts[shard], from, to, margin) })
-	total := parts[0]
-	pairs := total.pairs.Upper().Data
-	loss, concentration = total.loss, total.guard
-	for _, p := range parts[1:] {
+	return parts
+}
+
+// derivatives gives, over the training rows, Σ residual·x, the packed upper triangle of Σ h·x·xᵀ, the loss, and how h and residuals
+// are concentrated. A block of rows is read from memory once.
+func (d *Design) derivatives(w []float64) (gradient, hessian []float64, loss float64, concentration guard) {
+	r, parts := d.train, d.partials()
+	d.pass(r, w, func(shard, from, to int, margin []float64) {
+		part := parts[shard]
+		for at, m := range margin {
+			i := from + at
+			p, h := r.predict(m)
+			weight := r.weightOf(i)
+			part.h[at], part.residual[at] = weight*h, weight*r.residual(i, p)
+			part.loss += weight * r.lossAt(i, m)
+			part.guard.hessian.Add(part.h[at])
+			part.guard.gradient.Add(math.Abs(part.residual[at]))
+		}
+		d.addBlock(part, from, to)
+	}, nil)
+	for _, p := range parts {
 		loss += p.loss
 		concentration.merge(p.guard)
+	}
+	gradient, hessian = d.total(parts)
+	return gradient, hessian, loss, concentration
+}
+
+// total adds the shards' sums.
+func (d *Design) total(parts []*partial) (gradient, hessian []float64) {
+	total := parts[0]
+	pairs := total.pairs.Upper().Data
+	for _, p := range parts[1:] {
 		add(total.denseGradient, p.denseGradient)
 		add(total.gradient, p.gradient)
 		add(pairs, p.pairs.Upper().Data)
 		add(total.mixed, p.mixed)
 		add(total.hessian, p.hessian)
 	}
-	gradient, hessian = d.pack(total, pairs)
-	return gradient, hessian, loss, concentration
+	return d.pack(total, pairs)
 }
 
 func add(to, from []float64) {
@@ -144,42 +177,28 @@ func add(to, from []float64) {
 	}
 }
 
-// addBlock adds training rows from..to.
-func (d *Design) addBlock(part *partial, from, to int, margin []float64) {
+// addBlock adds training rows from..to, of which the shard has h and residuals.
+func (d *Design) addBlock(part *partial, from, to int) {
 	r, k := d.train, len(d.dense)
-	residual := part.residual[:to-from]
-	for at, m := range margin {
-		i := from + at
-		p, h := r.predict(m)
-		weight := r.weightOf(i)
-		h *= weight
-		residual[at] = weight * r.residual(i, p)
-		part.loss += weight * r.lossAt(i, m)
-		part.guard.hessian.Add(h)
-		part.guard.gradient.Add(math.Abs(residual[at]))
+	for i := from; i < to; i++ {
+		h := part.h[i-from]
 		if k > 0 {
 			part.pairs.Add(h, r.dense[i*k:(i+1)*k])
 		}
-		d.addSparse(part, i, h, residual[at])
+		d.addSparse(part, i, h, part.residual[i-from])
 	}
 	if k > 0 {
-		blas64.Gemv(blas.Trans, 1, d.block(r, from, to), vector(residual), 1, vector(part.denseGradient))
+		blas64.Gemv(blas.Trans, 1, d.block(r, from, to), vector(part.residual[:to-from]), 1, vector(part.denseGradient))
 	}
 }
 
 // addSparse adds all pairs of a row with an indicator or the intercept.
 func (d *Design) addSparse(p *partial, i int, h, residual float64) {
 	k, n := len(d.dense), d.columns
-	active := p.active[:0]
-	for _, c := range d.train.slots[i*d.slots : (i+1)*d.slots] {
-		if c != none {
-			active = append(active, int(c))
-		}
-	}
-	active = append(active, n-1)
-	p.active = active
+	p.active = append(d.train.slots.row(i, p.active[:0]), int32(n-1))
 	row := d.train.dense[i*k : (i+1)*k]
-	for at, c := range active {
+	for at, column := range p.active {
+		c := int(column)
 		p.gradient[c] += residual
 		mixed := p.mixed[c*k : (c+1)*k]
 		for j, v := range row {
@@ -187,7 +206,7 @@ func (d *Design) addSparse(p *partial, i int, h, residual float64) {
 		}
 		// Slots are in the order of columns: the pair is in the upper triangle.
 		pairs := p.hessian[c*n : (c+1)*n]
-		for _, other := range active[at:] {
+		for _, other := range p.active[at:] {
 			pairs[other] += h
 		}
 	}

@@ -25,7 +25,7 @@ type Design struct {
 	train   *rows
 	held    *rows
 	memory  dataset.Memory // that the rows are in
-	stretch int            // rows that are passed over before they are done with
+	run     int            // rows that are passed over before they are done with
 }
 
 // rows are encoded rows in the table's order.
@@ -38,12 +38,9 @@ type rows struct {
 	weight []float64 // nil: 1 each; held-out rows have none
 	offset []float64 // nil: 0 each
 	dense  []float64 // n × len(Design.dense): value columns
-	slots  []int32   // n × Design.slots: the active indicator column of each slot, or none
-	groups []int32   // of held-out rows, n × group columns: see groupsOf; nil if the program has none
+	slots  slots
+	groups []int32 // of held-out rows, n × group columns: see groupsOf; nil if the program has none
 }
-
-// none marks a slot without an active column.
-const none int32 = -1
 
 var errUnfitted = fmt.Errorf("%w: the pipeline isn't fitted before FIT", ErrState)
 
@@ -75,7 +72,7 @@ func newDesign(p *optim.Program, s *optim.State, m dataset.Memory) *Design {
 			d.slots++
 		}
 	}
-	d.stretch = min(max(stretchBytes/(8*(len(d.dense)+d.slots+1)), blockRows), 64<<10) / blockRows * blockRows
+	d.run = runSize(len(d.dense), d.slots)
 	return d
 }
 
@@ -116,17 +113,22 @@ func (r *rows) labelOf(i int) Label {
 
 // row appends an encoded row's columns that aren't zero, and their values, without the intercept, and tells its label.
 func (d *Design) row(r *rows, i int, columns []int32, values []float64) (label Label, _ []int32, _ []float64) {
+	columns, values = d.numbers(r, i, columns, values)
+	columns = r.slots.row(i, columns)
+	for len(values) < len(columns) {
+		values = append(values, 1)
+	}
+	return r.labelOf(i), columns, values
+}
+
+// numbers appends a row's dense columns that aren't zero, and their values.
+func (d *Design) numbers(r *rows, i int, columns []int32, values []float64) ([]int32, []float64) {
 	for k, c := range d.dense {
 		if v := r.dense[i*len(d.dense)+k]; v != 0 {
 			columns, values = append(columns, int32(c)), append(values, v)
 		}
 	}
-	for _, c := range r.slots[i*d.slots : (i+1)*d.slots] {
-		if c != none {
-			columns, values = append(columns, c), append(values, 1)
-		}
-	}
-	return r.labelOf(i), columns, values
+	return columns, values
 }
 
 // Each gives the encoded rows of one kind in the table's order: the label, and the columns that aren't zero with their values,
@@ -147,12 +149,13 @@ func (d *Design) Each(held bool, f func(label Label, columns []int32, values []f
 // Batch is training rows that were copied out of a design, to be read in any order.
 type Batch struct {
 	design *Design
-	rows   rows
+	rows   rows    // without slots
+	active []int32 // × Design.slots
 }
 
 // Batch makes an empty one with room for n rows.
 func (d *Design) Batch(n int) *Batch {
-	b := &Batch{d, rows{dense: make([]float64, 0, n*len(d.dense)), slots: make([]int32, 0, n*d.slots)}}
+	b := &Batch{design: d, rows: rows{dense: make([]float64, 0, n*len(d.dense))}, active: make([]int32, 0, n*d.slots)}
 	if d.program.Target != nil {
 		b.rows.target = make([]float64, 0, n)
 	} else {
@@ -163,7 +166,7 @@ func (d *Design) Batch(n int) *Batch {
 
 // Reset empties it.
 func (b *Batch) Reset() {
-	b.rows.label, b.rows.target, b.rows.dense, b.rows.slots = b.rows.label[:0], b.rows.target[:0], b.rows.dense[:0], b.rows.slots[:0]
+	b.rows.label, b.rows.target, b.rows.dense, b.active = b.rows.label[:0], b.rows.target[:0], b.rows.dense[:0], b.active[:0]
 }
 
 // Add copies training rows from..to. They are numbered in the order of being added.
@@ -175,28 +178,49 @@ func (b *Batch) Add(from, to int) {
 		b.rows.label = append(b.rows.label, r.label[from:to]...)
 	}
 	b.rows.dense = append(b.rows.dense, r.dense[from*len(d.dense):to*len(d.dense)]...)
-	b.rows.slots = append(b.rows.slots, r.slots[from*d.slots:to*d.slots]...)
+	for start := from; start < to && d.slots > 0; {
+		end := r.slots.end(start, to)
+		at := len(b.active)
+		b.active = b.active[:at+(end-start)*d.slots]
+		for slot := range d.slots {
+			for i, c := range r.slots.run(start, end, slot) {
+				b.active[at+i*d.slots+slot] = c
+			}
+		}
+		start = end
+	}
 	d.done(r, from, to)
 }
 
 // Row appends a row's columns and values, and tells its label, as Design.Each does.
 func (b *Batch) Row(i int, columns []int32, values []float64) (label Label, _ []int32, _ []float64) {
-	return b.design.row(&b.rows, i, columns, values)
-}
-
-// stretchBytes of rows are passed over before they are done with.
-const stretchBytes = 4 << 20
-
-// runs passes over rows in blocks, and is done with them behind it.
-func (d *Design) runs(r *rows, from, to int, f func(from, to int)) {
-	done := from
-	for start := from; start < to; start += blockRows {
-		end := min(start+blockRows, to)
-		if f(start, end); end-done >= d.stretch || end == to {
-			d.done(r, done, end)
-			done = end
+	d := b.design
+	columns, values = d.numbers(&b.rows, i, columns, values)
+	for _, c := range b.active[i*d.slots : (i+1)*d.slots] {
+		if c != none {
+			columns, values = append(columns, c), append(values, 1)
 		}
 	}
+	return b.rows.labelOf(i), columns, values
+}
+
+// runs passes over rows run by run, and is done with each behind it.
+func (d *Design) runs(r *rows, from, to int, f func(from, to int)) {
+	for from < to {
+		end := r.slots.end(from, to)
+		f(from, end)
+		d.done(r, from, end)
+		from = end
+	}
+}
+
+// blocks passes over rows of few rows each, which are of one run.
+func (d *Design) blocks(r *rows, from, to int, f func(from, to int)) {
+	d.runs(r, from, to, func(from, to int) {
+		for at := from; at < to; at += blockRows {
+			f(at, min(at+blockRows, to))
+		}
+	})
 }
 
 // done is done with some rows.
@@ -206,7 +230,7 @@ func (d *Design) done(r *rows, from, to int) {
 	}
 	k := len(d.dense)
 	dataset.Done(d.memory, r.dense[from*k:to*k])
-	dataset.Done(d.memory, r.slots[from*d.slots:to*d.slots])
+	r.slots.visit(from, to, func(_ int, columns []int32) { dataset.Done(d.memory, columns) })
 	for _, numbers := range [][]float64{r.weight, r.offset, r.target} {
 		if numbers != nil {
 			dataset.Done(d.memory, numbers[from:to])

@@ -22,7 +22,8 @@ type encoder struct {
 	// meanwhile.
 	kept  []int // numbers of the table's rows
 	dense []float64
-	slots []int32
+	slots []int32 // of a run, a slot after another
+	runs  int     // rows of the run that are encoded
 
 	out *rows
 	to  arrays
@@ -42,7 +43,7 @@ type arrays struct {
 func (d *Design) encoder(columns []*dataset.Column, t *dataset.Table, numbers rowNumbers, n int) *encoder {
 	m, k := t.Memory, len(d.dense)
 	e := &encoder{Design: d, table: t, columns: columns, numbers: numbers, active: make([][]int, len(columns)), out: &rows{n: n}}
-	e.kept, e.dense, e.slots = make([]int, 0, blockRows), make([]float64, blockRows*k), make([]int32, blockRows*d.slots)
+	e.kept, e.dense, e.slots = make([]int, 0, blockRows), make([]float64, blockRows*k), make([]int32, d.run*d.slots)
 	for feature, c := range columns {
 		if c.Codes != nil {
 			e.active[feature] = d.program.Pipeline().CategoryColumns(d.fitted, feature)
@@ -78,10 +79,10 @@ func (d *Design) encode(t *dataset.Table, train, held *encoder) {
 		if t.Held(i) {
 			e = held
 		}
-		if e.kept = append(e.kept, i); len(e.kept) == blockRows {
+		if e.kept = append(e.kept, i); len(e.kept) == min(blockRows, d.run-e.runs) {
 			e.flush()
 		}
-		if i-done >= d.stretch || i == t.Rows-1 {
+		if i-done >= d.run || i == t.Rows-1 {
 			train.flush()
 			held.flush()
 			for _, e := range []*encoder{train, held} {
@@ -116,7 +117,9 @@ func (e *encoder) flush() {
 	}
 	e.block()
 	e.to.dense.Append(e.dense[:n*k]...)
-	e.to.slots.Append(e.slots[:n*e.Design.slots]...)
+	if e.runs += n; e.runs == e.run {
+		e.endRun()
+	}
 	for _, i := range e.kept {
 		switch {
 		case e.to.class != nil:
@@ -134,14 +137,22 @@ func (e *encoder) flush() {
 	e.kept = e.kept[:0]
 }
 
+// endRun writes the run's slots.
+func (e *encoder) endRun() {
+	for slot := range e.Design.slots {
+		e.to.slots.Append(e.slots[slot*e.run:][:e.runs]...)
+	}
+	e.runs = 0
+}
+
 // block encodes the block's features.
 func (e *encoder) block() {
-	spec, k, slots := e.program.Pipeline(), len(e.Design.dense), e.Design.slots
+	spec, k := e.program.Pipeline(), len(e.Design.dense)
 	value, slot := 0, 0
 	for feature, c := range e.columns {
 		if c.Codes != nil {
 			for at, i := range e.kept {
-				e.slots[at*slots+slot] = int32(e.active[feature][c.Codes[i]+1])
+				e.slots[slot*e.run+e.runs+at] = int32(e.active[feature][c.Codes[i]+1])
 			}
 			slot++
 			continue
@@ -159,7 +170,7 @@ func (e *encoder) block() {
 			if c.Numbers[i] != c.Numbers[i] && !e.fitted.Folded[missing] {
 				indicator = int32(missing)
 			}
-			e.slots[at*slots+slot] = indicator
+			e.slots[slot*e.run+e.runs+at] = indicator
 		}
 		slot++
 	}
@@ -168,8 +179,10 @@ func (e *encoder) block() {
 // freeze ends the rows.
 func (e *encoder) freeze() (*rows, error) {
 	r := e.out
+	e.endRun()
+	r.slots = slots{rows: r.n, each: e.Design.slots, size: e.run}
 	err := errors.Join(
-		freeze(&r.dense, e.to.dense), freeze(&r.slots, e.to.slots), freeze(&r.groups, e.to.groups),
+		freeze(&r.dense, e.to.dense), freeze(&r.slots.columns, e.to.slots), freeze(&r.groups, e.to.groups),
 		freeze(&r.label, e.to.label), freeze(&r.class, e.to.class), freeze(&r.target, e.to.target),
 		freeze(&r.weight, e.to.weight), freeze(&r.offset, e.to.offset),
 	)

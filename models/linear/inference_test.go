@@ -6,14 +6,22 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat/distuv"
+
+	"tributary/models/optim"
 )
 
-// Standard errors and p values are those of the pooled rows' inverse Hessian at the pooled optimum.
+// Standard errors and p values are those of the pooled rows' inverse Hessian at the pooled optimum: of Newton's last round, or of the
+// Hessian that EVALUATE sums after L-BFGS.
 func TestStandardErrorsAreThoseOfThePooledHessian(t *testing.T) {
 	table, _ := plain(4_000, 63)
 	table.Columns = append(table.Columns[:1:1], table.Columns[3]) // age and raw: no collinear columns
-	for _, l2 := range []float64{0, 10} {
-		j := job{contributors: 3, bits: 40, maxRows: 5_000_000, maxRounds: 20, features: []feature{number("age", 0, 110), number("raw", -3, 5)}, l2: l2, tolerance: 1e-10, holdout: true}
+	for _, c := range []struct {
+		l2     float64
+		solver string
+	}{{0, optim.Newton}, {10, optim.Newton}, {0, optim.LBFGS}, {10, optim.LBFGS}} {
+		l2 := c.l2
+		j := job{contributors: 3, bits: 40, maxRows: 5_000_000, maxRounds: 60, features: []feature{number("age", 0, 110), number("raw", -3, 5)}, l2: l2, tolerance: 1e-11, holdout: true,
+			solver: c.solver, standardErrors: c.solver == optim.LBFGS}
 		s, _ := train(t, j.program(t), split(table, 3))
 		p := newPooled(table, l2)
 		p.solve()

@@ -134,6 +134,8 @@ type job struct {
 	holdout                                bool
 	solver                                 string         // empty: newton
 	weighting                              map[string]any // nil: none
+	patience                               int
+	standardErrors                         bool
 	groups                                 []map[string]any
 	minGroup                               int
 	target                                 []float64 // range of a label that is a number; nil: yes or no
@@ -147,6 +149,12 @@ func (j job) program(t testing.TB) *optim.Program {
 	}
 	if j.l1 > 0 {
 		model["l1"] = j.l1
+	}
+	if j.patience > 0 {
+		model["patience"] = j.patience
+	}
+	if j.standardErrors {
+		model["standard_errors"] = true
 	}
 	evaluate := map[string]any{"holdout": j.holdout, "metrics": []string{"auc", "log_loss", "accuracy"}}
 	if j.groups != nil {

@@ -56,6 +56,7 @@ func (d *Design) Sums(s *optim.State) ([][]float64, error) {
 	if err := d.check(&guard); err != nil {
 		return nil, err
 	}
+	train.HeldOutLoss = d.watchedLoss(s)
 	if d.program.Model.Solver == optim.LBFGS {
 		return d.program.EncodeGradient(s, train), nil
 	}
@@ -76,7 +77,27 @@ func (d *Design) evaluate(s *optim.State) ([][]float64, error) {
 	for _, p := range parts[1:] {
 		parts[0].merge(p)
 	}
-	return d.program.EncodeEvaluate(s, parts[0].Sums(loss, heldLoss)), nil
+	out := parts[0].Sums(loss, heldLoss)
+	if d.program.Model.StandardErrors {
+		_, hessian, _, concentration := d.derivatives(s.Coefficients())
+		if err := concentration.hessian.Check(); err != nil {
+			return nil, err
+		}
+		out.Hessian = hessian
+	}
+	return d.program.EncodeEvaluate(s, out), nil
+}
+
+// watchedLoss is the held-out rows' loss at a state, of programs that watch it.
+func (d *Design) watchedLoss(s *optim.State) float64 {
+	switch {
+	case d.program.Model.Patience == 0:
+		return 0
+	case d.program.Label != nil:
+		return d.classes(d.held, s.Coefficients(), false, nil).loss
+	}
+	loss, _ := d.measure(d.held, s.Coefficients(), nil)
+	return loss
 }
 
 // guard is how what sums weigh rows by is concentrated: a Hessian by h, a gradient by the residuals' sizes.
@@ -123,7 +144,7 @@ func (d *Design) measure(r *rows, w []float64, each func(shard, i int, p float64
 			}
 		}
 		parts[shard] = sum
-	})
+	}, nil)
 	for _, p := range parts {
 		loss += p.loss
 		concentration.merge(p.guard)
@@ -151,7 +172,7 @@ func Score(p *optim.Program, s *optim.State, t *dataset.Table) ([]float64, error
 			}
 			out[from+i] = m
 		}
-	})
+	}, nil)
 	if p.Target != nil {
 		return Predictions(p, s, out), nil
 	}

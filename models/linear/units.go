@@ -99,7 +99,7 @@ func (d *Design) grouped(r *rows, batch []int, length int, row rowLanes) iter.Se
 		done, passed := 0, 0
 		for u := range r.units.each(r.n, batch) {
 			if r.units.starts == nil {
-				if u-done >= d.stretch {
+				if u-done >= d.run {
 					d.done(r, done, u)
 					done = u
 				}

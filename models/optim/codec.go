@@ -18,6 +18,7 @@ const stateVersion = 4
 //	version u16, kind u8, step u32, rounds u32, converged u8
 //	not FIT:     rows u64, positives u64, held_out u64, mean []f64, sd []f64, folded []u8, w []f64; with groups: group_rows []u64
 //	rounds > 0:  best []f64, best_objective f64, decrement f64
+//	TRAIN with rounds > 0 and a patience:  watched []f64, held_out_loss f64, worse u32
 //	not FIT, not TRAIN, without L1:  variance []f64
 //	DONE:        train_loss f64, objective f64, held_out u64, positives u64, auc, log_loss, accuracy (known u8, f64)
 //
@@ -42,6 +43,7 @@ func (p *Program) encodeExact(s *State) []byte {
 		e.list(s.best)
 		e.numbers(s.bestObjective, s.decrement)
 	}
+	e.watch(s.watch)
 	if s.variance != nil {
 		e.list(s.variance)
 	}
@@ -111,6 +113,7 @@ func (p *Program) decodeBody(d *decoder, s *State) {
 		s.best = d.list(coefficients)
 		s.bestObjective, s.decrement = d.f64(), d.f64()
 	}
+	d.watch(p, s)
 	if s.kind != Train && p.infers() {
 		s.variance = d.list(coefficients)
 	}
@@ -121,20 +124,11 @@ func (p *Program) decodeBody(d *decoder, s *State) {
 
 // checkState holds a state to what Apply can give.
 func (p *Program) checkState(s *State) error {
-	limit := uint32(p.Model.MaxRounds)
-	var ok bool
-	switch s.kind {
-	case Fit:
+	if s.kind == Fit {
 		return checkStart(s)
-	case Train:
-		ok = s.rounds < limit && s.step == s.rounds+1 && !s.converged
-	case Evaluate:
-		ok = s.rounds >= 1 && s.rounds <= limit && s.step == s.rounds+1
-	case Done:
-		ok = s.rounds >= 1 && s.rounds <= limit && s.step == s.rounds+2
 	}
-	if !ok || s.kind == Evaluate && s.rounds < limit && !s.converged || s.kind == Done && s.rounds < limit && !s.converged {
-		return fmt.Errorf("kind %s, step %d, %d TRAIN rounds of %d, converged %t", s.kind, s.step, s.rounds, limit, s.converged)
+	if err := p.checkProgress(s); err != nil {
+		return err
 	}
 	if err := p.checkFitted(s.fitted); err != nil {
 		return err
@@ -148,14 +142,41 @@ func (p *Program) checkState(s *State) error {
 	if s.rounds == 0 {
 		return p.checkStarted(s.fitted, s.w)
 	}
+	if err := p.checkWatched(s); err != nil {
+		return err
+	}
 	for i, w := range s.w {
 		zero := i < len(s.fitted.Folded) && s.fitted.Folded[i]
 		if zero && w != 0 || math.Abs(w) > maxCoefficient || s.rounds > 0 && (zero && s.best[i] != 0 || math.Abs(s.best[i]) > maxCoefficient) {
 			return fmt.Errorf("coefficient %d is %g", i, w)
 		}
 	}
+	return p.checkVariance(s)
+}
+
+// checkProgress holds a state after FIT to the rounds that lead to its kind.
+func (p *Program) checkProgress(s *State) error {
+	limit := uint32(p.Model.MaxRounds)
+	var ok bool
+	// A watched training ends early, or with the coefficients of an earlier round.
+	switch early := s.converged || p.watches() && s.rounds >= 2; s.kind {
+	case Train:
+		ok = s.rounds < limit && s.step == s.rounds+1 && !s.converged
+	case Evaluate:
+		ok = s.rounds >= 1 && s.rounds <= limit && s.step == s.rounds+1 && (early || s.rounds == limit)
+	case Done:
+		ok = s.rounds >= 1 && s.rounds <= limit && s.step == s.rounds+2 && (early || s.rounds == limit)
+	}
+	if !ok {
+		return fmt.Errorf("kind %s, step %d, %d TRAIN rounds of %d, converged %t", s.kind, s.step, s.rounds, limit, s.converged)
+	}
+	return nil
+}
+
+// checkVariance holds what is known of a model's errors to its optimum.
+func (p *Program) checkVariance(s *State) error {
 	for i, v := range s.variance {
-		unknown := !s.converged || i < len(s.fitted.Folded) && s.fitted.Folded[i]
+		unknown := !s.converged || p.folded(s.fitted, i)
 		if !(v >= 0) || math.Signbit(v) || unknown && v != 0 {
 			return fmt.Errorf("variance %d is %g", i, v)
 		}

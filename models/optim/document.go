@@ -32,15 +32,17 @@ type documentCategory struct {
 }
 
 type documentModel struct {
-	Type      string             `json:"type"`
-	L1        float64            `json:"l1,omitempty"`
-	L2        float64            `json:"l2"`
-	Solver    string             `json:"solver"`
-	MaxRounds int                `json:"max_rounds"`
-	Tolerance *float64           `json:"tolerance,omitempty"`
-	Factors   int                `json:"factors,omitempty"`
-	Averaging *documentAveraging `json:"averaging,omitempty"`
-	Sampling  *documentSampling  `json:"sampling,omitempty"`
+	Type           string             `json:"type"`
+	L1             float64            `json:"l1,omitempty"`
+	L2             float64            `json:"l2"`
+	Solver         string             `json:"solver"`
+	MaxRounds      int                `json:"max_rounds"`
+	Tolerance      *float64           `json:"tolerance,omitempty"`
+	Patience       int                `json:"patience,omitempty"`
+	StandardErrors bool               `json:"standard_errors,omitempty"`
+	Factors        int                `json:"factors,omitempty"`
+	Averaging      *documentAveraging `json:"averaging,omitempty"`
+	Sampling       *documentSampling  `json:"sampling,omitempty"`
 
 	Recommendation *documentRecommendation `json:"recommendation,omitempty"`
 }
@@ -110,7 +112,7 @@ type document struct {
 func (p *Program) Document() ([]byte, error) {
 	out := document{
 		Version: 1, Contributors: p.Contributors, Bits: p.Bits, MaxRows: p.MaxRows,
-		Model:    documentModel{Type: p.Model.Type, L1: p.Model.L1, L2: p.Model.L2, Solver: p.Model.Solver, MaxRounds: p.Model.MaxRounds, Factors: p.Model.Factors},
+		Model:    documentModel{Type: p.Model.Type, L1: p.Model.L1, L2: p.Model.L2, Solver: p.Model.Solver, MaxRounds: p.Model.MaxRounds, Patience: p.Model.Patience, Factors: p.Model.Factors},
 		Evaluate: documentEvaluate{HoldOut: p.Evaluate.HoldOut, Metrics: []string{}},
 	}
 	for _, f := range p.spec.Features() {

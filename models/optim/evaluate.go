@@ -21,6 +21,9 @@ type EvaluateSums struct {
 	// With several classes, in place of Positives, Correct and bins: held-out rows by class, then by the class of the largest
 	// probability (the first of equal ones).
 	Confusion []int64
+	// Of programs with StandardErrors, over the training rows: as TrainSums.Hessian, and with several classes such a triangle of
+	// Σ p_k(δ-p_l)·x·xᵀ for each pair of classes k ≤ l.
+	Hessian []float64
 	// Held-out rows of each group that is shown, by GroupBins bins, and zeros of the others; of programs with groups.
 	GroupPositiveBins, GroupNegativeBins []int64
 }
@@ -58,7 +61,7 @@ func (p *Program) layoutHeldOut(add func(name string, length int, scale uint64))
 func (p *Program) EncodeEvaluate(s *State, t EvaluateSums) [][]float64 {
 	whole, lane := p.encodeTrainLoss(t.Loss, s.fitted.Rows)
 	if p.Target != nil {
-		values := map[string][]float64{segRows: one(t.Rows), segLossWhole: whole, segLoss: lane, segHeldOut: one(t.HeldOut)}
+		values := map[string][]float64{segRows: one(t.Rows), segLossWhole: whole, segLoss: lane, segHeldOut: one(t.HeldOut), segHessian: p.scaleHessian(s, t.Hessian, -1)}
 		p.encodeTarget(values, t.Target)
 		return p.assemble(Evaluate, values)
 	}
@@ -67,7 +70,7 @@ func (p *Program) EncodeEvaluate(s *State, t EvaluateSums) [][]float64 {
 		segHeldOut: one(t.HeldOut), segHeldPos: one(t.Positives), segHeldCorrect: one(t.Correct),
 		segHeldLoss: encodeLoss(t.HeldOutLoss, s.fitted.HeldOut), segConfusion: floats(t.Confusion),
 		segBinsPos: floats(t.PositiveBins), segBinsNeg: floats(t.NegativeBins),
-		segGroupPos: floats(t.GroupPositiveBins), segGroupNeg: floats(t.GroupNegativeBins),
+		segGroupPos: floats(t.GroupPositiveBins), segGroupNeg: floats(t.GroupNegativeBins), segHessian: p.scaleHessian(s, t.Hessian, -1),
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"slices"
 
 	"tributary/models/metrics"
 	"tributary/models/pipeline"
@@ -41,7 +42,8 @@ type exportModel struct {
 	Intercept    *float64       `json:"intercept,omitempty"`  // of one with two
 	Intercepts   []float64      `json:"intercepts,omitempty"` // by class
 	Test         *exportTest    `json:"intercept_test,omitempty"`
-	TestNote     string         `json:"tests,omitempty"` // what the tests are worth
+	Tests        []*exportTest  `json:"intercept_tests,omitempty"` // by class; null: unknown
+	TestNote     string         `json:"tests,omitempty"`           // what the tests are worth
 	Columns      []exportColumn `json:"columns"`
 	TrainingRows int64          `json:"training_rows"`
 	Rounds       int            `json:"train_rounds"`
@@ -60,7 +62,8 @@ type exportColumn struct {
 	Coefficient *float64      `json:"coefficient,omitempty"`
 	ByClass     []float64     `json:"coefficients,omitempty"`
 	Factor      []float64     `json:"factor,omitempty"` // of a factorization machine, length factors
-	Test        *exportTest   `json:"test,omitempty"`   // of a converged Newton model without L1
+	Test        *exportTest   `json:"test,omitempty"`   // of a converged model without L1, by newton or with standard_errors
+	Tests       []*exportTest `json:"tests,omitempty"`  // by class; null: unknown
 }
 
 // exportLabel is a number, with the contract's range and what FIT found, in the contract's unit.
@@ -146,7 +149,7 @@ func (p *Program) exportModel(s *State) *exportModel {
 	for i, c := range p.spec.Columns() {
 		m.Columns = append(m.Columns, p.exportColumn(s, c, i))
 	}
-	if m.Test = p.exportTestOf(s, last); m.Test != nil {
+	if m.Test, m.Tests = p.exportTests(s, last); slices.ContainsFunc(s.variance, func(v float64) bool { return v > 0 }) {
 		if m.TestNote = "asymptotic (Wald)"; p.Model.L2 > 0 {
 			m.TestNote = "approximate: the L2 penalty draws coefficients to 0, which the errors don't know"
 		}
@@ -156,6 +159,9 @@ func (p *Program) exportModel(s *State) *exportModel {
 			} else {
 				m.TestNote += "; weights are taken for precisions"
 			}
+		}
+		if p.Label != nil {
+			m.TestNote += "; of coefficients whose sum over the classes is given"
 		}
 	}
 	if summary, ok := s.Metrics(); ok && (!m.Private || p.measures()) {
@@ -181,7 +187,8 @@ func (p *Program) exportModel(s *State) *exportModel {
 
 func (p *Program) exportColumn(s *State, c pipeline.Column, i int) exportColumn {
 	f := &p.spec.Features()[c.Feature]
-	out := exportColumn{Name: c.Name, Feature: f.Name, Folded: s.fitted.Folded[i], Test: p.exportTestOf(s, i)}
+	out := exportColumn{Name: c.Name, Feature: f.Name, Folded: s.fitted.Folded[i]}
+	out.Test, out.Tests = p.exportTests(s, i)
 	if p.Label != nil {
 		out.ByClass = p.byClass(s, i)
 	} else {
@@ -220,6 +227,22 @@ func (p *Program) byClass(s *State, column int) []float64 {
 		out[k] = s.w[k*(p.columns()+1)+column]
 	}
 	return out
+}
+
+// exportTests are the tests of one column's coefficient, or by class, or of the intercept.
+func (p *Program) exportTests(s *State, column int) (one *exportTest, byClass []*exportTest) {
+	if p.Label == nil {
+		return p.exportTestOf(s, column), nil
+	}
+	known := false
+	for k := range p.blocks() {
+		t := p.exportTestOf(s, k*(p.columns()+1)+column)
+		known, byClass = known || t != nil, append(byClass, t)
+	}
+	if !known {
+		return nil, nil
+	}
+	return nil, byClass
 }
 
 func (p *Program) exportTestOf(s *State, i int) *exportTest {

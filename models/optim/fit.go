@@ -88,6 +88,9 @@ func (p *Program) applyFit(s *State, v map[string][]float64) (*State, Report, er
 			return nil, Report{}, err
 		}
 	}
+	if err := p.checkWatch(t.HeldOut); err != nil {
+		return nil, Report{}, err
+	}
 	groups := counts(v[segGroupRows])
 	if err := p.checkGroups(groups, t.HeldOut); err != nil {
 		return nil, Report{}, err

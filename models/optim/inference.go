@@ -8,15 +8,15 @@ import "math"
 // there are none, nor before convergence. Of a squared loss the covariance is the inverse Hessian times the variance of the residuals,
 // by the degrees of freedom; p values are of the normal distribution, which Student's t is near with 50 rows or more.
 
-// Inference is what the last Newton round's Hessian tells of one coefficient.
+// Inference is what the Hessian of the last Newton round, or after L-BFGS of EVALUATE, tells of one coefficient.
 type Inference struct {
 	StandardError float64
 	Z             float64
 	P             float64 // two-sided: the chance of a |z| as large if the true coefficient is 0
 }
 
-// Inference tells of coefficient i; false if nothing is known: no Newton solver, an L1 penalty, no convergence, or a column that
-// is folded or was frozen.
+// Inference tells of coefficient i; false if nothing is known: no Hessian at the optimum, an L1 penalty, no convergence, or a column
+// that is folded, was frozen, or can't be told from others.
 func (s *State) Inference(i int) (Inference, bool) {
 	if i >= len(s.variance) || s.variance[i] == 0 {
 		return Inference{}, false

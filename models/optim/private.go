@@ -140,6 +140,8 @@ func (p *Program) checkSize() error {
 		return fmt.Errorf("features: %d output columns with the intercept, %s takes at most %d\nhint: leave out one_hot features with many values, or list fewer values in the contract (the rest becomes other)", d, Newton, MaxHessianColumns)
 	case p.Model.Solver == DPGradientDescent && d > MaxPrivateCoefficients:
 		return fmt.Errorf("features: %d output columns with the intercept, %s takes at most %d\nhint: use %s, leave out one_hot features with many values, or list fewer values in the contract (the rest becomes other)", d, DPGradientDescent, MaxPrivateCoefficients, DPSGD)
+	case p.Model.StandardErrors && d > MaxHessianColumns:
+		return fmt.Errorf("model.standard_errors: %d coefficients, at most %d have a Hessian\nhint: leave standard_errors out", d, MaxHessianColumns)
 	case p.Model.Solver == LBFGS && d > MaxLBFGS:
 		return fmt.Errorf("model: %d coefficients, %s has at most %d\nhint: leave out one_hot features with many values, or merge classes", d, LBFGS, MaxLBFGS)
 	}

@@ -46,16 +46,21 @@ const Newton = "newton"
 // Model says what is trained, and how.
 type Model struct {
 	Type      string
-	L1        float64 // λ₁ of λ₁·‖w‖₁, as L2; 0: none
+	L1        float64 // λ₁ of λ₁·‖w‖₁, as L2; Newton and LBFGS; 0: none
 	L2        float64 // λ of (λ/2)·‖w‖² on the summed log loss; the intercept is free
 	Solver    string
 	MaxRounds int // TRAIN rounds
 	// Converged when (Newton decrement)²/2 ≤ Tolerance·objective, or, for solvers that average, when a round changes the objective
 	// by no more than that; 0 in private jobs.
 	Tolerance float64
-	Factors   int        // length of the factor of a factorization machine's column or of a factorisation's item; 0 in a linear model
-	Averaging *Averaging // of solvers that average
-	Sampling  *Sampling  // of DPSGD
+	// Patience is how many watched rounds without a better held-out loss end the training, which then keeps the best; 0: not watched.
+	// Newton and LBFGS; for solvers that average see Averaging.
+	Patience int
+	// StandardErrors says that EVALUATE sums the Hessian; LBFGS without L1: Newton needs no more sums for them.
+	StandardErrors bool
+	Factors        int        // length of the factor of a factorization machine's column or of a factorisation's item; 0 in a linear model
+	Averaging      *Averaging // of solvers that average
+	Sampling       *Sampling  // of DPSGD
 	// Recommendation is a matrix factorisation's.
 	Recommendation *Recommendation
 }
@@ -150,6 +155,9 @@ func parse(data []byte) (*Program, error) {
 			p.checkPrivate(doc)
 		}
 	}
+	if doc.err == nil && p.watches() && !p.Evaluate.HoldOut {
+		doc.fail("model.patience", "nothing is held out to watch\nhint: leave patience out, or evaluate with a hold-out")
+	}
 	if a := p.Model.Averaging; doc.err == nil && a != nil && a.Patience > 0 && !p.Evaluate.HoldOut {
 		doc.fail("model.averaging.patience", "nothing is held out to watch\nhint: 0, or evaluate with a hold-out")
 	}
@@ -240,10 +248,11 @@ func parseModel(doc *object, private bool) Model {
 		if m.L1 = o.number("l1"); !(m.L1 > 0 && m.L1 <= 1e12) {
 			o.fail("l1", "%g is not above 0 and at most 1e12\nhint: leave l1 out for none", m.L1)
 		}
-		if m.Solver != Newton {
-			o.fail("l1", "solver %q has no L1 penalty\nhint: %s", m.Solver, Newton)
+		if m.Solver != Newton && m.Solver != LBFGS {
+			o.fail("l1", "solver %q has no L1 penalty\nhint: %s or %s", m.Solver, Newton, LBFGS)
 		}
 	}
+	parseEnding(o, &m)
 	switch {
 	case averages(m.Solver):
 		m.Averaging = parseAveraging(o, m.Solver)

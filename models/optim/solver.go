@@ -62,6 +62,7 @@ func (n newton) layout(kind RoundKind, add func(name string, length int, scale u
 	case Train:
 		add(segRows, 1, 1)
 		n.layoutLoss(add, segLossWhole, segLoss)
+		n.layoutWatch(add)
 		add(segGradient, d, lane)
 		add(segHessian, d*(d+1)/2, lane)
 	case Evaluate:

@@ -15,7 +15,7 @@ import (
 )
 
 // exact are the functions and constants of package math whose results are the same bits everywhere.
-const exact = " Abs Sqrt Float64bits Float64frombits IsNaN IsInf Inf Floor Trunc Frexp Ldexp Sqrt2 Signbit MaxFloat64 "
+const exact = " Abs Sqrt Float64bits Float64frombits Float32bits Float32frombits IsNaN IsInf Inf Floor Trunc Frexp Ldexp Sqrt2 Signbit MaxFloat64 "
 
 // The server step is the same bits on every architecture only if no product can be fused into an addition, which compilers may
 // do across statements, too: each one is rounded by float64(). Only exact functions of package math are called, and nothing

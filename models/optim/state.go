@@ -20,7 +20,7 @@ type State struct {
 	bestObjective float64
 	decrement     float64
 	converged     bool
-	variance      []float64 // Newton without L1, after TRAIN: of each coefficient, 0: unknown; nil elsewhere
+	variance      []float64 // Newton without L1, after TRAIN, and L-BFGS with standard errors, Done: of each coefficient, 0: unknown; nil elsewhere
 
 	groups []int64 // held-out rows by group, after FIT; nil if the program has no groups
 
@@ -30,6 +30,7 @@ type State struct {
 	factor  *matrix        // TRAIN of DPGradientDescent only: the Cholesky factor of the preconditioner
 	sampled *sampledMemory // TRAIN of DPSGD only
 
+	watch     *watchMemory // TRAIN of a watched program after its first round
 	lbfgs     *lbfgsMemory // L-BFGS TRAIN after its first round, and later
 	curvature []float64    // L-BFGS TRAIN only: about the second derivative by each coefficient at the start, positive
 

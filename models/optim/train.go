@@ -15,10 +15,11 @@ var ErrDiverged = errors.New("diverged")
 // intercept's 1 last) and p = 1/(1+exp(-w·x)). Of a label that is a number, t in deviations from its mean, they are Σ ½·(w·x-t)²,
 // Σ (w·x-t)·x and Σ x·xᵀ.
 type TrainSums struct {
-	Rows     int64
-	Loss     float64   // Σ min(log loss, 64), nats
-	Gradient []float64 // Σ (p-y)·x, length d
-	Hessian  []float64 // Σ p(1-p)·x·xᵀ, upper triangle row by row, length d(d+1)/2
+	Rows        int64
+	Loss        float64   // Σ min(log loss, 64), nats
+	HeldOutLoss float64   // the same of held-out rows, unweighted; only with a patience
+	Gradient    []float64 // Σ (p-y)·x, length d
+	Hessian     []float64 // Σ p(1-p)·x·xᵀ, upper triangle row by row, length d(d+1)/2
 }
 
 // EncodeTrain gives TRAIN sums as the segments of Layout(Train), normalised to [-1, 1] by the rows of the cohort and the
@@ -26,24 +27,16 @@ type TrainSums struct {
 func (p *Program) EncodeTrain(s *State, t TrainSums) [][]float64 {
 	gradient, hessian := p.scaleTrain(s, t.Gradient, t.Hessian, -1)
 	whole, lane := p.encodeTrainLoss(t.Loss, s.fitted.Rows)
+	heldWhole, held := p.lossLanes(t.HeldOutLoss, s.fitted.HeldOut)
 	return p.assemble(Train, map[string][]float64{
-		segRows: one(t.Rows), segLossWhole: whole, segLoss: lane, segGradient: p.inLane(gradient), segHessian: hessian,
+		segRows: one(t.Rows), segLossWhole: whole, segLoss: lane, segHeldLossWhole: heldWhole, segHeldLoss: held,
+		segGradient: p.inLane(gradient), segHessian: hessian,
 	})
 }
 
 // scaleTrain multiplies by the normalisation to the power of sign; powers of two are exact.
 func (p *Program) scaleTrain(s *State, gradient, hessian []float64, sign int) (g, h []float64) {
-	r, e := p.trainExponent(s.fitted.Rows), p.exponents()
-	g, h = make([]float64, len(gradient)), make([]float64, len(hessian))
-	at := 0
-	for i := range e {
-		g[i] = pow2(gradient[i], sign*(r+e[i]+p.residualExponent()))
-		for j := i; j < len(e); j++ {
-			h[at] = pow2(hessian[at], sign*(r+e[i]+e[j]))
-			at++
-		}
-	}
-	return g, h
+	return p.scaleGradient(s, gradient, sign), p.scaleHessian(s, hessian, sign)
 }
 
 func encodeLoss(loss float64, rows int64) []float64 {
@@ -73,22 +66,17 @@ func (p *Program) lossNoise(rows int64) float64 {
 
 // objective adds the penalties on all coefficients but the intercept.
 func (p *Program) objective(loss float64, w []float64) float64 {
-	if p.Label != nil {
-		size := p.columns() + 1
-		for at := 0; at < len(w); at += size {
-			block := w[at : at+size-1]
-			loss += float64(float64(0.5*p.Model.L2) * dot(block, block))
+	size := len(w) / p.blocks() // factorization machines have one block that is longer than the columns
+	for at := 0; at < len(w); at += size {
+		block := w[at : at+size-1]
+		loss += float64(float64(0.5*p.Model.L2) * dot(block, block))
+		if p.Model.L1 > 0 {
+			total := 0.0
+			for _, v := range block {
+				total += math.Abs(v)
+			}
+			loss += float64(p.Model.L1 * total)
 		}
-		return loss
-	}
-	w = w[:len(w)-1]
-	loss += float64(float64(0.5*p.Model.L2) * dot(w, w))
-	if p.Model.L1 > 0 {
-		size := 0.0
-		for _, v := range w {
-			size += math.Abs(v)
-		}
-		loss += float64(p.Model.L1 * size)
 	}
 	return loss
 }
@@ -116,8 +104,8 @@ func (p *Program) applyTrain(s *State, v map[string][]float64) (*State, Report, 
 	if err := errors.Join(p.checkVanished(loss, rows, next.step), p.checkStartLoss(s, loss)); err != nil {
 		return nil, Report{}, err
 	}
-	next.rounds = s.rounds + 1
-	last := int(next.rounds) >= p.Model.MaxRounds
+	next.rounds, next.watch = s.rounds+1, s.watch
+	last, stop := int(next.rounds) >= p.Model.MaxRounds, false
 	objective := p.objective(loss, s.w)
 	report := Report{Kind: Train, Step: next.step, Rows: rows, Objective: objective, LossPerRow: loss / float64(rows)}
 
@@ -133,11 +121,16 @@ func (p *Program) applyTrain(s *State, v map[string][]float64) (*State, Report, 
 			next.w, report.Note = s.best, "the objective rose in the last round: the step is undone"
 		}
 	} else {
+		if stop, report.Note, err = p.watch(s, next, v); err != nil {
+			return nil, Report{}, err
+		}
 		q := p.quadratic(s, v[segGradient], v[segHessian])
 		var decrement float64
 		var frozen int
 		if p.Model.L1 > 0 {
-			next.w, decrement, frozen, report.Note = p.proximalStep(s, q, objective)
+			var note string
+			next.w, decrement, frozen, note = p.proximalStep(s, q, objective)
+			report.note(note)
 		} else {
 			next.w, decrement, frozen = newtonStep(s, q) // q.m becomes its factor
 		}
@@ -148,7 +141,7 @@ func (p *Program) applyTrain(s *State, v map[string][]float64) (*State, Report, 
 		}
 		next.best, next.bestObjective, next.decrement = s.w, objective, decrement
 		next.converged = float64(0.5*float64(decrement*decrement)) <= float64(p.Model.Tolerance*objective)+p.settled(rows)
-		report.Decrement, report.Converged, report.Frozen = decrement, next.converged, frozen
+		report.Decrement, report.Frozen = decrement, frozen
 		if next.converged && p.infers() {
 			variance = q.m.inverseDiagonal()
 			if p.Target != nil {
@@ -156,14 +149,18 @@ func (p *Program) applyTrain(s *State, v map[string][]float64) (*State, Report, 
 			}
 		}
 	}
-	if next.converged || last {
+	if next.converged || last || stop {
 		next.kind = Evaluate
+		next.keepWatched()
 		if p.infers() {
+			if !next.converged {
+				clear(variance) // the model isn't that optimum's
+			}
 			next.variance = variance
 		}
 	}
-	if last && !next.converged && report.Note == "" {
-		report.Note = fmt.Sprintf("not converged after %d rounds", next.rounds)
+	if report.Converged = next.converged; last && !next.converged && !report.Damped {
+		report.note(fmt.Sprintf("not converged after %d rounds", next.rounds))
 	}
 	return next, report, nil
 }
@@ -178,7 +175,7 @@ func (p *Program) checkVanished(loss float64, rows int64, step uint32) error {
 }
 
 // infers tells whether standard errors follow from the last Hessian.
-func (p *Program) infers() bool { return p.Model.L1 == 0 }
+func (p *Program) infers() bool { return p.Model.Solver == Newton && p.Model.L1 == 0 }
 
 // maxCoefficient bounds a coefficient of a state: its square is far from overflow.
 const maxCoefficient = 1e30
@@ -210,9 +207,7 @@ func (p *Program) quadratic(s *State, gradient, hessian []float64) quadratic {
 		}
 	}
 	least := make([]float64, d)
-	// The quantisation of a sum of K lanes has deviation √(K/12) lane steps, and a symmetric matrix of such errors a norm near
-	// 2√d times that: 16 is a wide margin.
-	noise := float64(16*math.Sqrt(float64(p.Contributors*d)/12)) / float64(p.lane())
+	noise := p.hessianNoise(d)
 	r, e := p.trainExponent(s.fitted.Rows), p.exponents()
 	for i := range d {
 		least[i] = max(pow2(noise, r+2*e[i]), float64(0x1p-40*m.row(i)[i]))

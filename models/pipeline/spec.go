@@ -16,7 +16,7 @@ var ErrSpec = errors.New("invalid feature")
 
 // Limits of a description.
 const (
-	MaxColumns   = 1 << 17 // output columns with the intercept; solvers have smaller bounds of their own
+	MaxColumns   = 1 << 19 // output columns with the intercept; solvers have smaller bounds of their own
 	MaxNameBytes = 256
 	MaxMagnitude = 1e18 // of a declared number; beyond it products of two columns lose meaning
 	MaxClip      = 1e6  // standard deviations

@@ -118,7 +118,7 @@ func parse(document []byte) (*Model, error) {
 	default:
 		o.fail("type", "want %s, %s, %s or %s", LogisticRegression, MultinomialRegression, LinearRegression, FactorizationMachine)
 	}
-	o.only("format", "version", "type", "private", "unit_norm", "l1", "l2", "factors", "offset", "label", "classes", "intercept", "intercepts", "intercept_test", "tests", "columns", "training_rows", "train_rounds", "converged", "metrics")
+	o.only("format", "version", "type", "private", "unit_norm", "l1", "l2", "factors", "offset", "label", "classes", "intercept", "intercepts", "intercept_test", "intercept_tests", "tests", "columns", "training_rows", "train_rounds", "converged", "metrics")
 	m.Private, m.unitNorm = o.flag("private"), o.flag("unit_norm")
 	o.foreign(m.Type != FactorizationMachine, "factors")
 	o.foreign(m.Type == FactorizationMachine || m.Type == LinearRegression, "unit_norm")
@@ -159,7 +159,7 @@ func (m *Model) encoded(o *object, i int) {
 		at = none
 	}
 	m.coefficient = append(m.coefficient, m.byClass(o, "coefficient")...)
-	keys := []string{"name", "feature", "role", "folded", "test", m.plural("coefficient")}
+	keys := []string{"name", "feature", "role", "folded", "test", "tests", m.plural("coefficient")}
 	if m.Factors > 0 {
 		keys = append(keys, "factor")
 		m.factor = append(m.factor, o.numbers("factor", m.Factors, maxFactor)...)

@@ -139,10 +139,11 @@ func sumsText(j *Resolved) string {
 		labels = fmt.Sprintf("the count of each of %d classes (fewer than %d training rows of one end the job)", len(j.Classes), j.Model.MinClassRows)
 		scores = "the held-out rows' classes against the predicted ones"
 	}
-	if scores == "" {
-		return fmt.Sprintf("rows, %s, missing values, means and variances per column, %s", labels, categories)
+	sums := fmt.Sprintf("rows, %s, missing values, means and variances per column, %s", labels, categories)
+	if scores != "" {
+		sums += ", " + scores
 	}
-	return fmt.Sprintf("rows, %s, missing values, means and variances per column, %s, %s", labels, categories, scores)
+	return sums + extraSums(j)
 }
 
 func (p *page) seatStops(in ApprovalInput) {

@@ -135,9 +135,6 @@ func (d *document) matchModel(s *Spec) {
 	if m.Solver == solverLBFGS && !d.given("model.max_rounds") {
 		m.MaxRounds = lbfgsRounds
 	}
-	if m.L1 > 0 && m.Solver != solverNewton {
-		d.report("solver "+m.Solver+" has no L1 penalty", "remove l1, or write solver: newton", "model.l1", "model.solver")
-	}
 	if !averages(m.Solver) {
 		if d.given("model.averaging") {
 			d.report("averaging is for the solvers fedavg, fedprox and fedadam", "choose one of them or remove averaging", "model.averaging")

@@ -105,6 +105,8 @@ func (r *Resolved) maxOutputs() int {
 		return MaxPrivateOutputs
 	case r.Model.Solver == solverSGD:
 		return MaxSampledOutputs
+	case r.Model.Solver == solverLBFGS:
+		return MaxLBFGSOutputs
 	}
 	return MaxOutputs
 }

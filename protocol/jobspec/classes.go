@@ -12,7 +12,7 @@ const (
 	maxClasses          = 256
 	defaultMinClassRows = 20
 	lbfgsRounds         = 200
-	maxLBFGS            = 1 << 16 // coefficients of a model
+	maxLBFGS            = 1 << 19 // coefficients of a model
 )
 
 // labelJSON is the program's label, if it has several classes or is a number.
@@ -206,6 +206,8 @@ func (r *Resolved) checkSize(report report, path string) {
 		report(fmt.Sprintf("the model has %d coefficients, at most %d can be averaged", n, maxAveraged), "use fewer factors, or leave out the category columns with the most values", path)
 	case r.Model.Solver == solverSGD && n > MaxSampledOutputs:
 		report(fmt.Sprintf("the model has %d coefficients, %s has at most %d", n, solverSGD, MaxSampledOutputs), "leave out the category columns with the most values, or merge classes", path)
+	case r.Model.StandardErrors && n > MaxOutputs:
+		report(fmt.Sprintf("the model has %d coefficients, standard errors are for at most %d", n, MaxOutputs), "remove standard_errors", child(path, "standard_errors"), path)
 	case r.Model.Solver == solverLBFGS && n > maxLBFGS:
 		report(fmt.Sprintf("the model has %d coefficients, %s has at most %d", n, solverLBFGS, maxLBFGS), "leave out the category columns with the most values, or merge classes", path)
 	}

@@ -109,7 +109,7 @@ func TestClassProblemsNameTheirPlaceAndRemedy(t *testing.T) {
 		{shop, multinomialModel, "model.type", "two values", "logistic_regression"},
 		{grades, "model: {type: logistic_regression}", "model.type", "3 classes", "multinomial"},
 		{grades, "model: {type: multinomial_logistic_regression, solver: newton}", "model.solver", "not for a multinomial", "lbfgs"},
-		{grades, "model: {type: multinomial_logistic_regression, l1: 1}", "model.l1", "no L1", "remove"},
+		{grades, "model: {type: multinomial_logistic_regression, l1: 1, standard_errors: true}", "model.standard_errors", "an L1 penalty", "remove"},
 		{grades, "model: {type: multinomial_logistic_regression, factors: 2}", "model.factors", "factorization", "remove"},
 		{shop, "model: {type: logistic_regression, min_class_rows: 2}", "model.min_class_rows", "multinomial", "remove"},
 	} {

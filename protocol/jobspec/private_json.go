@@ -63,7 +63,7 @@ func (r *Resolved) noiseProgram() *noiseJSON {
 }
 
 func (j modelJSON) model() Model {
-	return Model{Type: j.Type, L1: j.L1, L2: j.L2, Solver: j.Solver, MaxRounds: j.MaxRounds, Tolerance: or0(j.Tolerance), Factors: j.Factors, Averaging: j.Averaging.averaging(), Sampling: j.Sampling.sampling()}
+	return Model{Type: j.Type, L1: j.L1, L2: j.L2, Solver: j.Solver, MaxRounds: j.MaxRounds, Tolerance: or0(j.Tolerance), Patience: j.Patience, StandardErrors: j.StandardErrors, Factors: j.Factors, Averaging: j.Averaging.averaging(), Sampling: j.Sampling.sampling()}
 }
 
 // checkQuorum reports what is wrong with the numbers that a private job's noise

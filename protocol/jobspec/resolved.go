@@ -109,15 +109,17 @@ type programJSON struct {
 
 // modelJSON writes the fields that a job's kind has, and only those.
 type modelJSON struct {
-	Type      string         `json:"type"`
-	L1        float64        `json:"l1,omitempty"`
-	L2        float64        `json:"l2"`
-	Solver    string         `json:"solver"`
-	MaxRounds int64          `json:"max_rounds"`
-	Tolerance *float64       `json:"tolerance,omitempty"` // exact jobs
-	Factors   int64          `json:"factors,omitempty"`
-	Averaging *averagingJSON `json:"averaging,omitempty"`
-	Sampling  *samplingJSON  `json:"sampling,omitempty"` // private jobs
+	Type           string         `json:"type"`
+	L1             float64        `json:"l1,omitempty"`
+	L2             float64        `json:"l2"`
+	Solver         string         `json:"solver"`
+	MaxRounds      int64          `json:"max_rounds"`
+	Tolerance      *float64       `json:"tolerance,omitempty"` // exact jobs
+	Patience       int64          `json:"patience,omitempty"`
+	StandardErrors bool           `json:"standard_errors,omitempty"`
+	Factors        int64          `json:"factors,omitempty"`
+	Averaging      *averagingJSON `json:"averaging,omitempty"`
+	Sampling       *samplingJSON  `json:"sampling,omitempty"` // private jobs
 
 	Recommendation *recommendationJSON `json:"recommendation,omitempty"`
 }
@@ -149,7 +151,7 @@ func (r *Resolved) program() *programJSON {
 	m, private := r.Model, r.Private != nil
 	p := &programJSON{
 		Version: 1, Contributors: r.Contributors, Bits: r.Bits, MaxRows: r.MaxRows, Features: []featureJSON{},
-		Model:    modelJSON{Type: m.Type, L1: m.L1, L2: m.L2, Solver: m.Solver, MaxRounds: m.MaxRounds, Factors: m.Factors, Averaging: m.Averaging.json(r.Seed), Sampling: m.Sampling.json(), Recommendation: m.Recommendation.json(r.Seed)},
+		Model:    modelJSON{Type: m.Type, L1: m.L1, L2: m.L2, Solver: m.Solver, MaxRounds: m.MaxRounds, Patience: m.Patience, StandardErrors: m.StandardErrors, Factors: m.Factors, Averaging: m.Averaging.json(r.Seed), Sampling: m.Sampling.json(), Recommendation: m.Recommendation.json(r.Seed)},
 		Evaluate: evaluateJSON{Holdout: !r.Holdout.None(), Metrics: append([]string{}, r.Metrics...), Groups: r.Groups, MinCount: r.MinGroup}, Label: r.label(), Weighting: r.Weighting.json(), Start: r.Start.json()}
 	if private {
 		p.Private = r.noiseProgram()

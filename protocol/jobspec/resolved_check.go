@@ -54,9 +54,7 @@ func (r *Resolved) check(report report) {
 	r.checkWeighting(report, "program.weighting", false)
 	r.checkStart(report, "program.start")
 	inRange(report, "program.model.max_rounds", m.MaxRounds, 1, maxTrainRounds)
-	if !(m.L1 >= 0 && m.L1 <= maxL2) || m.L1 > 0 && m.Solver != solverNewton {
-		report(fmt.Sprintf("l1 %v is out of range, or not with solver %s", m.L1, show(m.Solver)), "", "program.model.l1")
-	}
+	r.checkEnding(report)
 	if !(m.L2 >= 0 && m.L2 <= maxL2) || negativeZero(m.L2) || !tolerable {
 		report(fmt.Sprintf("l2 %v or tolerance %v is out of range", m.L2, m.Tolerance), "", "program.model")
 	}

@@ -90,11 +90,14 @@ type FeatureSpec struct {
 // Model is the model and its solver.
 type Model struct {
 	Type      string
-	L1        float64 // newton in exact jobs
+	L1        float64 // newton and lbfgs in exact jobs
 	L2        float64
 	Solver    string // newton, lbfgs, fedavg, fedprox, fedadam or als in exact jobs, dp_gradient_descent or dp_sgd in private ones
 	MaxRounds int64
 	Tolerance float64 // 0 in private jobs, which always run all rounds
+	Patience  int64   // rounds without a better held-out loss that end a training with newton or lbfgs; 0: not watched
+	// StandardErrors has EVALUATE sum the Hessian; lbfgs.
+	StandardErrors bool
 	// MinClassRows is the fewest training rows of each class; 0 unless there are several.
 	MinClassRows int64
 	Factors      int64      // of each column of a factorization machine or item of a matrix factorisation; 0 in a linear model

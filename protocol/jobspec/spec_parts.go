@@ -9,7 +9,7 @@ import (
 func (d *document) model(v value, s *Spec) {
 	s.Model = Model{L2: defaultL2, Solver: solverNewton, MaxRounds: defaultMaxRounds, Tolerance: defaultTolerance}
 	m := &s.Model
-	_, keys, ok := d.fields(v, "type", "l1", "l2", "solver", "max_rounds", "tolerance", "factors", "min_class_rows", "averaging", "weight", "offset", "class_weights", "warm_start", "sampling", "recommendation")
+	_, keys, ok := d.fields(v, "type", "l1", "l2", "solver", "max_rounds", "tolerance", "patience", "standard_errors", "factors", "min_class_rows", "averaging", "weight", "offset", "class_weights", "warm_start", "sampling", "recommendation")
 	if !ok {
 		return
 	}
@@ -29,6 +29,7 @@ func (d *document) model(v value, s *Spec) {
 			d.at(v.path, v.at, fmt.Sprintf("%s %v is not within 0 to %v", key, *out, maxL2), "")
 		}
 	}
+	d.ending(keys, m)
 	penalty("l1", &m.L1)
 	penalty("l2", &m.L2)
 	if v, ok := keys["max_rounds"]; ok {

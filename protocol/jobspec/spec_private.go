@@ -17,6 +17,7 @@ func (d *document) matchKind(s *Spec) {
 	}
 	if known {
 		defer d.matchWeighting(s)
+		defer d.matchEnding(s)
 		d.matchStart(s)
 	}
 	switch {

@@ -87,7 +87,7 @@ func (d *document) weighting(keys map[string]value) (w Weighting) {
 func (d *document) matchWeighting(s *Spec) {
 	if s.Weighting.none() || s.Privacy.Kind == KindExact && !averages(s.Model.Solver) {
 		if s.Weighting.Offset != "" && s.Model.Type == typeMultinomial {
-			d.report("a label with several classes has no offset", "remove offset", "model.offset")
+			d.report("a label with several classes has no offset: one that is added to every class's margin changes no probability", "remove offset", "model.offset")
 		}
 		return
 	}

@@ -92,7 +92,7 @@ func (m *exported) show(w io.Writer, j *pb.JobInfo, e *evaluation.Evaluation) {
 		columns = append(columns, row)
 	}
 	head := "COLUMN | COEFFICIENT | MEAN | SD | "
-	if m.Test != nil {
+	if m.TestNote != "" {
 		head = "COLUMN | COEFFICIENT | STD ERROR | Z | P | MEAN | SD | "
 	}
 	table(w, head, columns)
@@ -141,7 +141,7 @@ func (q quality) errors() [][]string {
 // row has places for mean, deviation and a remark at its end.
 func (m *exported) row(name string, coefficient float64, test *wald) []string {
 	out := []string{name, fmt.Sprintf("%.9g", coefficient)}
-	if m.Test != nil {
+	if m.TestNote != "" {
 		out = append(out, test.cells()...)
 	}
 	return append(out, "", "", "")

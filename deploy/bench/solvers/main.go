@@ -13,8 +13,9 @@ import (
 
 func main() {
 	var b bench
-	flag.IntVar(&b.rows, "rows", 1_000_000, "rows; of categories, a quarter")
+	flag.IntVar(&b.rows, "rows", 1_000_000, "rows")
 	flag.IntVar(&b.repeats, "repeats", 3, "repeats, of which the median is shown")
+	flag.StringVar(&b.only, "only", "", "one table: dense, factors or sparse")
 	flag.StringVar(&b.python, "python", "bin/solvers/bin/python", "a Python with scikit-learn and implicit")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

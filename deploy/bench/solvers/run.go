@@ -22,6 +22,7 @@ var peers string
 
 type bench struct {
 	rows, repeats int
+	only          string // a task's name, or empty
 	python        string
 }
 
@@ -56,8 +57,14 @@ func (b *bench) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "%s, %s, one core each of %d, processor time, medians of %d interleaved repeats.\n", runtime.Version(), versions[0].Tool, runtime.NumCPU(), b.repeats)
-	for _, prepare := range []func(dir string, rows int) (*task, error){dense, factors, sparse} {
-		t, err := prepare(dir, b.rows)
+	for _, task := range []struct {
+		name    string
+		prepare func(dir string, rows int) (*task, error)
+	}{{"dense", dense}, {"factors", factors}, {"sparse", sparse}} {
+		if b.only != "" && b.only != task.name {
+			continue
+		}
+		t, err := task.prepare(dir, b.rows)
 		if err != nil {
 			return err
 		}
