@@ -1,7 +1,6 @@
 package optim
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
@@ -97,7 +96,7 @@ func (l lbfgs) step(s *State, v map[string][]float64) (*State, Report, error) {
 	}
 	rows, objective := s.fitted.Rows, l.objective(loss, s.w)
 	next := s.advance(Train)
-	if err := errors.Join(l.checkVanished(loss, rows, next.step), l.checkStartLoss(s, loss)); err != nil {
+	if err := l.checkVanished(loss, rows, next.step); err != nil {
 		return nil, Report{}, err
 	}
 	next.rounds, next.curvature = s.rounds+1, s.curvature
@@ -119,6 +118,9 @@ func (l lbfgs) step(s *State, v map[string][]float64) (*State, Report, error) {
 			}
 			return next, report, nil
 		}
+	}
+	if err := l.checkGradientFits(loss, rows); err != nil {
+		return nil, Report{}, err
 	}
 	g := l.gradient(s, v[segGradient])
 	for i := range g {
