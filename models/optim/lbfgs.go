@@ -1,7 +1,6 @@
 package optim
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
@@ -112,7 +111,7 @@ func (l lbfgs) step(s *State, v map[string][]float64) (*State, Report, error) {
 	}
 	rows, objective := s.fitted.Rows, l.objective(loss, s.w)
 	next := s.advance(Train)
-	if err := errors.Join(l.checkVanished(loss, rows, next.step), l.checkStartLoss(s, loss)); err != nil {
+	if err := l.checkVanished(loss, rows, next.step); err != nil {
 		return nil, Report{}, err
 	}
 	next.rounds, next.curvature, next.watch = s.rounds+1, s.curvature, s.watch
@@ -137,6 +136,9 @@ func (l lbfgs) step(s *State, v map[string][]float64) (*State, Report, error) {
 			}
 			return next, report, nil
 		}
+	}
+	if err := l.checkGradientFits(loss, rows); err != nil {
+		return nil, Report{}, err
 	}
 	stop := false
 	if stop, report.Note, err = l.watch(s, next, v); err != nil {

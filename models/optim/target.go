@@ -15,9 +15,9 @@ import (
 //
 // A squared loss has no bound that is of use. But the coefficients that training starts from, zero, have a loss of Σt²/2, at most
 // 7/8 a row (pipeline: the true variance is at most 1.75 times the fitted one), and no solver accepts a larger one than it has. By
-// Cauchy and Schwarz |Σ(margin-t)·x| ≤ √Σ(margin-t)²·√Σx² ≤ 2n·2^e for columns |x| ≤ 2^e, which is what a lane holds. At other
-// coefficients a participant clips to the lane, and the loss, which is whole rows and the rest and clipped only at 2^39 of them,
-// says so. A participant's part obeys the same bound.
+// Cauchy and Schwarz |Σ(margin-t)·x| ≤ √Σ(margin-t)²·√Σx² ≤ 2n·2^e for columns |x| ≤ 2^e, which is what a lane holds, while the loss
+// is at most 2n; a participant's part obeys the same bound. At other coefficients a participant clips to the lane, and the loss,
+// which is summed as a whole number and the rest and clipped only at what a lane counts to, says so.
 //
 // [HK70] A. Hoerl, R. Kennard: Ridge Regression: Biased Estimation for Nonorthogonal Problems. Technometrics 12, 1970.
 
@@ -174,10 +174,11 @@ func (p *Program) readLoss(v map[string][]float64, whole, name string, rows int6
 	return loss, p.checkLoss(loss, rows)
 }
 
-// checkStartLoss refuses a training loss whose gradient may have been clipped. Only where training starts can one be accepted.
-func (p *Program) checkStartLoss(s *State, loss float64) error {
-	if most := pow2(float64(2*float64(s.fitted.Rows)), p.weightExponent()); p.Target != nil && s.rounds == 0 && loss > most {
-		return fmt.Errorf("%w: training starts at a loss of %g, the label's mean alone has %g at most\nhint: leave warm_start out", ErrDiverged, loss, most)
+// checkGradientFits refuses coefficients that a solver would accept, though the gradient there may have been clipped: only a start
+// at an earlier model leads to any.
+func (p *Program) checkGradientFits(loss float64, rows int64) error {
+	if most := pow2(float64(2*float64(rows)), p.weightExponent()); p.Target != nil && loss > most {
+		return fmt.Errorf("%w: the model that training started from has led to a loss of %g, the label's mean alone has less than %g\nhint: leave warm_start out", ErrDiverged, loss, most)
 	}
 	return nil
 }

@@ -102,3 +102,39 @@ func TestSumsOfANumberLabelAreChecked(t *testing.T) {
 		}
 	}
 }
+
+// Where training starts at an earlier model, the penalty alone can make a solver accept coefficients whose gradient didn't fit its
+// lanes: the job ends instead.
+func TestClippedGradientIsNeverAccepted(t *testing.T) {
+	for _, solver := range []string{Newton, LBFGS} {
+		text := strings.NewReplacer(`"newton"`, `"`+solver+`"`, `"l2":1`, `"l2":1000000`, `"label":`, `"start":{"model":"`+strings.Repeat("ab", 32)+`","coefficients":[100,0]},"label":`).Replace(targetDocument)
+		p, err := ParseProgram([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, _, err := p.Apply(p.Initial(), targetFit(p, 50, 30))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums := func(loss float64) [][]float64 {
+			sums := TrainSums{Rows: 100, Loss: loss, Gradient: []float64{-1e9, 3}, Hessian: []float64{100, 0, 100}}
+			if solver == LBFGS {
+				return p.EncodeGradient(s, sums)
+			}
+			return p.EncodeTrain(s, sums)
+		}
+		for _, segment := range sums(5) {
+			for _, v := range segment {
+				if math.Abs(v) > float64(p.lane()) {
+					t.Errorf("%s: a lane of %g", solver, v)
+				}
+			}
+		}
+		if s, _, err = p.Apply(s, sums(5)); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := p.Apply(s, sums(201)); !errors.Is(err, ErrDiverged) || !strings.Contains(err.Error(), "warm_start") {
+			t.Errorf("%s: %v", solver, err)
+		}
+	}
+}

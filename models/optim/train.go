@@ -101,7 +101,7 @@ func (p *Program) applyTrain(s *State, v map[string][]float64) (*State, Report, 
 	}
 	rows := s.fitted.Rows
 	next := s.advance(Train)
-	if err := errors.Join(p.checkVanished(loss, rows, next.step), p.checkStartLoss(s, loss)); err != nil {
+	if err := p.checkVanished(loss, rows, next.step); err != nil {
 		return nil, Report{}, err
 	}
 	next.rounds, next.watch = s.rounds+1, s.watch
@@ -121,6 +121,9 @@ func (p *Program) applyTrain(s *State, v map[string][]float64) (*State, Report, 
 			next.w, report.Note = s.best, "the objective rose in the last round: the step is undone"
 		}
 	} else {
+		if err := p.checkGradientFits(loss, rows); err != nil {
+			return nil, Report{}, err
+		}
 		if stop, report.Note, err = p.watch(s, next, v); err != nil {
 			return nil, Report{}, err
 		}

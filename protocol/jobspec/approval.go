@@ -133,7 +133,7 @@ func sumsText(j *Resolved) string {
 		categories = "the count of every category (with its label sums, approximately), the loss's derivative by every coefficient in each round"
 	}
 	if j.Target != nil {
-		labels, scores = j.targetSumsText()
+		labels, categories, scores = j.targetSumsText()
 	}
 	if j.Classes != nil {
 		labels = fmt.Sprintf("the count of each of %d classes (fewer than %d training rows of one end the job)", len(j.Classes), j.Model.MinClassRows)

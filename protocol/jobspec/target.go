@@ -133,8 +133,16 @@ func (r *Resolved) targetConforms(c *Contract) error {
 }
 
 // targetSumsText says what the sums of a number label tell.
-func (r *Resolved) targetSumsText() (labels, scores string) {
+func (r *Resolved) targetSumsText() (labels, categories, scores string) {
 	labels = "the labels' mean and variance"
+	switch r.Model.Solver {
+	case solverNewton:
+		categories = "the count of every category and of every pair of categories, the sum of the labels in every category, the products of every two columns and of each with the label"
+	case solverLBFGS:
+		categories = "the count of every category, the sum of the labels in every category and of their products with each number, the loss's derivative by every coefficient in each round"
+	default:
+		categories = "the count of every category, the mean change of every coefficient in each round"
+	}
 	if m := r.Metrics; len(m) > 0 {
 		var of []string
 		if contains(m, "rmse") || contains(m, "r2") {
@@ -154,7 +162,7 @@ func (r *Resolved) targetSumsText() (labels, scores string) {
 			scores += "in 20 bins of the prediction, how many they are and the sums of their labels and predictions (of a bin with one row, that row's)"
 		}
 	}
-	return labels, scores
+	return labels, categories, scores
 }
 
 // sweepMetrics are what a sweep can be ranked by.

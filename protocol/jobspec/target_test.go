@@ -93,6 +93,9 @@ func TestJobOfANumberLabelHasItsRange(t *testing.T) {
 			t.Errorf("%v, %v", err, again.Conforms(c))
 		}
 		page := ApprovalText(ApprovalInput{Job: r, Cohort: []string{"a", "b", "c", "d"}})
+		if sums := "the sum of the labels in every category"; strings.Contains(page, sums) != (r.Model.Averaging == nil) {
+			t.Errorf("%s\n%s", model, page)
+		}
 		for _, part := range []string{"a number from 0 to 5000", "the labels' mean and variance", "squared error, absolute error", "20 bins", "that row's"} {
 			if !strings.Contains(page, part) {
 				t.Errorf("no %q in\n%s", part, page)
