@@ -22,7 +22,7 @@ func put(t *testing.T, file string, data []byte) {
 	}
 }
 
-// Any bytes are a table of as many texts in each row as in its header, or an error; never a crash, or memory without bound.
+// Any bytes are a table of as many texts in each row as in its header, or an error; never a crash.
 func FuzzParquet(f *testing.F) {
 	age, land := int32(30), "DE"
 	rows := []shopRow{{"a", &age, 1.5, &land, true, []string{"x", "y"}}, {"b", nil, -2, nil, false, nil}, {"a", &age, 0, &land, true, []string{"x"}}}
