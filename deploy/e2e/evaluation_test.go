@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"image/png"
 	"math"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"tributary/deploy/shop"
 )
@@ -117,5 +119,61 @@ func TestRunsAreEvaluatedReportedAndCompared(t *testing.T) {
 	}
 	if r, err = c.Tributary(t.Context(), "job", "compare", "churn", "none"); err != nil || r.Code != 2 || !strings.Contains(r.Err, "none") {
 		t.Errorf("a job that isn't there: %v, exit %d, %s", err, r.Code, r.Err)
+	}
+}
+
+// ownEvaluation is what this test reads of a participant's `evaluation`.
+type ownEvaluation struct {
+	Own, All struct {
+		HeldOut   int64    `json:"held_out"`
+		Positives int64    `json:"positives"`
+		AUC       *float64 `json:"auc"`
+	}
+	Groups []struct {
+		Rows  int64
+		Shown bool
+		AUC   *float64
+	}
+}
+
+// Each organisation sees the model's quality on its own rows, which add up to all; the coordinator's answers have no word of them.
+func TestEachParticipantSeesItsOwnMetricsAlone(t *testing.T) {
+	c, spec := small(t, release)
+	completed(t, c, strings.Replace(spec, "  metrics: [auc, log_loss, accuracy]\n", "  metrics: [auc, log_loss, accuracy]\n  groups: [country]\n  min_count: 15\n", 1), shop.Contract)
+	heldOut, positives, all := int64(0), int64(0), int64(0)
+	for _, n := range c.Nodes {
+		var own ownEvaluation
+		for { // a node verifies the last state and evaluates it after the coordinator is done
+			r, err := n.Command(t.Context(), "evaluation", "churn", "--output", "json")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Code == 0 {
+				if err := json.Unmarshal([]byte(r.Out), &own); err != nil {
+					t.Fatal(err)
+				}
+				break
+			}
+			if !strings.Contains(r.Out+r.Err, "no-evaluation") {
+				t.Fatalf("%s: exit %d, %s%s", n.Name, r.Code, r.Out, r.Err)
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		if own.Own.AUC == nil || own.All.AUC == nil || *own.Own.AUC == *own.All.AUC || len(own.Groups) == 0 {
+			t.Errorf("%s: %+v", n.Name, own)
+		}
+		for _, g := range own.Groups {
+			if g.Shown != (g.Rows >= 15) || !g.Shown && g.AUC != nil {
+				t.Errorf("%s: a group of %d rows, shown: %t", n.Name, g.Rows, g.Shown)
+			}
+		}
+		heldOut, positives, all = heldOut+own.Own.HeldOut, positives+own.Own.Positives, own.All.HeldOut
+		shows, err := c.Tributary(t.Context(), "job", "show", "churn", "--output", "json")
+		if err != nil || strings.Contains(shows.Out, fmt.Sprint(*own.Own.AUC)) {
+			t.Errorf("the coordinator knows %s's AUC (%v)", n.Name, err)
+		}
+	}
+	if heldOut != all || positives == 0 {
+		t.Errorf("%d of %d held-out rows, %d positives", heldOut, all, positives)
 	}
 }

@@ -41,13 +41,16 @@ func (r *Recommender) UseFeatures(all []ItemFeatures) error {
 	seen := map[string]bool{}
 	var cold []ItemFeatures
 	for _, f := range all {
-		if seen[f.Name] || len(f.Features) != len(all[0].Features) {
-			return fmt.Errorf("%w: item %q is there twice, or has %d features where the first has %d", ErrCold, f.Name, len(f.Features), len(all[0].Features))
+		switch {
+		case seen[f.Name]:
+			return fmt.Errorf("%w: item %q is there twice\nhint: describe each item in one row", ErrCold, f.Name)
+		case len(f.Features) != len(all[0].Features):
+			return fmt.Errorf("%w: item %q has %d features where the first has %d", ErrCold, f.Name, len(f.Features), len(all[0].Features))
 		}
 		seen[f.Name] = true
 		for _, v := range f.Features {
 			if math.IsNaN(v) || math.IsInf(v, 0) {
-				return fmt.Errorf("%w: item %q has a feature %g", ErrCold, f.Name, v)
+				return fmt.Errorf("%w: item %q has a feature %g\nhint: leave the cell empty where it isn't known", ErrCold, f.Name, v)
 			}
 		}
 		if i, ok := index[f.Name]; ok && !r.y.folded[i] {

@@ -64,7 +64,7 @@ func (a *app) recommend() *cobra.Command {
 
 func (a *app) recommendTo(ctx context.Context, job string, o recommendOptions) error {
 	if o.top < 1 || o.top > maxTop {
-		return &failure{Exit: exitUsage, Code: "usage", Field: "top", Message: fmt.Sprintf("--top %d is not within 1 to %d", o.top, maxTop)}
+		return &failure{Exit: exitUsage, Code: "usage", Field: "top", Message: fmt.Sprintf("--top %d is not within 1 to %d", o.top, maxTop), Hint: "the default is 10"}
 	}
 	config, s, err := a.open()
 	if err != nil {
@@ -98,7 +98,7 @@ func (a *app) recommendTo(ctx context.Context, job string, o recommendOptions) e
 	if err != nil {
 		return err
 	}
-	views, err := recommendations(ctx, model, rows, o)
+	views, err := a.recommendations(ctx, model, rows, o)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (a *app) recommendTo(ctx context.Context, job string, o recommendOptions) e
 }
 
 // recommendations computes the lists of the users that are asked for, in their order.
-func recommendations(ctx context.Context, model *engine.Finished, rows *source.Rows, o recommendOptions) ([]recommendedView, error) {
+func (a *app) recommendations(ctx context.Context, model *engine.Finished, rows *source.Rows, o recommendOptions) ([]recommendedView, error) {
 	table, err := rows.PairTable(jobspec.Holdout{}, model.Resolved.Model.Recommendation.Item)
 	if err != nil {
 		return nil, err
@@ -114,6 +114,10 @@ func recommendations(ctx context.Context, model *engine.Finished, rows *source.R
 	r, err := mf.NewRecommender(model.Program, model.State, table)
 	if err != nil {
 		return nil, err
+	}
+	items := map[string]bool{}
+	for _, name := range model.Program.Pipeline().Features()[0].Values {
+		items[name] = true
 	}
 	if o.features != "" {
 		features, err := readFeatures(o.features, model.Resolved.Model.Recommendation.Item)
@@ -124,9 +128,12 @@ func recommendations(ctx context.Context, model *engine.Finished, rows *source.R
 			message, hint := splitHint(err.Error())
 			return nil, &failure{Exit: exitUsage, Code: "item-features", Field: "item-features", Message: o.features + ": " + message, Hint: hint}
 		}
+		for _, f := range features {
+			items[f.Name] = true
+		}
 	}
 	choice := mf.Choice{Top: o.top, IncludeSeen: o.includeSeen}
-	if choice.Allow, err = allow(r, o); err != nil {
+	if choice.Allow, err = a.allow(r, o, items); err != nil {
 		return nil, err
 	}
 	users := o.users
@@ -161,22 +168,37 @@ func recommendations(ctx context.Context, model *engine.Finished, rows *source.R
 	return out, nil
 }
 
-// allow makes the filter of the lists of items.
-func allow(r *mf.Recommender, o recommendOptions) (func(int32) bool, error) {
-	if o.only == "" && o.without == "" {
-		return nil, nil
-	}
-	var only, without map[string]bool
-	var err error
-	if o.only != "" {
-		if only, err = readItems(o.only); err != nil {
+// allow makes the filter of the lists of items. items are those that can be recommended: what else a list names is told.
+func (a *app) allow(r *mf.Recommender, o recommendOptions, items map[string]bool) (func(int32) bool, error) {
+	read := func(flag, file string) (map[string]bool, error) {
+		if file == "" {
+			return nil, nil
+		}
+		list, err := readItems(file)
+		if err != nil {
 			return nil, err
 		}
-	}
-	if o.without != "" {
-		if without, err = readItems(o.without); err != nil {
-			return nil, err
+		unknown := 0
+		for name := range list {
+			if !items[name] {
+				unknown++
+			}
 		}
+		if unknown == len(list) {
+			return nil, &failure{Exit: exitUsage, Code: "items", Field: flag, Message: fmt.Sprintf("%s: none of its %d lines is an item of the job", file, len(list)), Hint: "write one item a line, named as in the contract, or describe new ones with --item-features"}
+		}
+		if unknown > 0 {
+			fmt.Fprintf(a.err, "note: %s: %d of %d items are none of the job's, and are passed over\n", file, unknown, len(list))
+		}
+		return list, nil
+	}
+	only, err := read("only", o.only)
+	if err != nil {
+		return nil, err
+	}
+	without, err := read("without", o.without)
+	if err != nil || only == nil && without == nil {
+		return nil, err
 	}
 	return func(item int32) bool {
 		name := r.Name(item)

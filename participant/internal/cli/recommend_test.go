@@ -178,6 +178,11 @@ func TestRecommendFilters(t *testing.T) {
 	if rows := lists(t, a.out); len(rows) != 2 || rows[0][2][0] != 'b' {
 		t.Errorf("%v", rows)
 	}
+	if !strings.Contains(a.err, "note: "+filepath.Join(dir, "only")+": 1 of 3 items are none of the job's") {
+		t.Error(a.err)
+	}
+	run(t, config, "recommend", "recommend", "--user", "c4", "--only", file("typos", "A1\nB1\n")).expect(t, exitUsage, "none of its 2 lines is an item of the job", "hint: ")
+	run(t, config, "recommend", "recommend", "--user", "c4", "--without", file("typos", "")).expect(t, exitUsage, "none of its 0 lines")
 	a = run(t, config, "recommend", "recommend", "--user", "c4", "--top", "1", "--without", file("without", "a1\n"))
 	if rows := lists(t, a.out); len(rows) != 1 || rows[0][2] == "a1" {
 		t.Errorf("%v", rows)

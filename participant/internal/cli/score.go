@@ -39,7 +39,7 @@ func (a *app) score() *cobra.Command {
 	f.BoolVar(&file.Explain, "explain", false, "add what each column contributed")
 	f.StringVar(&separator, "separator", ",", "what separates the cells of --in and --out where they are CSV")
 	f.StringSliceVar(&file.Rows.Missing, "missing", nil, "cells of --in that stand for a missing value, beside the empty one")
-	f.StringSliceVar(&file.Keep, "keep", nil, "columns to copy beside the scores; all by default")
+	f.StringSliceVar(&file.Keep, "keep", nil, "columns to copy beside the scores, by the file's names or the contract's; all by default")
 	f.StringVar(&at.HTTP, "listen", "", "loopback address to serve HTTP on")
 	f.StringVar(&at.GRPC, "grpc", "", "loopback address to serve gRPC on")
 	c.RunE = func(c *cobra.Command, _ []string) error {

@@ -97,6 +97,9 @@ func TestRecommenderJobCompletes(t *testing.T) {
 			if !ok || q.Users < 200 || q.Recall.V < 0.5 || q.Coverage.V < 0.9 || q.RMSE.Known != (name == "explicit") {
 				t.Errorf("%s of %d users", q.Ranking(), q.Users)
 			}
+			if own := w.own(m, job); own == nil || own.Summary.Users == 0 || own.Summary.Users >= q.Users || own.Summary.RMSE.Known != q.RMSE.Known {
+				t.Errorf("its own: %+v", own)
+			}
 			rows, err := source.Read(t.Context(), m.config.Data[0].Binding, model.Contract, source.Options{})
 			if err != nil {
 				t.Fatal(err)

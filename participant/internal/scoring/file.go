@@ -21,7 +21,7 @@ var ErrUse = errors.New("can't score")
 type File struct {
 	Rows    source.Binding // its columns, values, missing cells and filters; Contract and ID don't matter
 	Out     string         // Parquet if it ends in .parquet, else CSV with the same separator; replaced as a whole, or not at all
-	Keep    []string       // the file's columns to copy, in this order; nil: all
+	Keep    []string       // columns to copy, in this order, by the file's name or the contract's; nil: all, by the file's
 	Explain bool           // beside the probability, what each column added to the logit
 }
 
@@ -132,15 +132,18 @@ func (f File) scorer(m *score.Model, in *source.Records) (*scorer, error) {
 			s.kept = append(s.kept, i)
 		}
 	}
-	for _, name := range f.Keep {
-		i, err := find(name, "check --keep")
-		if err != nil {
-			return nil, err
-		}
-		s.kept = append(s.kept, i)
-	}
 	for _, i := range s.kept {
 		s.header = append(s.header, in.Header[i])
+	}
+	for _, name := range f.Keep { // by the file's name, or the contract's
+		i := slices.Index(in.Header, name)
+		if i < 0 {
+			var err error
+			if i, err = find(f.sourceName(name), "check --keep: the columns are "+strings.Join(in.Header, ", ")); err != nil {
+				return nil, err
+			}
+		}
+		s.kept, s.header = append(s.kept, i), append(s.header, name)
 	}
 	for _, name := range added(m, s.columns, f.Explain) {
 		if slices.Contains(s.header, name) {

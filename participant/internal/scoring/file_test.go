@@ -178,6 +178,18 @@ func TestBoundRowsAreMapped(t *testing.T) {
 	if text := strings.Join(got, ", "); text != "nr logit, 1 2.75, 2 0.25, 4 7.25" {
 		t.Error(text)
 	}
+	// A kept column may be asked for by the contract's name, which it then has.
+	f.Keep, f.Explain = []string{"age", "Staat"}, false
+	if _, err := f.Score(t.Context(), parse(t, linear)); err != nil {
+		t.Error(err)
+	} else if rows := read(t, out, ';'); strings.Join(rows[0], " ") != "age Staat probability" || rows[1][0] != "50" {
+		t.Error(rows)
+	}
+	f.Keep = []string{"number"}
+	if _, err := f.Score(t.Context(), parse(t, linear)); err == nil || !strings.Contains(err.Error(), "hint: check --keep: the columns are nr, Alter, Staat, ok") {
+		t.Error(err)
+	}
+	f.Keep = nil
 	f.Rows.Where = nil
 	if _, err := f.Score(t.Context(), parse(t, linear)); err == nil || !strings.Contains(err.Error(), `row 4, column Alter: want a number, got "old"`) {
 		t.Error(err)

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -89,7 +90,37 @@ func Handler(m *score.Model, document []byte) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/score", h.score)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, h.health) })
+	mux.HandleFunc("/", elsewhere)
 	return local(mux)
+}
+
+// elsewhere answers what the other patterns don't.
+func elsewhere(w http.ResponseWriter, r *http.Request) {
+	for path, method := range map[string]string{"/v1/score": "POST", "/healthz": "GET, HEAD"} {
+		if r.URL.Path == path {
+			w.Header().Set("Allow", method)
+			refuse(w, http.StatusMethodNotAllowed, problem{Code: "method", Message: path + " doesn't take " + strconv.Quote(r.Method), Hint: "send " + method})
+			return
+		}
+	}
+	refuse(w, http.StatusNotFound, problem{Code: "path", Message: "there is nothing at this path", Hint: "POST /v1/score, or GET /healthz"})
+}
+
+// unreadable says in words what the decoder found.
+func unreadable(err error) problem {
+	p := problem{Code: "json", Message: "the body can't be read: " + strings.TrimPrefix(err.Error(), "json: "), Hint: `send {"row": {…}} or {"rows": [{…}, …]}, and "explain": true or false`}
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &kind) && kind.Field == "":
+		p.Message = "the body isn't an object"
+	case errors.As(err, &kind):
+		p.Field, p.Message = kind.Field, map[string]string{"rows": "want a list", "explain": "want true or false"}[kind.Field]+", got: "+kind.Value
+	case errors.Is(err, io.EOF):
+		p.Message = "the body is empty"
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		p.Message = "the body ends too early"
+	}
+	return p
 }
 
 // local refuses requests for another host's name: a web page could have its own name point at this machine, and read the answers.
@@ -177,7 +208,7 @@ func (h *handler) score(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusRequestEntityTooLarge, problem{Code: "size", Message: fmt.Sprintf("the body is longer than %d bytes", maxBody), Hint: "send fewer rows at a time"})
 		return
 	case err != nil:
-		refuse(w, http.StatusBadRequest, problem{Code: "json", Message: "the body can't be read: " + err.Error(), Hint: `send {"row": {…}} or {"rows": [{…}, …]}, and "explain": true or false`})
+		refuse(w, http.StatusBadRequest, unreadable(err))
 		return
 	case (q.Row != nil) == (q.Rows != nil):
 		refuse(w, http.StatusBadRequest, problem{Code: "rows", Field: "rows", Message: "want either row or rows", Hint: `send {"row": {…}} or {"rows": [{…}, …]}`})

@@ -60,7 +60,7 @@ func TestBadRequestsAreRefusedWithARemedy(t *testing.T) {
 		{`{"rows":[{"age":50,"land":"DE"},{"age":"x","land":"DE"}]}`, nil, 400, "row rows[1].age"},
 		{`{"rows":[{"age":50,"land":"DE","land":"FR"}]}`, nil, 400, "row rows[0]"},
 		{`{"rows":[7]}`, nil, 400, "row rows[0]"},
-		{`{"rows":7}`, nil, 400, "json "}, {`{"lines":[]}`, nil, 400, "json "}, {`{"rows":[]}{}`, nil, 400, "json "}, {`{"rows":[`, nil, 400, "json "}, {``, nil, 400, "json "},
+		{`{"rows":7}`, nil, 400, "json rows"}, {`{"row":{},"explain":"yes"}`, nil, 400, "json explain"}, {`[]`, nil, 400, "json "}, {`{"lines":[]}`, nil, 400, "json "}, {`{"rows":[]}{}`, nil, 400, "json "}, {`{"rows":[`, nil, 400, "json "}, {``, nil, 400, "json "},
 		{`{}`, nil, 400, "rows rows"}, {`{"row":{},"rows":[]}`, nil, 400, "rows rows"},
 		{many, nil, 413, "size rows"}, {`{"row":{"age":"` + strings.Repeat("x", maxBody) + `"}}`, nil, 413, "size "},
 		{`{"rows":[]}`, func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }, 415, "content-type "},
@@ -68,7 +68,7 @@ func TestBadRequestsAreRefusedWithARemedy(t *testing.T) {
 	} {
 		code, text := post(t, h, c.change, c.body)
 		var reply struct{ Error problem }
-		if err := json.Unmarshal([]byte(text), &reply); err != nil || code != c.status || reply.Error.Code+" "+reply.Error.Field != c.want || reply.Error.Message == "" {
+		if err := json.Unmarshal([]byte(text), &reply); err != nil || code != c.status || strings.Contains(text, "Go ") || reply.Error.Code+" "+reply.Error.Field != c.want || reply.Error.Message == "" {
 			t.Errorf("%.60s: %d %.300s, want %d %s", c.body, code, text, c.status, c.want)
 		}
 	}
@@ -78,8 +78,9 @@ func TestBadRequestsAreRefusedWithARemedy(t *testing.T) {
 	}{{"GET", "/v1/score", 405}, {"POST", "/healthz", 405}, {"GET", "/", 404}, {"GET", "/healthz", 200}} {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(c.method, "http://localhost"+c.path, nil))
-		if w.Code != c.status {
-			t.Errorf("%s %s: %d", c.method, c.path, w.Code)
+		var reply struct{ Error problem }
+		if err := json.Unmarshal(w.Body.Bytes(), &reply); err != nil || w.Code != c.status || c.status != 200 && reply.Error.Hint == "" || (c.status == 405) != (w.Header().Get("Allow") != "") {
+			t.Errorf("%s %s: %d %s (%v)", c.method, c.path, w.Code, w.Body, err)
 		}
 	}
 }

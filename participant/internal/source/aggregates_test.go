@@ -43,7 +43,7 @@ func TestCellsAndAggregatesOfCustomers(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	b := spanning(t, spans)
-	b.Missing = []string{"NA"} // the empty cell is a value then, and NA stands for what is missing
+	b.Missing = []string{"NA"} // which then stands for a missing value in the rows that are made, too
 	b.Customers.Aggregates = b.Customers.Aggregates[:1]
 	b.Customers.WindowDays = 5
 	if got := strings.Split(tableText(t, b), "\n")[1]; got != "ann 1 1 343 1 1 NA NA web NA 1 1" {

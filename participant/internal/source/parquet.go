@@ -1,6 +1,7 @@
 package source
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -54,6 +55,9 @@ func openParquet(path, null string) (t *parquetTable, file io.Closer, err error)
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := checkFooter(f, info.Size()); err != nil {
+		return nil, nil, err
+	}
 	p, err := parquet.OpenFile(f, info.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
 		return nil, nil, err
@@ -71,6 +75,18 @@ func openParquet(path, null string) (t *parquetTable, file io.Closer, err error)
 	}
 	t.record = make([]string, len(t.names))
 	return t, f, nil
+}
+
+// checkFooter holds the footer's length to the file's: the library takes as much memory as it says.
+func checkFooter(f io.ReaderAt, size int64) error {
+	var end [4 + len(parquetMagic)]byte
+	if _, err := f.ReadAt(end[:], max(size-int64(len(end)), 0)); err != nil {
+		return err
+	}
+	if n := int64(binary.LittleEndian.Uint32(end[:4])); n > size-int64(len(end)+len(parquetMagic)) {
+		return fmt.Errorf("its footer is said to have %d bytes, the file has %d", n, size)
+	}
+	return nil
 }
 
 // addLeaves takes a column's leaves, in the file's order.

@@ -3,12 +3,14 @@ package source
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -162,6 +164,28 @@ func TestParquetWithLZ4IsRefused(t *testing.T) {
 	file := writeParquet(t, []shopRow{{Customer: "a", Spent: 1}}, parquet.Compression(&parquet.Lz4Raw))
 	if _, err := OpenRecords(context.Background(), Binding{File: file}); !errors.Is(err, ErrHeader) || !strings.Contains(err.Error(), "LZ4") {
 		t.Errorf("%v", err)
+	}
+}
+
+// A footer that is said to be longer than the file is refused before memory is taken for it: 4 GB, once.
+func TestParquetWithAFalseFooterIsRefused(t *testing.T) {
+	file := writeParquet(t, []shopRow{{Customer: "a", Spent: 1}})
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, length := range []uint32{math.MaxUint32, math.MaxInt32, uint32(len(whole))} {
+		binary.LittleEndian.PutUint32(whole[len(whole)-8:], length)
+		if err := os.WriteFile(file, whole, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := OpenRecords(context.Background(), Binding{File: file})
+		runtime.ReadMemStats(&after)
+		if !errors.Is(err, ErrHeader) || !strings.Contains(err.Error(), "its footer is said to have") || after.TotalAlloc-before.TotalAlloc > 1<<26 {
+			t.Errorf("%d: %d bytes allocated, %v", length, after.TotalAlloc-before.TotalAlloc, err)
+		}
 	}
 }
 

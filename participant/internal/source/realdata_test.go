@@ -108,3 +108,45 @@ func TestOnlineRetailIsReproduced(t *testing.T) {
 		t.Errorf("recency of %.0f days in all, %.0f orders; want 403,692 and 18,532", recency, orders)
 	}
 }
+
+// Countries and the last 30 days are those that a pass over the file by Python's csv and decimal gives: 8 customers have several
+// countries.
+func TestOnlineRetailsCountriesAndLastDays(t *testing.T) {
+	const contract = `
+version: 1
+name: retail-customers
+revision: 1
+key: customer
+max_rows: 5000
+columns:
+  country: {type: category, values: [United Kingdom, Germany], other: keep}
+  lines:   {type: number, min: 0, max: 100000}
+  spent:   {type: number, min: 0, max: 1000000}
+`
+	var british, german, lines, mills int64
+	for _, b := range onlineRetail(t, 1) {
+		b.Columns = map[string]string{"customer": "CustomerID", "country": "most_frequent_Country", "lines": "count_30d", "spent": "sum_amount_30d"}
+		b.Customers.MostFrequent, b.Customers.Aggregates = []string{"Country"}, []Aggregate{{Of: []string{"count", "sum"}, Days: 30}}
+		rows, err := Read(context.Background(), b, parseContract(t, contract), secret())
+		if err != nil {
+			t.Fatal(err)
+		}
+		table, err := rows.Table(jobspec.Holdout{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, code := range column(t, table, "country").Codes {
+			switch code {
+			case 0:
+				british++
+			case 1:
+				german++
+			}
+			lines += int64(column(t, table, "lines").Numbers[i])
+			mills += int64(math.Round(column(t, table, "spent").Numbers[i] * 1000))
+		}
+	}
+	if british != 3_920 || german != 94 || lines != 64_278 || mills != 1_323_866_430 {
+		t.Errorf("%d and %d customers, %d lines, %d mills; want 3,920 and 94, 64,278, 1,323,866,430", british, german, lines, mills)
+	}
+}
