@@ -4,9 +4,10 @@ export CGO_ENABLED = 0
 PROTOS = enrolment.proto participant.proto operator.proto scoring.proto
 FUZZTIME ?= 1000000x
 ROWS ?= 1000000
+BYTES ?= 10000000000
 BUILD = $(GO) build -trimpath -buildvcs=false -ldflags=-s
 
-.PHONY: all build test demo fuzz bench bench-solvers curve onnx-check generate clean
+.PHONY: all build test demo fuzz bench bench-solvers bench-memory curve onnx-check generate clean
 
 all: build
 
@@ -34,6 +35,9 @@ bench: ## the secure aggregation alone, then whole rounds with 4, 16 and 64 part
 
 bench-solvers: ## our solvers beside scikit-learn, liblinear and implicit, which it installs from PyPI into bin/solvers (needs Python 3)
 	deploy/bench/solvers/run.sh -rows $(ROWS)
+
+bench-memory: ## a participant's peak memory with a CSV file of 10 GB (BYTES=…; SCRATCH=a folder with three times that): needs Linux
+	$(GO) run ./deploy/bench/memory -bytes $(BYTES) -dir "$(SCRATCH)"
 
 curve: ## quality against ε on Adult (needs TRIBUTARY_DATA): a table, curve.png and curve.svg in bin/
 	$(GO) run ./deploy/bench/curve -out bin

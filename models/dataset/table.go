@@ -267,8 +267,10 @@ func (t *Table) Digest() [sha256.Size]byte {
 	for i := range t.Rows {
 		w.number(mark(t.Label != nil && t.Label[i]) | mark(t.Held(i))<<1 | mark(t.Label == nil)<<2)
 	}
-	for _, u := range t.User {
-		w.number(uint64(u))
+	for _, users := range Runs(t.Memory, t.User) {
+		for _, u := range users {
+			w.number(uint64(u))
+		}
 	}
 	return w.sum()
 }

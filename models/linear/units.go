@@ -114,7 +114,11 @@ func (d *Design) grouped(r *rows, batch []int, length int, row rowLanes) iter.Se
 			from, to := r.units.starts[u], r.units.starts[u+1]
 			weight := min(1, clip/float64(to-from))
 			for at := from; at < to; at++ {
-				if passed++; passed%scattered == 0 {
+				switch passed++; {
+				case r.units.list == nil && int(at)-done >= d.stretch:
+					d.done(r, done, int(at))
+					done = int(at)
+				case r.units.list != nil && passed%scattered == 0:
 					d.done(r, 0, r.n) // a unit's rows may lie anywhere
 				}
 				lanes, values = row(r.units.row(at), lanes[:0], values[:0])

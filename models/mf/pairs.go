@@ -1,6 +1,7 @@
 // Package mf is a participant's side of a matrix factorisation: it solves for its own users' factors given the items', sums each
 // item's normal equations over its users, ranks items for them and measures the ranking. Users' factors are made when they are
-// needed and stay here; so do their histories. The same rows, state and program give the same bits.
+// needed and stay here; so do their histories, which are in memory, as are the factors: it grows with pairs and users. The same
+// rows, state and program give the same bits.
 package mf
 
 import (

@@ -138,9 +138,13 @@ type job struct {
 	state   *optim.State // after FIT
 }
 
-// prepare is FIT and the encoding of the rows.
+// prepare is the check of the rows, FIT, and their encoding.
 func prepare(p *optim.Program, table *dataset.Table) (*job, error) {
-	sums, err := linear.Sums(p, p.Initial(), table)
+	b, err := linear.Bind(p, table)
+	if err != nil {
+		return nil, err
+	}
+	sums, err := b.Fit()
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +152,7 @@ func prepare(p *optim.Program, table *dataset.Table) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := linear.Prepare(p, s, table)
+	d, err := b.Prepare(s)
 	return &job{p, d, s}, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 
@@ -76,7 +77,7 @@ func readTable(ctx context.Context, in table, header []string, most int64, b Bin
 	if !c.HasLabel() {
 		r.rows.secret = o.Secret
 	}
-	r.arrays = newArrays(r.rows.kept(), c, int(min(most, c.MaxRows)))
+	r.arrays = newArrays(r.rows.kept(), c, int(min(most, c.MaxRows, math.MaxInt)))
 	if err := r.all(ctx); err != nil {
 		return nil, err
 	}

@@ -2,7 +2,8 @@
 // rows. Arrays are appended by ordinary writes, so that a full disk is an error, and then mapped for reading: they are ordinary
 // slices, whose pages the kernel brings in when they are read and takes back when they are done with.
 //
-// The file is private: mode 0600, in the participant's own data directory, and gone with the process, however it ends.
+// The file is private: mode 0600, in the participant's own data directory, and gone with the process, however it ends. A disk that
+// fails while rows are read back ends the process (SIGBUS): nothing leaves.
 package spill
 
 import (
@@ -154,7 +155,7 @@ func (a *array) Write(p []byte) (int, error) {
 	n, err := a.spill.f.WriteAt(p, a.from+a.size)
 	a.size += int64(n)
 	if err != nil {
-		return n, fmt.Errorf("%w: write in %s: %w\nhint: rows that are read take about as much disk there as in a CSV file, and twice that while a job trains: make room, or move data_dir", ErrKeep, a.spill.dir, err)
+		return n, fmt.Errorf("%w: write in %s: %w\nhint: rows take 8 bytes a number and 4 a category there, and about as much again for each job that trains: make room, or move data_dir", ErrKeep, a.spill.dir, err)
 	}
 	return n, nil
 }
