@@ -88,7 +88,7 @@ func (p *Program) checkWeighting(doc *object) {
 	case w.Classes != nil && len(w.Classes) != classes:
 		doc.fail("weighting.classes", "%d weights of %d classes", len(w.Classes), classes)
 	case w.Offset != nil && p.Label != nil:
-		doc.fail("weighting.offset", "a label with several classes has no offset")
+		doc.fail("weighting.offset", "a label with several classes has no offset\nhint: leave it out: added to every class's margin, it changes no probability")
 	}
 }
 
