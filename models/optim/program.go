@@ -244,7 +244,7 @@ func parseModel(doc *object, private bool) Model {
 	case averages(m.Solver):
 		m.Averaging = parseAveraging(o, m.Solver)
 	case m.Type == MatrixFactorization:
-		m.Recommendation = parseRecommendation(o)
+		m.Recommendation = parseRecommendation(o, m.Solver)
 	}
 	if m.Solver == DPSGD {
 		m.Sampling = parseSampling(o)
@@ -281,13 +281,13 @@ func checkSolver(o *object, m Model, private bool) {
 	case m.Type == MultinomialRegression:
 		solvers = []string{LBFGS}
 	case m.Type == MatrixFactorization:
-		solvers = []string{ALS}
+		solvers = []string{ALS, SGD, BPR}
 	default:
 		solvers = []string{FedAvg, FedProx, FedAdam}
 	}
 	switch {
 	case slices.Contains(solvers, m.Solver):
-	case !slices.Contains([]string{Newton, LBFGS, FedAvg, FedProx, FedAdam, ALS, DPGradientDescent, DPSGD}, m.Solver):
+	case !slices.Contains([]string{Newton, LBFGS, FedAvg, FedProx, FedAdam, ALS, SGD, BPR, DPGradientDescent, DPSGD}, m.Solver):
 		o.fail("solver", "unknown solver %q\nhint: %s", m.Solver, strings.Join(solvers, ", "))
 	default:
 		o.fail("solver", "%q is not a solver of %s in this kind of job\nhint: %s", m.Solver, m.Type, strings.Join(solvers, ", "))

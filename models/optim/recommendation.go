@@ -7,7 +7,7 @@ import (
 	"tributary/models/pipeline"
 )
 
-func parseRecommendation(doc *object) *Recommendation {
+func parseRecommendation(doc *object, solver string) *Recommendation {
 	o := doc.object("recommendation")
 	r := &Recommendation{
 		Explicit: o.boolean("explicit"),
@@ -15,7 +15,11 @@ func parseRecommendation(doc *object) *Recommendation {
 		Patience: int(o.integer("patience", 0, MaxRoundsLimit)),
 		Seed:     o.variance("seed"),
 	}
-	if !r.Explicit && o.err == nil {
+	r.Biased = r.Explicit || solver == BPR
+	if solver != ALS {
+		r.Training = parseLocalTraining(o)
+	}
+	if !r.Explicit && solver == ALS && o.err == nil {
 		if r.Alpha = o.number("alpha"); !(r.Alpha > 0 && r.Alpha <= MaxAlpha) {
 			o.fail("alpha", "%g is not above 0 and at most %g", r.Alpha, MaxAlpha)
 		}
@@ -46,6 +50,8 @@ func (p *Program) checkRecommendation(doc *object, features []pipeline.Feature) 
 		doc.fail("features[0]", "an item has no missing_indicator, and at most %d values", MaxItems)
 	case want == 2 && (features[1].MissingIndicator || features[1].Standardize || features[1].Log1p):
 		doc.fail("features[1]", "a rating has no log1p, standardize or missing_indicator")
+	case r.Explicit != (p.Model.Solver == SGD) && r.Training != nil:
+		doc.fail("model.solver", "%s learns from ratings, %s from what was taken\nhint: %s learns from both", SGD, BPR, ALS)
 	case !(p.Model.L2 > 0):
 		doc.fail("model.l2", "%g is not above 0\nhint: 0.1 is a start", p.Model.L2)
 	case e.AUC || e.LogLoss || e.Correct:
@@ -63,7 +69,7 @@ func (e Evaluation) ranking() bool { return e.Recall || e.NDCG || e.MAP || e.Cov
 // checkSize refuses catalogues whose sums or states are too long.
 func (f factorization) checkSize() error {
 	d := f.FactorLength()
-	if n := f.Items() * d * (d + 3) / 2; n > MaxFactorLanes || f.coefficients() > MaxAveraged {
+	if n := f.Items() * d * (d + 3) / 2; f.Model.Recommendation.Training == nil && n > MaxFactorLanes || f.coefficients() > MaxAveraged {
 		return fmt.Errorf("model.factors: %d items with %d factors are summed in %d values, at most %d are possible\nhint: use fewer factors, or list fewer values of the item in the contract", f.Items(), f.Model.Factors, n, MaxFactorLanes)
 	}
 	return nil
@@ -75,13 +81,18 @@ type documentRecommendation struct {
 	TopK     int      `json:"top_k"`
 	Patience int      `json:"patience"`
 	Seed     string   `json:"seed"`
+
+	Epochs       int     `json:"epochs,omitempty"` // sgd and bpr
+	LearningRate float64 `json:"learning_rate,omitempty"`
 }
 
 func (f factorization) describe(out *document) {
 	out.Model.Tolerance = &f.Model.Tolerance
 	r := f.Model.Recommendation
 	out.Model.Recommendation = &documentRecommendation{Explicit: r.Explicit, TopK: r.TopK, Patience: r.Patience, Seed: strconv.FormatUint(r.Seed, 10)}
-	if !r.Explicit {
+	if r.Training != nil {
+		out.Model.Recommendation.Epochs, out.Model.Recommendation.LearningRate = r.Training.Epochs, r.Training.LearningRate
+	} else if !r.Explicit {
 		out.Model.Recommendation.Alpha = &r.Alpha
 	}
 }
