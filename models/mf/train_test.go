@@ -4,10 +4,12 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 
 	"tributary/models/dataset"
 	"tributary/models/local"
+	"tributary/models/mf"
 	"tributary/models/optim"
 )
 
@@ -169,5 +171,61 @@ func TestItemOfOneParticipantIsLearnt(t *testing.T) {
 	}
 	if a, b := moved(alone), moved(both); !(b > 0.7*a) {
 		t.Errorf("the item moves by %.4f, and by %.4f where it is all there is", b, a)
+	}
+}
+
+// A list for a user of BPR is that of the evaluation: without its own items, by the score with the items' biases; and an item that isn't
+// learnt is placed by its features, bias included.
+func TestRecommendationsOfBPR(t *testing.T) {
+	w := newWorld(40)
+	table := w.table(300)
+	p := program(t, w.items, 1, false, byGradients(false)...)
+	s, _ := train(t, p, -1, table)
+	r, err := mf.NewRecommender(p, s, table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, _ := s.Metrics()
+	hits, users := 0.0, 0.0
+	for u := range 300 {
+		relevant, own := map[int32]bool{}, map[int32]bool{}
+		for i, user := range table.User {
+			if user == int32(u) && table.HeldOut[i] {
+				relevant[table.Columns[0].Codes[i]] = true
+			} else if user == int32(u) {
+				own[table.Columns[0].Codes[i]] = true
+			}
+		}
+		list, err := r.For(u, mf.Choice{Top: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := 0.0
+		for n, item := range list {
+			if own[item.Item] || item.Popular || n > 0 && item.Score > list[n-1].Score {
+				t.Fatalf("user %d: %+v", u, list)
+			}
+			if relevant[item.Item] {
+				found++
+			}
+		}
+		if len(relevant) > 0 && len(own) > 0 {
+			hits, users = hits+found/float64(len(relevant)), users+1
+		}
+	}
+	if math.Abs(hits/users-q.Recall.V) > 1e-9 {
+		t.Errorf("the lists have recall %.6f, the evaluation says %.6f", hits/users, q.Recall.V)
+	}
+	var features []mf.ItemFeatures
+	for i, name := range append(slices.Clone(w.items), "new") {
+		taste := w.taste[i%40]
+		features = append(features, mf.ItemFeatures{Name: name, Features: taste[:]})
+	}
+	if err := r.UseFeatures(features); err != nil {
+		t.Fatal(err)
+	}
+	list, err := r.For(0, mf.Choice{Top: 41})
+	if err != nil || !slices.ContainsFunc(list, func(i mf.Recommended) bool { return r.Name(i.Item) == "new" }) {
+		t.Errorf("%v %v", list, err)
 	}
 }

@@ -156,7 +156,7 @@ func TestFactorAverageIsBitIdentical(t *testing.T) {
 			}
 		}
 	}
-	const want = "cdd2c3315b5c4dca03f59d84e917256ec4ec2ad1b53ab0cecf634aeac2e8c1d0"
+	const want = "1b706e228f3f99263d266a26363960d7651c8f1d2a9de18b1b2d59cd03901439"
 	if got := hex.EncodeToString(h.Sum(nil)); got != want {
 		t.Errorf("states and models hash to %s, want %s", got, want)
 	}

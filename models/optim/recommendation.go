@@ -100,12 +100,14 @@ func (f factorization) describe(out *document) {
 // exportFactors is the JSON form of a matrix factorisation. A user's factor x minimises Σ c·(p - score)² + l2·‖x‖² over all items
 // (explicit: over those that the user rated), with score = ⟨x, factor⟩, p = 1 and c = 1 + alpha·min(ln(1+n), 8) for items that the
 // user was seen with n times, p = 0 and c = 1 for others. Explicit: score = ⟨x, factor⟩ + item's bias + user's bias, c = 1,
-// p = (rating - mean)/half_range, and the user's bias is in the penalty too. Items with too few users have no factor.
+// p = (rating - mean)/half_range, and the user's bias is in the penalty too. Of bpr, score = ⟨x, factor⟩ + item's bias, and a user's
+// factor minimises Σ -ln σ(score_i - score_j) + (l2/2)·‖x‖² over its items i and random others j. Items with too few users have no factor.
 type exportFactors struct {
 	Format    string         `json:"format"`
 	Version   int            `json:"version"`
 	Type      string         `json:"type"`
-	Feedback  string         `json:"feedback"` // implicit, explicit
+	Feedback  string         `json:"feedback"`         // implicit, explicit
+	Solver    string         `json:"solver,omitempty"` // bpr, which has other scores
 	L2        float64        `json:"l2"`
 	Alpha     float64        `json:"alpha,omitempty"`
 	Factors   int            `json:"factors"`
@@ -150,12 +152,15 @@ func (f factorization) export(s *State) any {
 		mean, half := rating.Min+float64((rating.Max-rating.Min)*s.fitted.Mean[0]), float64(0.5*(rating.Max-rating.Min))
 		m.Feedback, m.Rating, m.Mean, m.HalfRange = "explicit", rating.Name, &mean, &half
 	}
+	if f.Model.Solver == BPR {
+		m.Solver = BPR
+	}
 	d, k := f.FactorLength(), f.Model.Factors
 	for i := range f.Items() {
 		item := exportItem{Value: features[0].Values[i], Users: s.factors.itemUsers[i]}
 		if !s.fitted.Folded[i] {
 			item.Factor = s.w[i*d : i*d+k]
-			if r.Explicit {
+			if r.Biased {
 				item.Bias = &s.w[i*d+k]
 			}
 		}

@@ -17,7 +17,12 @@ func TestRecommenderResolvesToTheGoldenDocuments(t *testing.T) {
 	golden(t, "recommend-approval.txt", ApprovalText(ApprovalInput{Job: r, Cohort: r.Participants, F: 1}))
 	rated := mustResolve(t, mustSpec(t, edit(t, string(read(t, "recommend.yaml")), "item: article, ", "item: article, rating: stars, ")), c, fourMembers())
 	golden(t, "recommend-rated-approval.txt", ApprovalText(ApprovalInput{Job: rated, Cohort: rated.Participants, F: 1}))
-	for _, r := range []*Resolved{r, rated} {
+	bpr := mustResolve(t, mustSpec(t, edit(t, string(read(t, "recommend.yaml")), "factors: 8", "factors: 8, solver: bpr")), c, fourMembers())
+	golden(t, "recommend-bpr-resolved.json", string(bpr.Canonical())+"\n")
+	golden(t, "recommend-bpr-approval.txt", ApprovalText(ApprovalInput{Job: bpr, Cohort: bpr.Participants, F: 1}))
+	sgd := mustResolve(t, mustSpec(t, edit(t, string(read(t, "recommend.yaml")), "factors: 8, recommendation: {item: article, ", "factors: 8, solver: sgd, recommendation: {item: article, rating: stars, epochs: 3, learning_rate: 0.05, ")), c, fourMembers())
+	golden(t, "recommend-sgd-approval.txt", ApprovalText(ApprovalInput{Job: sgd, Cohort: sgd.Participants, F: 1}))
+	for _, r := range []*Resolved{r, rated, bpr, sgd} {
 		if err := r.Conforms(c); err != nil {
 			t.Error(err)
 		}
@@ -29,8 +34,8 @@ func TestRecommenderResolvesToTheGoldenDocuments(t *testing.T) {
 			t.Errorf("the job changed:\n%s", diff)
 		}
 	}
-	if r.Coefficients() != 5*8 || rated.Coefficients() != 5*9 {
-		t.Errorf("%d and %d coefficients", r.Coefficients(), rated.Coefficients())
+	if r.Coefficients() != 5*8 || rated.Coefficients() != 5*9 || bpr.Coefficients() != 5*9 {
+		t.Errorf("%d, %d and %d coefficients", r.Coefficients(), rated.Coefficients(), bpr.Coefficients())
 	}
 	if want := []string{"recall", "ndcg", "map", "coverage", "rmse"}; !cmp.Equal(rated.Metrics, want) || !cmp.Equal(r.Metrics, want[:4]) {
 		t.Errorf("metrics %v and %v", r.Metrics, rated.Metrics)
@@ -70,6 +75,13 @@ func TestRecommenderProblemsNameTheirPlaceAndRemedy(t *testing.T) {
 		"alpha of ratings": {"top_k: 3", "rating: stars, alpha: 1", "model.recommendation.alpha", "1, pat", "ratings say more", "remove alpha or rating"},
 		"patience":         {"evaluate: {holdout: 0.2}\n", "", "model.recommendation.patience", "2}}", "nothing is held out", "holdout"},
 		"top_k":            {"top_k: 3", "top_k: 0", "model.recommendation.top_k", "0, pat", "not within 1 to 1000", ""},
+		"epochs of als":    {"top_k: 3", "epochs: 2", "model.recommendation.epochs", "2, pat", "for the solvers sgd and bpr", "solver: sgd or bpr"},
+		"rate of als":      {"top_k: 3", "learning_rate: 2", "model.recommendation.learning_rate", "2, pat", "for the solvers sgd and bpr", "solver: sgd or bpr"},
+		"no such rate":     {"factors: 8, recommendation: {", "factors: 8, solver: bpr, recommendation: {learning_rate: 0, ", "model.recommendation.learning_rate", "0, item", "not above 0", ""},
+		"no such epochs":   {"factors: 8, recommendation: {", "factors: 8, solver: bpr, recommendation: {epochs: 0, ", "model.recommendation.epochs", "0, item", "not within 1 to 100", ""},
+		"sgd":              {"factors: 8", "factors: 8, solver: sgd", "model.solver", "sgd, reco", "learns from ratings", "solver: bpr"},
+		"bpr of ratings":   {"factors: 8, recommendation: {", "factors: 8, solver: bpr, recommendation: {rating: stars, ", "model.recommendation.rating", "stars, item", "not from ratings", "solver: sgd"},
+		"bpr with alpha":   {"factors: 8, recommendation: {", "factors: 8, solver: bpr, recommendation: {alpha: 3, ", "model.recommendation.alpha", "3, item", "for the solver als", "remove alpha"},
 		"misspelt":         {"top_k: 3", "topk: 3", "model.recommendation.topk", "topk", "unknown key", "top_k"},
 		"another model":    {"type: matrix_factorization, factors: 8", "type: logistic_regression", "features", "version", `"features" is missing`, ""},
 	} {
