@@ -135,6 +135,19 @@ func TestOnlineRetailRecallOfBPR(t *testing.T) {
 	}
 }
 
+// With ε = 4 for each customer (δ = 1e-5), lists are better than the most popular items, though there are nearly as many items as customers.
+func TestOnlineRetailPrivately(t *testing.T) {
+	tables, catalogue := onlineRetail(t, 4)
+	everybody, _ := onlineRetail(t, 1)
+	p := defaultOptions(catalogue, 4, 4).program(t)
+	s, reports := trainPrivately(t, p, 1, tables...)
+	recall, popular := recallAt10(t, p, s, everybody[0]), popularity(everybody[0], len(catalogue), 10)
+	t.Logf("%s\nrecall@10 %.4f, the most popular items alone %.4f", reports[0].Note, recall, popular)
+	if !(recall > 1.4*popular) {
+		t.Errorf("recall@10 %.4f, the most popular items alone have %.4f", recall, popular)
+	}
+}
+
 // popularity is the recall of recommending everybody the items with the most buyers, but for their own.
 func popularity(t *dataset.Table, items, top int) float64 {
 	type key struct{ user, item int32 }

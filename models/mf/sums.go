@@ -14,6 +14,9 @@ import (
 // Sums gives the values for the round that comes next, in the order of the program's Layout. They are raw: they leave only through
 // a sealed upload. A state at which a few users would be the sum is refused (ErrConcentrated).
 func (p *Pairs) Sums(s *optim.State) ([][]float64, error) {
+	if p.program.Private() {
+		return nil, fmt.Errorf("%w: a private program's users are noised\nhint: use Contributions", linear.ErrState)
+	}
 	if s.Kind() == optim.Fit {
 		return p.program.EncodeFactorFit(p.totals()), nil
 	}

@@ -274,8 +274,10 @@ func checkSolver(o *object, m Model, private bool) {
 		solvers = []string{DPGradientDescent, DPSGD}
 	case private && m.Type == MultinomialRegression:
 		solvers = []string{DPSGD}
+	case private && m.Type == MatrixFactorization:
+		solvers = []string{DPALS}
 	case private:
-		o.fail("type", "%s is not for private jobs\nhint: %s or %s", m.Type, LogisticRegression, MultinomialRegression)
+		o.fail("type", "%s is not for private jobs\nhint: %s, %s or %s", m.Type, LogisticRegression, MultinomialRegression, MatrixFactorization)
 	case m.Type == LogisticRegression:
 		solvers = []string{Newton, LBFGS, FedAvg, FedProx, FedAdam}
 	case m.Type == MultinomialRegression:
@@ -287,7 +289,7 @@ func checkSolver(o *object, m Model, private bool) {
 	}
 	switch {
 	case slices.Contains(solvers, m.Solver):
-	case !slices.Contains([]string{Newton, LBFGS, FedAvg, FedProx, FedAdam, ALS, SGD, BPR, DPGradientDescent, DPSGD}, m.Solver):
+	case !slices.Contains([]string{Newton, LBFGS, FedAvg, FedProx, FedAdam, ALS, SGD, BPR, DPGradientDescent, DPSGD, DPALS}, m.Solver):
 		o.fail("solver", "unknown solver %q\nhint: %s", m.Solver, strings.Join(solvers, ", "))
 	default:
 		o.fail("solver", "%q is not a solver of %s in this kind of job\nhint: %s", m.Solver, m.Type, strings.Join(solvers, ", "))

@@ -16,7 +16,7 @@ func parseRecommendation(doc *object, solver string) *Recommendation {
 		Seed:     o.variance("seed"),
 	}
 	r.Biased = r.Explicit || solver == BPR
-	if solver != ALS {
+	if solver == SGD || solver == BPR {
 		r.Training = parseLocalTraining(o)
 	}
 	if !r.Explicit && solver == ALS && o.err == nil {
@@ -50,6 +50,10 @@ func (p *Program) checkRecommendation(doc *object, features []pipeline.Feature) 
 		doc.fail("features[0]", "an item has no missing_indicator, and at most %d values", MaxItems)
 	case want == 2 && (features[1].MissingIndicator || features[1].Standardize || features[1].Log1p):
 		doc.fail("features[1]", "a rating has no log1p, standardize or missing_indicator")
+	case p.Private() && (r.Explicit || r.Patience > 0 || p.privacy.Unit != UnitUser):
+		doc.fail("model.recommendation", "a private one is of what users took, takes all of its rounds and protects users\nhint: explicit false, patience 0 and unit user")
+	case p.Private() && e.Coverage:
+		doc.fail("evaluate.metrics", "coverage hangs on single users: no noise covers it\nhint: recall, ndcg, map")
 	case r.Explicit != (p.Model.Solver == SGD) && r.Training != nil:
 		doc.fail("model.solver", "%s learns from ratings, %s from what was taken\nhint: %s learns from both", SGD, BPR, ALS)
 	case !(p.Model.L2 > 0):
@@ -69,7 +73,7 @@ func (e Evaluation) ranking() bool { return e.Recall || e.NDCG || e.MAP || e.Cov
 // checkSize refuses catalogues whose sums or states are too long.
 func (f factorization) checkSize() error {
 	d := f.FactorLength()
-	if n := f.Items() * d * (d + 3) / 2; f.Model.Recommendation.Training == nil && n > MaxFactorLanes || f.coefficients() > MaxAveraged {
+	if n := f.Items() * d * (d + 3) / 2; f.Model.Solver == ALS && n > MaxFactorLanes || f.coefficients() > MaxAveraged {
 		return fmt.Errorf("model.factors: %d items with %d factors are summed in %d values, at most %d are possible\nhint: use fewer factors, or list fewer values of the item in the contract", f.Items(), f.Model.Factors, n, MaxFactorLanes)
 	}
 	return nil
@@ -89,12 +93,17 @@ type documentRecommendation struct {
 func (f factorization) describe(out *document) {
 	out.Model.Tolerance = &f.Model.Tolerance
 	r := f.Model.Recommendation
-	out.Model.Recommendation = &documentRecommendation{Explicit: r.Explicit, TopK: r.TopK, Patience: r.Patience, Seed: strconv.FormatUint(r.Seed, 10)}
+	out.Model.Recommendation = f.document(r)
+}
+
+func (f factorization) document(r *Recommendation) *documentRecommendation {
+	out := &documentRecommendation{Explicit: r.Explicit, TopK: r.TopK, Patience: r.Patience, Seed: strconv.FormatUint(r.Seed, 10)}
 	if r.Training != nil {
-		out.Model.Recommendation.Epochs, out.Model.Recommendation.LearningRate = r.Training.Epochs, r.Training.LearningRate
-	} else if !r.Explicit {
-		out.Model.Recommendation.Alpha = &r.Alpha
+		out.Epochs, out.LearningRate = r.Training.Epochs, r.Training.LearningRate
+	} else if !r.Explicit && f.Model.Solver == ALS {
+		out.Alpha = &r.Alpha
 	}
+	return out
 }
 
 // exportFactors is the JSON form of a matrix factorisation. A user's factor x minimises Σ c·(p - score)² + l2·‖x‖² over all items
@@ -115,6 +124,7 @@ type exportFactors struct {
 	Rating    string         `json:"rating,omitempty"`
 	Mean      *float64       `json:"mean,omitempty"`
 	HalfRange *float64       `json:"half_range,omitempty"`
+	Private   bool           `json:"private,omitempty"` // counts are noised, and users with many items weigh less in them
 	Pairs     int64          `json:"training_pairs"`
 	Users     int64          `json:"training_users"`
 	Rounds    int            `json:"train_rounds"`
@@ -141,7 +151,9 @@ type exportRanking struct {
 	RMSE     *float64 `json:"rmse,omitempty"`
 }
 
-func (f factorization) export(s *State) any {
+func (f factorization) export(s *State) any { return f.exported(s) }
+
+func (f factorization) exported(s *State) *exportFactors {
 	features, r := f.spec.Features(), f.Model.Recommendation
 	m := &exportFactors{
 		Format: "tributary-model", Version: 1, Type: f.Model.Type, Feedback: "implicit", L2: f.Model.L2, Alpha: r.Alpha, Factors: f.Model.Factors,

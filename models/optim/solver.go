@@ -31,6 +31,8 @@ func solverOf(p *Program) solver {
 		return averaging{p}
 	case p.Model.Type == MatrixFactorization && p.Model.Recommendation != nil && !p.Private():
 		return factorization{p}
+	case p.Model.Type == MatrixFactorization && p.Model.Solver == DPALS && p.Private():
+		return privateFactors{p}
 	case p.Model.Type == LogisticRegression && p.Model.Solver == DPGradientDescent && p.Private():
 		return descent{p}
 	case (p.Model.Type == LogisticRegression || p.Model.Type == MultinomialRegression) && p.Model.Solver == DPSGD && p.Private():
