@@ -137,6 +137,8 @@ func (m *Model) metrics() []string {
 		return metricNames()[1:3]
 	case !m.recommends():
 		return metricNames()[:3]
+	case m.Solver == solverDPALS:
+		return metricNames()[3:6] // who is recommended an item at all hangs on single users
 	case m.Recommendation == nil || m.Recommendation.Rating == "":
 		return metricNames()[3:7]
 	}
@@ -178,8 +180,11 @@ func (r *Resolved) matchContract(c *Contract, report report) {
 // factorLanes counts the values of a matrix factorisation's longest sum.
 func (r *Resolved) factorLanes() int {
 	d := r.Coefficients() / max(r.items(), 1)
-	if steps(r.Model.Solver) {
+	switch {
+	case steps(r.Model.Solver):
 		return r.items() * d
+	case r.Model.Solver == solverDPALS:
+		return r.items()*d + d*(d+1)/2
 	}
 	return r.items() * d * (d + 3) / 2
 }
@@ -207,7 +212,7 @@ func (r *Recommendation) json(seed uint64) *recommendationJSON {
 		return nil
 	}
 	out := &recommendationJSON{Explicit: r.Rating != "", TopK: r.TopK, Patience: r.Patience, Seed: strconv.FormatUint(seed, 10), Epochs: r.Epochs, LearningRate: r.LearningRate}
-	if !out.Explicit && r.Epochs == 0 {
+	if !out.Explicit && r.Alpha != 0 {
 		out.Alpha = &r.Alpha
 	}
 	return out
@@ -268,6 +273,11 @@ func (r *Resolved) checkMatrix(report report) {
 // matrix says what a matrix factorisation learns from.
 func (p *page) matrix(j *Resolved) {
 	r := j.Model.Recommendation
+	if j.Private != nil {
+		p.line("Items       %s: %d values; one whose noised count of users isn't above its noise isn't learnt", r.Item, j.items())
+		p.line("Feedback    each row says that a user took an item; once or often counts alike")
+		return
+	}
 	p.line("Items       %s: %d values; one with fewer than %d users in the sum isn't learnt", r.Item, j.items(), r.MinUsers)
 	if r.Rating != "" {
 		p.line("Ratings     %s", r.Rating)
