@@ -115,7 +115,7 @@ func (d *Design) grouped(r *rows, batch []int, length int, row rowLanes) iter.Se
 			weight := min(1, clip/float64(to-from))
 			for at := from; at < to; at++ {
 				switch passed++; {
-				case r.units.list == nil && int(at)-done >= d.stretch:
+				case r.units.list == nil && int(at)-done >= d.run:
 					d.done(r, done, int(at))
 					done = int(at)
 				case r.units.list != nil && passed%scattered == 0:

@@ -45,21 +45,37 @@ func New(p *optim.Program, t *dataset.Table) (Rounds, error) {
 
 // pairRounds are those of a matrix factorisation: pairs of users and items are collected once.
 type pairRounds struct {
-	exactRounds
 	program *optim.Program
 	table   *dataset.Table
 	pairs   *mf.Pairs // nil: not yet
 }
 
 func (r *pairRounds) Sums(s *optim.State) ([][]float64, error) {
-	if r.pairs == nil {
-		pairs, err := mf.Prepare(r.program, r.table)
-		if err != nil {
-			return nil, err
-		}
-		r.pairs = pairs
+	if err := r.prepare(); err != nil {
+		return nil, err
 	}
 	return r.pairs.Sums(s)
+}
+
+func (r *pairRounds) Units(*optim.State) (int, error) {
+	if err := r.prepare(); err != nil {
+		return 0, err
+	}
+	return r.pairs.Units()
+}
+
+func (r *pairRounds) Contributions(s *optim.State, batch []int) (iter.Seq2[[]int, []float64], error) {
+	if err := r.prepare(); err != nil {
+		return nil, err
+	}
+	return r.pairs.Contributions(s, batch)
+}
+
+func (r *pairRounds) prepare() (err error) {
+	if r.pairs == nil {
+		r.pairs, err = mf.Prepare(r.program, r.table)
+	}
+	return err
 }
 
 // averagingRounds are those of a solver that averages.

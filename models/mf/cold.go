@@ -161,7 +161,7 @@ func (r *Recommender) addCold(list []Scored, seen []int32, c Choice) []Scored {
 		for i := range r.y.factors {
 			score += r.x[i] * cold.factor[i]
 		}
-		if r.y.explicit {
+		if r.y.biased {
 			score += r.x[r.y.factors] + cold.factor[r.y.factors]
 		}
 		list = insert(list, c.Top, Scored{number, score})

@@ -8,7 +8,7 @@ import (
 // Scored is an item with a user's predicted preference for it.
 type Scored struct {
 	Item  int32   // index into the catalogue
-	Score float64 // implicit feedback: near 1 for what the user takes; explicit: in half ranges above the mean rating
+	Score float64 // implicit feedback: near 1 for what the user takes (BPR: without a unit); explicit: in half ranges above the mean rating
 }
 
 // top gives the items with the highest scores, the best first, ties by their number. Items that aren't learnt are left out, and

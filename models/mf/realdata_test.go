@@ -116,6 +116,38 @@ func TestOnlineRetailRecall(t *testing.T) {
 	}
 }
 
+// The same of BPR, which has no closed form: each participant's own steps are averaged.
+func TestOnlineRetailRecallOfBPR(t *testing.T) {
+	edits := byGradients(false, `"max_rounds":8`, `"max_rounds":6`, `"factors":4`, `"factors":24`, `"top_k":10`, `"top_k":20`)
+	tables, catalogue := onlineRetail(t, 4)
+	everybody, _ := onlineRetail(t, 1)
+	s, _ := train(t, program(t, catalogue, 4, false, edits...), -1, tables...)
+	pooled, _ := train(t, program(t, catalogue, 1, false, edits...), -1, everybody...)
+	got, _ := s.Metrics()
+	want, _ := pooled.Metrics()
+	popular := popularity(everybody[0], len(catalogue), 20)
+	t.Logf("federated: %s\npooled:    %s\nthe most popular items: recall@20 %.4f", got.Ranking(), want.Ranking(), popular)
+	if !(got.Recall.V >= 0.97*want.Recall.V) {
+		t.Errorf("recall@20 %.4f is below 0.97 of the pooled %.4f", got.Recall.V, want.Recall.V)
+	}
+	if !(got.Recall.V > 2*popular) {
+		t.Errorf("recall@20 %.4f, the most popular items alone have %.4f", got.Recall.V, popular)
+	}
+}
+
+// With ε = 4 for each customer (δ = 1e-5), lists are better than the most popular items, though there are nearly as many items as customers.
+func TestOnlineRetailPrivately(t *testing.T) {
+	tables, catalogue := onlineRetail(t, 4)
+	everybody, _ := onlineRetail(t, 1)
+	p := defaultOptions(catalogue, 4, 4).program(t)
+	s, reports := trainPrivately(t, p, 1, tables...)
+	recall, popular := recallAt10(t, p, s, everybody[0]), popularity(everybody[0], len(catalogue), 10)
+	t.Logf("%s\nrecall@10 %.4f, the most popular items alone %.4f", reports[0].Note, recall, popular)
+	if !(recall > 1.4*popular) {
+		t.Errorf("recall@10 %.4f, the most popular items alone have %.4f", recall, popular)
+	}
+}
+
 // popularity is the recall of recommending everybody the items with the most buyers, but for their own.
 func popularity(t *dataset.Table, items, top int) float64 {
 	type key struct{ user, item int32 }

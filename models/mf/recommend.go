@@ -29,7 +29,7 @@ type Choice struct {
 // Recommended is an item of a list.
 type Recommended struct {
 	Item  int32   // index into the catalogue; from Items() on: a cold item, see Name
-	Score float64 // without ratings: near 1 for what the user takes; with ratings: the predicted rating
+	Score float64 // without ratings: near 1 for what the user takes, of BPR without a unit; with ratings: the predicted rating
 	// Popular: the user has no history of learnt items. Without ratings, Score is then the share of all users who have the item;
 	// with ratings, what users rate it on average, shrunk to the mean.
 	Popular bool

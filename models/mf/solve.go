@@ -33,25 +33,30 @@ var errUnsolvable = errors.New("a user's equations can't be solved")
 
 // items are a state's factors with what all users' equations share.
 type items struct {
-	program  *optim.Program
-	d        int // length of a user's and of an item's part
-	factors  int
-	w        []float64
-	folded   []bool
-	mean     float64          // explicit: of ratings mapped to [0, 1]
-	gram     blas64.Symmetric // implicit: Σ y·yᵀ + λI; explicit: λI; the upper triangle
-	explicit bool
+	program   *optim.Program
+	d         int // length of a user's and of an item's part
+	factors   int
+	w         []float64
+	folded    []bool
+	mean      float64          // explicit: of ratings mapped to [0, 1]
+	gram      blas64.Symmetric // implicit: Σ y·yᵀ + λI; explicit: λI; the upper triangle
+	explicit  bool
+	biased    bool       // items have a bias
+	catalogue *catalogue // BPR; else nil
 }
 
 func newItems(p *optim.Program, s *optim.State) (*items, error) {
 	if s.Fitted() == nil || len(s.Coefficients()) != p.Coefficients() {
 		return nil, fmt.Errorf("%w: it has no factors of this program's items", linear.ErrState)
 	}
-	y := &items{program: p, d: p.FactorLength(), factors: p.Model.Factors, w: s.Coefficients(), folded: s.Fitted().Folded, explicit: p.Model.Recommendation.Explicit}
+	y := &items{program: p, d: p.FactorLength(), factors: p.Model.Factors, w: s.Coefficients(), folded: s.Fitted().Folded, explicit: p.Model.Recommendation.Explicit, biased: p.Model.Recommendation.Biased}
 	all := gram.New(y.d)
-	if y.explicit {
+	switch {
+	case y.explicit:
 		y.mean = s.Fitted().Mean[0]
-	} else {
+	case p.Model.Solver == optim.BPR:
+		y.catalogue = newCatalogue(y.folded, p.Items())
+	default:
 		for i := range p.Items() {
 			all.Add(1, y.row(i))
 		}
@@ -75,7 +80,7 @@ func (y *items) score(x []float64, item int) float64 {
 	for i := range y.factors {
 		sum += x[i] * row[i]
 	}
-	if y.explicit {
+	if y.biased {
 		sum += x[y.factors] + row[y.factors]
 	}
 	return sum
@@ -96,6 +101,9 @@ func (y *items) solver() *solver {
 // user sets x to the user's factor and bias, given its training pairs. A user without any has zeros.
 func (s *solver) user(x []float64, columns []int32, values []float64) error {
 	clear(x)
+	if s.catalogue != nil {
+		return s.ranked(x, columns)
+	}
 	s.a.Reset(s.gram.Data)
 	clear(s.b)
 	known := false
@@ -116,13 +124,26 @@ func (s *solver) user(x []float64, columns []int32, values []float64) error {
 	if !known {
 		return nil
 	}
-	factor, ok := lapack64.Potrf(s.a.Upper())
+	factor, ok := cholesky(s.a)
 	if !ok {
 		return errUnsolvable
 	}
 	copy(x, s.b)
-	blas64.Trsv(blas.Trans, factor, vector(x))
-	blas64.Trsv(blas.NoTrans, factor, vector(x))
+	substitute(factor, x)
+	return shorten(x)
+}
+
+// cholesky factors a sum in place.
+func cholesky(a *gram.Sum) (blas64.Triangular, bool) { return lapack64.Potrf(a.Upper()) }
+
+// substitute solves with a Cholesky factor, in place.
+func substitute(factor blas64.Triangular, b []float64) {
+	blas64.Trsv(blas.Trans, factor, vector(b))
+	blas64.Trsv(blas.NoTrans, factor, vector(b))
+}
+
+// shorten bounds a user's factor.
+func shorten(x []float64) error {
 	norm := blas64.Nrm2(vector(x))
 	if math.IsNaN(norm) || math.IsInf(norm, 0) {
 		return errUnsolvable

@@ -14,6 +14,9 @@ import (
 // Sums gives the values for the round that comes next, in the order of the program's Layout. They are raw: they leave only through
 // a sealed upload. A state at which a few users would be the sum is refused (ErrConcentrated).
 func (p *Pairs) Sums(s *optim.State) ([][]float64, error) {
+	if p.program.Private() {
+		return nil, fmt.Errorf("%w: a private program's users are noised\nhint: use Contributions", linear.ErrState)
+	}
 	if s.Kind() == optim.Fit {
 		return p.program.EncodeFactorFit(p.totals()), nil
 	}
@@ -31,7 +34,14 @@ func (p *Pairs) Sums(s *optim.State) ([][]float64, error) {
 	if err := y.concentrated(x); err != nil {
 		return nil, err
 	}
-	if s.Kind() == optim.Train {
+	switch {
+	case s.Kind() == optim.Train && p.program.Model.Recommendation.Training != nil:
+		t, err := y.change(p, s, x)
+		if err != nil {
+			return nil, err
+		}
+		return p.program.EncodeFactorChange(s, t), nil
+	case s.Kind() == optim.Train:
 		return p.program.EncodeFactors(s, y.sums(p, x)), nil
 	}
 	return p.program.EncodeRanking(s, y.ranking(p, x)), nil
@@ -57,14 +67,7 @@ func (p *Pairs) totals() optim.FactorTotals {
 func (y *items) sums(p *Pairs, x []float64) optim.FactorSums {
 	t := optim.FactorSums{Rows: int64(p.train.count())}
 	t.Loss, t.Norm = y.loss(p, x)
-	if p.program.Model.Recommendation.Patience > 0 {
-		if y.explicit {
-			t.HeldOutLoss, _ = y.squaredError(p, x)
-		} else {
-			r := y.ranking(p, x)
-			t.HeldOutLoss = max(float64(r.Users)-r.NDCG, 0)
-		}
-	}
+	t.HeldOutLoss = y.heldOutLoss(p, x)
 	d := y.d
 	triangle := d * (d + 1) / 2
 	if !y.explicit {
@@ -99,6 +102,19 @@ func (y *items) sums(p *Pairs, x []float64) optim.FactorSums {
 		}
 	})
 	return t
+}
+
+// heldOutLoss is what a patience watches: 0 without one.
+func (y *items) heldOutLoss(p *Pairs, x []float64) (sum float64) {
+	switch {
+	case p.program.Model.Recommendation.Patience == 0:
+	case y.explicit:
+		sum, _ = y.squaredError(p, x)
+	default:
+		r := y.ranking(p, x)
+		sum = max(float64(r.Users)-r.NDCG, 0)
+	}
+	return sum
 }
 
 // pack copies an upper triangle, row by row.

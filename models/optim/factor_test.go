@@ -30,6 +30,19 @@ func implicitDocument() string {
 	return factorEdits(factorDocument, doc2(), "", `"explicit":true`, `"explicit":false,"alpha":10`, `,"rmse"`, ``, `"patience":2`, `"patience":0`)
 }
 
+// trainedDocuments are programs of local training.
+func trainedDocuments() []string {
+	local := `"epochs":3,"learning_rate":0.1`
+	return []string{
+		factorEdits(factorDocument, `"als"`, `"sgd"`, `615"`, `615",`+local),
+		factorEdits(implicitDocument(), `"als"`, `"bpr"`, `,"alpha":10`, ``, `615"`, `615",`+local),
+	}
+}
+
+func factorDocuments() []string {
+	return append([]string{factorDocument, implicitDocument()}, trainedDocuments()...)
+}
+
 // doc2 is the rating's description.
 func doc2() string {
 	from := strings.Index(factorDocument, `,{"name":"stars"`)
@@ -71,6 +84,15 @@ func factorSum(p *Program, s *State, loss, held float64) [][]float64 {
 	return p.EncodeFactors(s, t)
 }
 
+// changeSum is one of local training, of a single participant.
+func changeSum(p *Program, s *State, loss, held float64) [][]float64 {
+	t := FactorChange{Rows: 100, ItemUsers: s.ItemUsers(), Loss: loss, Norm: 30, HeldOutLoss: held, Change: make([]float64, p.Coefficients())}
+	for i := range t.Change {
+		t.Change[i] = 0.125 * float64(i%5-2)
+	}
+	return p.EncodeFactorChange(s, t)
+}
+
 func factorRanking(p *Program, s *State) [][]float64 {
 	return p.EncodeRanking(s, RankingSums{Rows: 100, Users: 20, Recall: 11.5, NDCG: 9.25, AP: 7.125, Recommended: []int64{3, 1, 0}, HeldOut: 30, SquaredError: 12.5})
 }
@@ -86,7 +108,11 @@ func factorRun(t testing.TB, p *Program) []*State {
 		case Fit:
 			sum = factorFit(p)
 		case Train:
-			sum = factorSum(p, s, 60-float64(n), 20+float64(n%2))
+			if p.Model.Recommendation.Training != nil {
+				sum = changeSum(p, s, 60-float64(n), 20+float64(n%2))
+			} else {
+				sum = factorSum(p, s, 60-float64(n), 20+float64(n%2))
+			}
 		case Evaluate:
 			sum = factorRanking(p, s)
 		}
@@ -118,8 +144,26 @@ func TestFactorStepIsBitIdentical(t *testing.T) {
 	}
 }
 
+// The same of local training's average.
+func TestFactorAverageIsBitIdentical(t *testing.T) {
+	h := sha256.New()
+	for _, doc := range trainedDocuments() {
+		p := factorProgram(t, doc)
+		for _, s := range factorRun(t, p) {
+			h.Write(s.Encode())
+			if doc, err := Export(p, s); err == nil {
+				h.Write(doc)
+			}
+		}
+	}
+	const want = "1b706e228f3f99263d266a26363960d7651c8f1d2a9de18b1b2d59cd03901439"
+	if got := hex.EncodeToString(h.Sum(nil)); got != want {
+		t.Errorf("states and models hash to %s, want %s", got, want)
+	}
+}
+
 func TestFactorProgramRoundTrip(t *testing.T) {
-	for _, doc := range []string{factorDocument, implicitDocument()} {
+	for _, doc := range factorDocuments() {
 		out, err := factorProgram(t, doc).Document()
 		if err != nil || string(out) != doc {
 			t.Errorf("%s\nbecomes %s (%v)", doc, out, err)
@@ -141,6 +185,8 @@ func TestFactorProgramsThatArent(t *testing.T) {
 		{`"explicit":true`, `"explicit":false`, "alpha"},
 		{`"explicit":true`, `"explicit":false,"alpha":0`, "alpha"},
 		{`"top_k":2`, `"top_k":0`, "top_k"},
+		{`"solver":"als"`, `"solver":"sgd"`, "epochs"},
+		{`615"`, `615","epochs":3,"learning_rate":0.1`, "epochs"},
 		{`"seed":"18446744073709551615"`, `"seed":18446744073709551615`, "seed"},
 		{`"recall"`, `"auc"`, "metrics"},
 		{`"holdout":true,"metrics":["recall","ndcg","map","coverage","rmse"]`, `"holdout":false,"metrics":[]`, "patience"},
@@ -156,6 +202,20 @@ func TestFactorProgramsThatArent(t *testing.T) {
 	if _, err := ParseProgram([]byte(strings.Replace(testDocument(), `"auc"`, `"recall"`, 1))); !errors.Is(err, ErrProgram) {
 		t.Errorf("recall of a logistic regression: %v", err)
 	}
+	trained := trainedDocuments()
+	for _, c := range []struct{ doc, old, new, want string }{
+		{trained[0], `"sgd"`, `"bpr"`, "model.solver"},
+		{trained[1], `"bpr"`, `"sgd"`, "model.solver"},
+		{trained[1], `"explicit":false`, `"explicit":false,"alpha":10`, "alpha"},
+		{trained[0], `"epochs":3`, `"epochs":0`, "epochs"},
+		{trained[0], `"learning_rate":0.1`, `"learning_rate":0`, "learning_rate"},
+		{trained[0], `"learning_rate":0.1`, `"learning_rate":101`, "learning_rate"},
+	} {
+		doc := strings.Replace(c.doc, c.old, c.new, 1)
+		if _, err := ParseProgram([]byte(doc)); doc == c.doc || !errors.Is(err, ErrProgram) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", c.new, err)
+		}
+	}
 	implicit := strings.Replace(implicitDocument(), `"coverage"`, `"coverage","rmse"`, 1)
 	if _, err := ParseProgram([]byte(implicit)); !errors.Is(err, ErrProgram) || !strings.Contains(err.Error(), "ratings") {
 		t.Errorf("rmse without ratings: %v", err)
@@ -165,7 +225,7 @@ func TestFactorProgramsThatArent(t *testing.T) {
 // What decodes encodes to the same bytes; no byte can be changed, left out or added such that another state is taken for one that
 // the step gives, but for numbers that only a sum can tell.
 func TestFactorStateRoundTrip(t *testing.T) {
-	for _, doc := range []string{factorDocument, implicitDocument()} {
+	for _, doc := range factorDocuments() {
 		p := factorProgram(t, doc)
 		for n, s := range factorRun(t, p) {
 			data := s.Encode()
@@ -269,6 +329,26 @@ func TestFactorSumsThatArent(t *testing.T) {
 		c.sum[segment(c.state.Kind(), c.segment)][0] = c.value
 		if _, _, err := p.Apply(c.state, c.sum); !errors.Is(err, c.want) {
 			t.Errorf("%s of %g in %s: %v", c.segment, c.value, c.state.Kind(), err)
+		}
+	}
+	for _, doc := range trainedDocuments() {
+		p := factorProgram(t, doc)
+		s := factorRun(t, p)[1]
+		for value, want := range map[float64]error{1.1: ErrSums, math.Inf(1): ErrSums} {
+			sum := changeSum(p, s, 60, 20)
+			sum[len(sum)-1][0] = value
+			if _, _, err := p.Apply(s, sum); !errors.Is(err, want) {
+				t.Errorf("a change of %g: %v", value, err)
+			}
+		}
+		// Changes beyond the clip are clipped, and never leave the lane.
+		huge := FactorChange{Rows: 100, ItemUsers: s.ItemUsers(), Change: []float64{1e300, -1e300}}
+		for _, v := range p.EncodeFactorChange(s, FactorChange{Rows: 100, ItemUsers: s.ItemUsers(), Change: append(huge.Change, make([]float64, p.Coefficients()-2)...)}) {
+			for _, lane := range v[:min(2, len(v))] {
+				if math.Abs(lane) > 1 && lane != 100 {
+					t.Errorf("lane %g", lane)
+				}
+			}
 		}
 	}
 	few := p.EncodeFactorFit(FactorTotals{Users: 19, Rows: 30, ItemUsers: []int64{19, 6, 5}, Rating: 10})

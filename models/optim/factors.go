@@ -45,11 +45,13 @@ const (
 
 // Recommendation is what a matrix factorisation needs beside factors and l2; nil in other models.
 type Recommendation struct {
-	Explicit bool    // the program's second feature is the rating
-	Alpha    float64 // implicit: the confidence of what was seen; 0 if explicit
-	TopK     int     // length of a recommendation, for the metrics
-	Patience int     // rounds without a better held-out loss until training stops, which then keeps the best; 0: all rounds
-	Seed     uint64  // of the items' first factors: no secret
+	Explicit bool           // the program's second feature is the rating
+	Biased   bool           // items have a bias: with ratings, and in BPR
+	Alpha    float64        // implicit ALS: the confidence of what was seen; else 0
+	Training *LocalTraining // of SGD and BPR; nil for ALS
+	TopK     int            // length of a recommendation, for the metrics
+	Patience int            // rounds without a better held-out loss until training stops, which then keeps the best; 0: all rounds
+	Seed     uint64         // of the items' first factors, and of the order of local training: no secret
 }
 
 // FactorTotals are one participant's FIT sums: over pairs of a user and an item in the catalogue, rows of one pair counted once.
@@ -100,9 +102,9 @@ func (f factorization) name() string { return f.Model.Type + "/" + f.Model.Solve
 // Items counts the catalogue.
 func (p *Program) Items() int { return len(p.spec.Features()[0].Values) }
 
-// FactorLength is the length of an item's part of the coefficients: its factor and, with ratings, its bias last.
+// FactorLength is the length of an item's part of the coefficients: its factor and, with ratings or BPR, its bias last.
 func (p *Program) FactorLength() int {
-	if p.Model.Recommendation.Explicit {
+	if p.Model.Recommendation.Biased {
 		return p.Model.Factors + 1
 	}
 	return p.Model.Factors
@@ -124,9 +126,15 @@ func (f factorization) layout(kind RoundKind, add func(name string, length int, 
 		}
 	case Train:
 		add(segLoss, 1, lane)
-		add(segNorm, 1, lane)
+		if f.Model.Solver != BPR {
+			add(segNorm, 1, lane)
+		}
 		if f.Model.Recommendation.Patience > 0 {
 			add(segHeldLoss, 1, lane)
+		}
+		if f.Model.Recommendation.Training != nil {
+			add(segChange, f.coefficients(), lane)
+			return
 		}
 		if !explicit {
 			add(segUserGram, d*(d+1)/2, lane)
@@ -266,10 +274,14 @@ func (p *Program) pairExponent() int {
 
 // lossExponents bound the sums of training and held-out losses: 2^e.
 func (p *Program) lossExponents(s *State) (train, held int) {
-	if p.Model.Recommendation.Explicit {
-		return rowExponent(s.fitted.Rows) + pairExponent, rowExponent(s.fitted.HeldOut) + pairExponent
+	r := p.Model.Recommendation
+	train, held = rowExponent(s.fitted.Rows)+pairExponent, rowExponent(s.factors.users)
+	if r.Explicit {
+		held = rowExponent(s.fitted.HeldOut) + pairExponent
+	} else if r.Training == nil {
+		train = rowExponent(s.fitted.Rows) + p.pairExponent()
 	}
-	return rowExponent(s.fitted.Rows) + p.pairExponent(), rowExponent(s.factors.users)
+	return train, held
 }
 
 // scaleFactors multiplies by the normalisation to the power of sign, which is exact: each item's sums by its number of users, and

@@ -15,7 +15,7 @@ func (p *Program) loss(lane float64, exponent int) (float64, error) {
 	return max(pow2(lane, exponent), 0), nil
 }
 
-// step solves each item's normal equations.
+// step solves each item's normal equations, or moves the items by the mean of what participants' own training changed.
 func (f factorization) step(s *State, v map[string][]float64) (*State, Report, error) {
 	options, rows := f.Model.Recommendation, s.fitted.Rows
 	train, held := f.lossExponents(s)
@@ -23,8 +23,11 @@ func (f factorization) step(s *State, v map[string][]float64) (*State, Report, e
 	if err != nil {
 		return nil, Report{}, err
 	}
-	norm := max(pow2(v[segNorm][0], rowExponent(s.factors.users)+2*normExponent), 0)
-	objective := loss + float64(f.Model.L2*(norm+dot(s.w, s.w)))
+	objective := loss
+	if lane := v[segNorm]; lane != nil {
+		norm := max(pow2(lane[0], rowExponent(s.factors.users)+2*normExponent), 0)
+		objective += float64(f.Model.L2 * (norm + dot(s.w, s.w)))
+	}
 	next := s.advance(Train)
 	next.rounds = s.rounds + 1
 	next.factors = &factorMemory{users: s.factors.users, itemUsers: s.factors.itemUsers, objective: objective}
@@ -37,7 +40,11 @@ func (f factorization) step(s *State, v map[string][]float64) (*State, Report, e
 		}
 		stop, report.Note = f.watch(s, next, heldLoss)
 	}
-	if next.w, err = f.solve(s, v); err != nil {
+	move := f.solve
+	if options.Training != nil {
+		move = f.average
+	}
+	if next.w, err = move(s, v); err != nil {
 		return nil, Report{}, err
 	}
 	square := 0.0

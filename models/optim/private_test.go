@@ -136,7 +136,7 @@ func TestParsePrivateProgramIsStrict(t *testing.T) {
 		{`"scale":true`, `"scale":true,"standardize":false`, "standardize: unknown key"},
 		{`"values":`, `"min_count":20,"values":`, "min_count: unknown key"},
 		{`dp_gradient_descent`, `newton`, "hint: dp_gradient_descent"},
-		{`dp_gradient_descent`, `sgd`, "unknown solver"},
+		{`dp_gradient_descent`, `nadam`, "unknown solver"},
 		{`"max_rounds":4`, `"max_rounds":4,"tolerance":1e-8`, "model.tolerance: unknown key"},
 		{`"private":{`, `"private":{"epsilon":"1.0",`, "private.epsilon: unknown key"},
 		{`"private":{`, `"private":{},"Private":{`, "missing"},

@@ -257,7 +257,7 @@ func parseModel(doc *object, private bool) Model {
 	case averages(m.Solver):
 		m.Averaging = parseAveraging(o, m.Solver)
 	case m.Type == MatrixFactorization:
-		m.Recommendation = parseRecommendation(o)
+		m.Recommendation = parseRecommendation(o, m.Solver)
 	}
 	if m.Solver == DPSGD {
 		m.Sampling = parseSampling(o)
@@ -287,20 +287,22 @@ func checkSolver(o *object, m Model, private bool) {
 		solvers = []string{DPGradientDescent, DPSGD}
 	case private && m.Type == MultinomialRegression:
 		solvers = []string{DPSGD}
+	case private && m.Type == MatrixFactorization:
+		solvers = []string{DPALS}
 	case private:
-		o.fail("type", "%s is not for private jobs\nhint: %s or %s", m.Type, LogisticRegression, MultinomialRegression)
+		o.fail("type", "%s is not for private jobs\nhint: %s, %s or %s", m.Type, LogisticRegression, MultinomialRegression, MatrixFactorization)
 	case m.Type == LogisticRegression || m.Type == LinearRegression:
 		solvers = []string{Newton, LBFGS, FedAvg, FedProx, FedAdam}
 	case m.Type == MultinomialRegression:
 		solvers = []string{LBFGS}
 	case m.Type == MatrixFactorization:
-		solvers = []string{ALS}
+		solvers = []string{ALS, SGD, BPR}
 	default:
 		solvers = []string{FedAvg, FedProx, FedAdam}
 	}
 	switch {
 	case slices.Contains(solvers, m.Solver):
-	case !slices.Contains([]string{Newton, LBFGS, FedAvg, FedProx, FedAdam, ALS, DPGradientDescent, DPSGD}, m.Solver):
+	case !slices.Contains([]string{Newton, LBFGS, FedAvg, FedProx, FedAdam, ALS, SGD, BPR, DPGradientDescent, DPSGD, DPALS}, m.Solver):
 		o.fail("solver", "unknown solver %q\nhint: %s", m.Solver, strings.Join(solvers, ", "))
 	default:
 		o.fail("solver", "%q is not a solver of %s in this kind of job\nhint: %s", m.Solver, m.Type, strings.Join(solvers, ", "))

@@ -72,7 +72,7 @@ func TestParseProgramIsStrict(t *testing.T) {
 		{`"min_count":20`, `"min_count":-1`, "min_count"},
 		{`"min_count":20`, `"min_count":20,"log1p":false`, "features[3].log1p: unknown key"},
 		{`logistic_regression`, `gradient_boosting`, "unknown model"},
-		{`newton`, `sgd`, "unknown solver"},
+		{`newton`, `nadam`, "unknown solver"},
 		{`"l2":1`, `"l2":-1`, "l2"},
 		{`"max_rounds":4`, `"max_rounds":0`, "max_rounds"},
 		{`"tolerance":1e-8`, `"tolerance":1`, "tolerance"},

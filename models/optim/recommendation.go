@@ -7,7 +7,7 @@ import (
 	"tributary/models/pipeline"
 )
 
-func parseRecommendation(doc *object) *Recommendation {
+func parseRecommendation(doc *object, solver string) *Recommendation {
 	o := doc.object("recommendation")
 	r := &Recommendation{
 		Explicit: o.boolean("explicit"),
@@ -15,7 +15,11 @@ func parseRecommendation(doc *object) *Recommendation {
 		Patience: int(o.integer("patience", 0, MaxRoundsLimit)),
 		Seed:     o.variance("seed"),
 	}
-	if !r.Explicit && o.err == nil {
+	r.Biased = r.Explicit || solver == BPR
+	if solver == SGD || solver == BPR {
+		r.Training = parseLocalTraining(o)
+	}
+	if !r.Explicit && solver == ALS && o.err == nil {
 		if r.Alpha = o.number("alpha"); !(r.Alpha > 0 && r.Alpha <= MaxAlpha) {
 			o.fail("alpha", "%g is not above 0 and at most %g", r.Alpha, MaxAlpha)
 		}
@@ -46,6 +50,12 @@ func (p *Program) checkRecommendation(doc *object, features []pipeline.Feature) 
 		doc.fail("features[0]", "an item has no missing_indicator, and at most %d values", MaxItems)
 	case want == 2 && (features[1].MissingIndicator || features[1].Standardize || features[1].Log1p):
 		doc.fail("features[1]", "a rating has no log1p, standardize or missing_indicator")
+	case p.Private() && (r.Explicit || r.Patience > 0 || p.privacy.Unit != UnitUser):
+		doc.fail("model.recommendation", "a private one is of what users took, takes all of its rounds and protects users\nhint: explicit false, patience 0 and unit user")
+	case p.Private() && e.Coverage:
+		doc.fail("evaluate.metrics", "coverage hangs on single users: no noise covers it\nhint: recall, ndcg, map")
+	case r.Explicit != (p.Model.Solver == SGD) && r.Training != nil:
+		doc.fail("model.solver", "%s learns from ratings, %s from what was taken\nhint: %s learns from both", SGD, BPR, ALS)
 	case !(p.Model.L2 > 0):
 		doc.fail("model.l2", "%g is not above 0\nhint: 0.1 is a start", p.Model.L2)
 	case e.AUC || e.LogLoss || e.Correct || e.MAE || e.R2 || e.Calibration:
@@ -63,7 +73,7 @@ func (e Evaluation) ranking() bool { return e.Recall || e.NDCG || e.MAP || e.Cov
 // checkSize refuses catalogues whose sums or states are too long.
 func (f factorization) checkSize() error {
 	d := f.FactorLength()
-	if n := f.Items() * d * (d + 3) / 2; n > MaxFactorLanes || f.coefficients() > MaxAveraged {
+	if n := f.Items() * d * (d + 3) / 2; f.Model.Solver == ALS && n > MaxFactorLanes || f.coefficients() > MaxAveraged {
 		return fmt.Errorf("model.factors: %d items with %d factors are summed in %d values, at most %d are possible\nhint: use fewer factors, or list fewer values of the item in the contract", f.Items(), f.Model.Factors, n, MaxFactorLanes)
 	}
 	return nil
@@ -75,26 +85,38 @@ type documentRecommendation struct {
 	TopK     int      `json:"top_k"`
 	Patience int      `json:"patience"`
 	Seed     string   `json:"seed"`
+
+	Epochs       int     `json:"epochs,omitempty"` // sgd and bpr
+	LearningRate float64 `json:"learning_rate,omitempty"`
 }
 
 func (f factorization) describe(out *document) {
 	out.Model.Tolerance = &f.Model.Tolerance
 	r := f.Model.Recommendation
-	out.Model.Recommendation = &documentRecommendation{Explicit: r.Explicit, TopK: r.TopK, Patience: r.Patience, Seed: strconv.FormatUint(r.Seed, 10)}
-	if !r.Explicit {
-		out.Model.Recommendation.Alpha = &r.Alpha
+	out.Model.Recommendation = f.document(r)
+}
+
+func (f factorization) document(r *Recommendation) *documentRecommendation {
+	out := &documentRecommendation{Explicit: r.Explicit, TopK: r.TopK, Patience: r.Patience, Seed: strconv.FormatUint(r.Seed, 10)}
+	if r.Training != nil {
+		out.Epochs, out.LearningRate = r.Training.Epochs, r.Training.LearningRate
+	} else if !r.Explicit && f.Model.Solver == ALS {
+		out.Alpha = &r.Alpha
 	}
+	return out
 }
 
 // exportFactors is the JSON form of a matrix factorisation. A user's factor x minimises Σ c·(p - score)² + l2·‖x‖² over all items
 // (explicit: over those that the user rated), with score = ⟨x, factor⟩, p = 1 and c = 1 + alpha·min(ln(1+n), 8) for items that the
 // user was seen with n times, p = 0 and c = 1 for others. Explicit: score = ⟨x, factor⟩ + item's bias + user's bias, c = 1,
-// p = (rating - mean)/half_range, and the user's bias is in the penalty too. Items with too few users have no factor.
+// p = (rating - mean)/half_range, and the user's bias is in the penalty too. Of bpr, score = ⟨x, factor⟩ + item's bias, and a user's
+// factor minimises Σ -ln σ(score_i - score_j) + (l2/2)·‖x‖² over its items i and random others j. Items with too few users have no factor.
 type exportFactors struct {
 	Format    string         `json:"format"`
 	Version   int            `json:"version"`
 	Type      string         `json:"type"`
-	Feedback  string         `json:"feedback"` // implicit, explicit
+	Feedback  string         `json:"feedback"`         // implicit, explicit
+	Solver    string         `json:"solver,omitempty"` // bpr, which has other scores
 	L2        float64        `json:"l2"`
 	Alpha     float64        `json:"alpha,omitempty"`
 	Factors   int            `json:"factors"`
@@ -102,6 +124,7 @@ type exportFactors struct {
 	Rating    string         `json:"rating,omitempty"`
 	Mean      *float64       `json:"mean,omitempty"`
 	HalfRange *float64       `json:"half_range,omitempty"`
+	Private   bool           `json:"private,omitempty"` // counts are noised, and users with many items weigh less in them
 	Pairs     int64          `json:"training_pairs"`
 	Users     int64          `json:"training_users"`
 	Rounds    int            `json:"train_rounds"`
@@ -128,7 +151,9 @@ type exportRanking struct {
 	RMSE     *float64 `json:"rmse,omitempty"`
 }
 
-func (f factorization) export(s *State) any {
+func (f factorization) export(s *State) any { return f.exported(s) }
+
+func (f factorization) exported(s *State) *exportFactors {
 	features, r := f.spec.Features(), f.Model.Recommendation
 	m := &exportFactors{
 		Format: "tributary-model", Version: 1, Type: f.Model.Type, Feedback: "implicit", L2: f.Model.L2, Alpha: r.Alpha, Factors: f.Model.Factors,
@@ -139,12 +164,15 @@ func (f factorization) export(s *State) any {
 		mean, half := rating.Min+float64((rating.Max-rating.Min)*s.fitted.Mean[0]), float64(0.5*(rating.Max-rating.Min))
 		m.Feedback, m.Rating, m.Mean, m.HalfRange = "explicit", rating.Name, &mean, &half
 	}
+	if f.Model.Solver == BPR {
+		m.Solver = BPR
+	}
 	d, k := f.FactorLength(), f.Model.Factors
 	for i := range f.Items() {
 		item := exportItem{Value: features[0].Values[i], Users: s.factors.itemUsers[i]}
 		if !s.fitted.Folded[i] {
 			item.Factor = s.w[i*d : i*d+k]
-			if r.Explicit {
+			if r.Biased {
 				item.Bias = &s.w[i*d+k]
 			}
 		}

@@ -29,8 +29,10 @@ func solverOf(p *Program) solver {
 		return lbfgs{p}
 	case averages(p.Model.Solver) && !p.Private():
 		return averaging{p}
-	case p.Model.Type == MatrixFactorization && p.Model.Solver == ALS && !p.Private():
+	case p.Model.Type == MatrixFactorization && p.Model.Recommendation != nil && !p.Private():
 		return factorization{p}
+	case p.Model.Type == MatrixFactorization && p.Model.Solver == DPALS && p.Private():
+		return privateFactors{p}
 	case p.Model.Type == LogisticRegression && p.Model.Solver == DPGradientDescent && p.Private():
 		return descent{p}
 	case (p.Model.Type == LogisticRegression || p.Model.Type == MultinomialRegression) && p.Model.Solver == DPSGD && p.Private():

@@ -42,11 +42,14 @@ func privateApproval(in ApprovalInput) string {
 		sums += int(k.Rounds)
 		rounds = append(rounds, fmt.Sprintf("%d %s", k.Rounds, what))
 		o, _, _ := j.Noise(uint8(kind))
-		noise = append(noise, fmt.Sprintf("%s: σ = %.3g on each of %d values; one %s adds %d at most (L2 norm over all of them)", o.Segments[0].Name, p.Sigma(k), o.Segments[0].Length, p.Unit, p.Clip))
+		noise = append(noise, fmt.Sprintf("%s: σ = %.3g on each of %d values; one %s adds %d at most (L2 norm over all of them)", o.Segments[0].Name, p.Sigma(k), o.Segments[0].Length, p.Unit, o.Segments[0].Clip/p.Scale))
 	}
 	line("Rounds      %s; each is planned for %s", strings.Join(rounds, ", "), durationText(j.RoundTimeout))
 	line("Privacy     ε = %s and δ = %s for %s, over all %d sums together, counted at RDP order %d", p.Epsilon, p.Delta, protected[p.Unit], sums, p.Order)
-	if p.Unit != unitRecord {
+	switch {
+	case j.Model.recommends():
+		line("            a user's part of a sum has an L2 norm of %d at most, however many items it has: each of them is weighed down", p.Clip)
+	case p.Unit != unitRecord:
 		line("            a %s with more than %d rows counts as %d: each of its rows is weighed down", p.Unit, p.Clip, p.Clip)
 	}
 	for i, text := range noise {
@@ -74,8 +77,13 @@ func privateApproval(in ApprovalInput) string {
 		}
 	}
 	what := "of the products of every two features, of gradients"
-	if j.Model.Sampling != nil {
+	switch {
+	case j.Model.Sampling != nil:
 		what = "of the number of rows, of gradients of secret samples"
+	case j.Model.recommends():
+		if what = privateMatrixSums; !j.Holdout.None() {
+			held = ", and of how well held-out items are found"
+		}
 	}
 	one := map[string]string{unitRecord: "any one record", unitUser: "any one user", unitSilo: "your rows"}[p.Unit]
 	line("Sums over %s organisations, with noise: %s%s. Whoever sees all of them and the model learns nearly the same about you with and without %s.", over, what, held, one)

@@ -58,7 +58,7 @@ func averages(solver string) bool {
 func exactSolvers(model string) []string {
 	switch model {
 	case typeMatrix:
-		return []string{solverALS}
+		return []string{solverALS, solverGradient, solverBPR}
 	case typeFactorization:
 		return []string{solverFedAvg, solverFedProx, solverFedAdam}
 	case typeMultinomial:

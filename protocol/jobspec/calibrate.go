@@ -40,8 +40,11 @@ func (r *Resolved) calibrate() (*Private, *misfit) {
 // lane holds max_rows rows beside it.
 func (r *Resolved) noise(p *Private, budget accountant.Units) bool {
 	fit, train, evaluate, rate := uint64(fitShare), uint64(trainShare), uint64(evaluateShare), dp.Integer(1)
-	if s := r.Model.Sampling; s != nil {
+	switch s := r.Model.Sampling; {
+	case s != nil:
 		fit, train, rate = sampledFitShare, sampledTrainShare, s.Rate
+	case r.Model.recommends():
+		fit, train = matrixFitShare, matrixTrainShare
 	}
 	if r.Holdout.None() {
 		train, evaluate = train+evaluate, 0

@@ -142,6 +142,9 @@ func (r *Resolved) contributors() dp.Contributors {
 // several classes the gradient by √2, and the bin of whether the model is right),
 // and a unit's rows are weighed to count as clip rows at most.
 func (r *Resolved) segment(kind uint8, scale, clip uint64) dp.Segment {
+	if r.Model.recommends() {
+		return r.matrixSegment(kind, scale, clip)
+	}
 	d := r.Coefficients()
 	switch {
 	case kind == kindFit && r.Model.Solver == solverSGD:

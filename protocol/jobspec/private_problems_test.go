@@ -20,7 +20,7 @@ func TestPrivateSpecProblemsNameTheirPlaceAndRemedy(t *testing.T) {
 		"clip of a feature":   {one, "transform: scale, clip: 3} ", "features[0].clip", "3} ", "doesn't release", "remove clip"},
 		"min_count":           {"transform: one_hot}", "transform: one_hot, min_count: 20}", "features[2].min_count", "20}", "counts of categories", "remove min_count"},
 		"newton":              {"solver: dp_gradient_descent", "solver: newton", "model.solver", "newton", "for exact jobs", "dp_gradient_descent or dp_sgd"},
-		"solver misspelt":     {"solver: dp_gradient_descent", "solver: dp_gradient_decent", "model.solver", "dp_gradient_decent", "not one of newton, lbfgs, fedavg, fedprox, fedadam, als, dp_gradient_descent, dp_sgd", "did you mean dp_gradient_descent?"},
+		"solver misspelt":     {"solver: dp_gradient_descent", "solver: dp_gradient_decent", "model.solver", "dp_gradient_decent", "not one of newton, lbfgs, fedavg, fedprox, fedadam, als, sgd, bpr, dp_gradient_descent, dp_sgd", "did you mean dp_gradient_descent?"},
 		"tolerance":           {"solver: dp_gradient_descent", "tolerance: 1e-8", "model.tolerance", "1e-8", "runs all of its rounds", "remove tolerance"},
 		"epsilon a number":    {`epsilon: "1.0"`, "epsilon: 1.0", "privacy.epsilon", "1.0, delta", "in quotes", `write "1.0" in quotes`},
 		"epsilon zero":        {`epsilon: "1.0"`, `epsilon: "0.0"`, "privacy.epsilon", `"0.0"`, "epsilon 0.0 is not above 0", ""},

@@ -28,12 +28,14 @@ const (
 
 // Recommendation says what a matrix factorisation learns from; nil in other models.
 type Recommendation struct {
-	Item     string  // the contract's category whose values are recommended
-	Rating   string  // the contract's number that users rate items by; empty: each row says that a user took an item
-	Alpha    float64 // without ratings: how much what was taken counts more than what wasn't; else 0
-	MinUsers int64   // an item with fewer users in the sum isn't learnt
-	TopK     int64   // items in a list, for the metrics
-	Patience int64   // rounds without a better held-out loss that end the training; 0: not watched
+	Item         string  // the contract's category whose values are recommended
+	Rating       string  // the contract's number that users rate items by; empty: each row says that a user took an item
+	Alpha        float64 // als without ratings: how much what was taken counts more than what wasn't; else 0
+	MinUsers     int64   // an item with fewer users in the sum isn't learnt
+	TopK         int64   // items in a list, for the metrics
+	Patience     int64   // rounds without a better held-out loss that end the training; 0: not watched
+	Epochs       int64   // sgd and bpr: passes over the pairs in a round; else 0
+	LearningRate float64 // sgd and bpr: of the first round, that of round t is this over √t; else 0
 }
 
 // recommends tells whether a model needs a contract without a label.
@@ -42,7 +44,7 @@ func (m *Model) recommends() bool { return m.Type == typeMatrix }
 // recommendation reads what is written; the defaults are set by matchMatrix.
 func (d *document) recommendation(v value) *Recommendation {
 	r := &Recommendation{}
-	_, keys, ok := d.fields(v, "item", "rating", "alpha", "min_users", "top_k", "patience")
+	_, keys, ok := d.fields(v, "item", "rating", "alpha", "min_users", "top_k", "patience", "epochs", "learning_rate")
 	if !ok {
 		return r
 	}
@@ -58,11 +60,14 @@ func (d *document) recommendation(v value) *Recommendation {
 			d.at(v.path, v.at, fmt.Sprintf("alpha %v is not above 0 and at most %v", r.Alpha, maxAlpha), "")
 		}
 	}
+	if v, ok := keys["learning_rate"]; ok {
+		r.LearningRate = d.rate(v)
+	}
 	for _, field := range []struct {
 		key       string
 		out       *int64
 		low, high int64
-	}{{"min_users", &r.MinUsers, 1, maxMinCount}, {"top_k", &r.TopK, 1, maxTopK}, {"patience", &r.Patience, 0, maxTrainRounds}} {
+	}{{"min_users", &r.MinUsers, 1, maxMinCount}, {"top_k", &r.TopK, 1, maxTopK}, {"patience", &r.Patience, 0, maxTrainRounds}, {"epochs", &r.Epochs, 1, maxEpochs}} {
 		if v, ok := keys[field.key]; ok {
 			*field.out, _ = d.integer(v, field.low, field.high)
 		}
@@ -109,10 +114,12 @@ func (d *document) matchMatrix(s *Spec) {
 			m.L2 = ratingL2
 		}
 	}
+	d.matchGradients(m)
 	if m.L2 == 0 {
 		d.report("l2 0 leaves the factors of a user with few items undetermined", "write l2: 1 or more", at("l2"))
 	}
 	switch given := d.given(at("recommendation.alpha")); {
+	case steps(m.Solver):
 	case r.Rating != "" && given:
 		d.report("alpha weighs what was taken against what wasn't; ratings say more", "remove alpha or rating", at("recommendation.alpha"))
 	case r.Rating == "" && !given:
@@ -130,6 +137,8 @@ func (m *Model) metrics() []string {
 		return metricNames()[1:3]
 	case !m.recommends():
 		return metricNames()[:3]
+	case m.Solver == solverDPALS:
+		return metricNames()[3:6] // who is recommended an item at all hangs on single users
 	case m.Recommendation == nil || m.Recommendation.Rating == "":
 		return metricNames()[3:7]
 	}
@@ -171,6 +180,12 @@ func (r *Resolved) matchContract(c *Contract, report report) {
 // factorLanes counts the values of a matrix factorisation's longest sum.
 func (r *Resolved) factorLanes() int {
 	d := r.Coefficients() / max(r.items(), 1)
+	switch {
+	case steps(r.Model.Solver):
+		return r.items() * d
+	case r.Model.Solver == solverDPALS:
+		return r.items()*d + d*(d+1)/2
+	}
 	return r.items() * d * (d + 3) / 2
 }
 
@@ -187,14 +202,17 @@ type recommendationJSON struct {
 	TopK     int64    `json:"top_k"`
 	Patience int64    `json:"patience"`
 	Seed     string   `json:"seed"` // the job's, as decimal digits
+
+	Epochs       int64   `json:"epochs,omitempty"` // sgd and bpr
+	LearningRate float64 `json:"learning_rate,omitempty"`
 }
 
 func (r *Recommendation) json(seed uint64) *recommendationJSON {
 	if r == nil {
 		return nil
 	}
-	out := &recommendationJSON{Explicit: r.Rating != "", TopK: r.TopK, Patience: r.Patience, Seed: strconv.FormatUint(seed, 10)}
-	if !out.Explicit {
+	out := &recommendationJSON{Explicit: r.Rating != "", TopK: r.TopK, Patience: r.Patience, Seed: strconv.FormatUint(seed, 10), Epochs: r.Epochs, LearningRate: r.LearningRate}
+	if !out.Explicit && r.Alpha != 0 {
 		out.Alpha = &r.Alpha
 	}
 	return out
@@ -205,7 +223,7 @@ func (j *recommendationJSON) recommendation(features []Feature) *Recommendation 
 	if j == nil {
 		return nil
 	}
-	out := &Recommendation{Alpha: or0(j.Alpha), TopK: j.TopK, Patience: j.Patience}
+	out := &Recommendation{Alpha: or0(j.Alpha), TopK: j.TopK, Patience: j.Patience, Epochs: j.Epochs, LearningRate: j.LearningRate}
 	if len(features) > 0 {
 		out.Item, out.MinUsers = features[0].Name, features[0].MinCount
 	}
@@ -240,9 +258,10 @@ func (r *Resolved) checkMatrix(report report) {
 	const at = "program.model.recommendation."
 	inRange(report, at+"top_k", rec.TopK, 1, maxTopK)
 	inRange(report, at+"patience", rec.Patience, 0, maxTrainRounds)
-	if alpha := rec.Alpha > 0 && rec.Alpha <= maxAlpha; alpha != (rec.Rating == "") || rec.Alpha != 0 && !alpha {
+	if alpha := rec.Alpha > 0 && rec.Alpha <= maxAlpha; alpha != (rec.Rating == "" && !steps(m.Solver)) || rec.Alpha != 0 && !alpha {
 		report(fmt.Sprintf("alpha %v is not above 0 and at most %v, or beside ratings", rec.Alpha, maxAlpha), "", at+"alpha")
 	}
+	r.checkGradients(report)
 	if m.L2 == 0 || rec.Patience > 0 && r.Holdout.None() {
 		report(fmt.Sprintf("l2 %v, patience %d without a hold-out", m.L2, rec.Patience), "", "program.model")
 	}
@@ -254,9 +273,20 @@ func (r *Resolved) checkMatrix(report report) {
 // matrix says what a matrix factorisation learns from.
 func (p *page) matrix(j *Resolved) {
 	r := j.Model.Recommendation
+	if j.Private != nil {
+		p.line("Items       %s: %d values; one whose noised count of users isn't above its noise isn't learnt", r.Item, j.items())
+		p.line("Feedback    each row says that a user took an item; once or often counts alike")
+		return
+	}
 	p.line("Items       %s: %d values; one with fewer than %d users in the sum isn't learnt", r.Item, j.items(), r.MinUsers)
 	if r.Rating != "" {
 		p.line("Ratings     %s", r.Rating)
+	}
+	switch {
+	case steps(j.Model.Solver):
+		p.line("            each participant passes %d times over its users' items; the mean of what the items changed is added", r.Epochs)
+		return
+	case r.Rating != "":
 		return
 	}
 	p.line("Feedback    each row says that a user took an item; n times count as 1 + %s·min(ln(1+n), 8), no time as 1", decimalOf(r.Alpha))
@@ -272,5 +302,9 @@ func (p *page) recommended(j *Resolved, n int) {
 	if !j.Holdout.None() {
 		ends += ", how well held-out items are found, and how many organisations would recommend each item"
 	}
-	p.line("Learnt exactly, summed over these %d organisations: %s; in every round, for each item, the sums over its users of their factors and of the products of those; %s. A user's factors and history stay where they are; but factors follow from histories: the sums of an item with few users tell of those, and what only one customer has is that customer's.", n, counted, ends)
+	sums := "the sums over its users of their factors and of the products of those"
+	if steps(j.Model.Solver) {
+		sums = "the mean over its users of what training at their participants changed"
+	}
+	p.line("Learnt exactly, summed over these %d organisations: %s; in every round, for each item, %s; %s. A user's factors and history stay where they are; but factors follow from histories: the sums of an item with few users tell of those, and what only one customer has is that customer's.", n, counted, sums, ends)
 }

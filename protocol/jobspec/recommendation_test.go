@@ -17,7 +17,12 @@ func TestRecommenderResolvesToTheGoldenDocuments(t *testing.T) {
 	golden(t, "recommend-approval.txt", ApprovalText(ApprovalInput{Job: r, Cohort: r.Participants, F: 1}))
 	rated := mustResolve(t, mustSpec(t, edit(t, string(read(t, "recommend.yaml")), "item: article, ", "item: article, rating: stars, ")), c, fourMembers())
 	golden(t, "recommend-rated-approval.txt", ApprovalText(ApprovalInput{Job: rated, Cohort: rated.Participants, F: 1}))
-	for _, r := range []*Resolved{r, rated} {
+	bpr := mustResolve(t, mustSpec(t, edit(t, string(read(t, "recommend.yaml")), "factors: 8", "factors: 8, solver: bpr")), c, fourMembers())
+	golden(t, "recommend-bpr-resolved.json", string(bpr.Canonical())+"\n")
+	golden(t, "recommend-bpr-approval.txt", ApprovalText(ApprovalInput{Job: bpr, Cohort: bpr.Participants, F: 1}))
+	sgd := mustResolve(t, mustSpec(t, edit(t, string(read(t, "recommend.yaml")), "factors: 8, recommendation: {item: article, ", "factors: 8, solver: sgd, recommendation: {item: article, rating: stars, epochs: 3, learning_rate: 0.05, ")), c, fourMembers())
+	golden(t, "recommend-sgd-approval.txt", ApprovalText(ApprovalInput{Job: sgd, Cohort: sgd.Participants, F: 1}))
+	for _, r := range []*Resolved{r, rated, bpr, sgd} {
 		if err := r.Conforms(c); err != nil {
 			t.Error(err)
 		}
@@ -29,8 +34,8 @@ func TestRecommenderResolvesToTheGoldenDocuments(t *testing.T) {
 			t.Errorf("the job changed:\n%s", diff)
 		}
 	}
-	if r.Coefficients() != 5*8 || rated.Coefficients() != 5*9 {
-		t.Errorf("%d and %d coefficients", r.Coefficients(), rated.Coefficients())
+	if r.Coefficients() != 5*8 || rated.Coefficients() != 5*9 || bpr.Coefficients() != 5*9 {
+		t.Errorf("%d, %d and %d coefficients", r.Coefficients(), rated.Coefficients(), bpr.Coefficients())
 	}
 	if want := []string{"recall", "ndcg", "map", "coverage", "rmse"}; !cmp.Equal(rated.Metrics, want) || !cmp.Equal(r.Metrics, want[:4]) {
 		t.Errorf("metrics %v and %v", r.Metrics, rated.Metrics)
@@ -70,6 +75,13 @@ func TestRecommenderProblemsNameTheirPlaceAndRemedy(t *testing.T) {
 		"alpha of ratings": {"top_k: 3", "rating: stars, alpha: 1", "model.recommendation.alpha", "1, pat", "ratings say more", "remove alpha or rating"},
 		"patience":         {"evaluate: {holdout: 0.2}\n", "", "model.recommendation.patience", "2}}", "nothing is held out", "holdout"},
 		"top_k":            {"top_k: 3", "top_k: 0", "model.recommendation.top_k", "0, pat", "not within 1 to 1000", ""},
+		"epochs of als":    {"top_k: 3", "epochs: 2", "model.recommendation.epochs", "2, pat", "for the solvers sgd and bpr", "solver: sgd or bpr"},
+		"rate of als":      {"top_k: 3", "learning_rate: 2", "model.recommendation.learning_rate", "2, pat", "for the solvers sgd and bpr", "solver: sgd or bpr"},
+		"no such rate":     {"factors: 8, recommendation: {", "factors: 8, solver: bpr, recommendation: {learning_rate: 0, ", "model.recommendation.learning_rate", "0, item", "not above 0", ""},
+		"no such epochs":   {"factors: 8, recommendation: {", "factors: 8, solver: bpr, recommendation: {epochs: 0, ", "model.recommendation.epochs", "0, item", "not within 1 to 100", ""},
+		"sgd":              {"factors: 8", "factors: 8, solver: sgd", "model.solver", "sgd, reco", "learns from ratings", "solver: bpr"},
+		"bpr of ratings":   {"factors: 8, recommendation: {", "factors: 8, solver: bpr, recommendation: {rating: stars, ", "model.recommendation.rating", "stars, item", "not from ratings", "solver: sgd"},
+		"bpr with alpha":   {"factors: 8, recommendation: {", "factors: 8, solver: bpr, recommendation: {alpha: 3, ", "model.recommendation.alpha", "3, item", "for the solver als", "remove alpha"},
 		"misspelt":         {"top_k: 3", "topk: 3", "model.recommendation.topk", "topk", "unknown key", "top_k"},
 		"another model":    {"type: matrix_factorization, factors: 8", "type: logistic_regression", "features", "version", `"features" is missing`, ""},
 	} {
@@ -97,9 +109,101 @@ func TestRecommenderProblemsNameTheirPlaceAndRemedy(t *testing.T) {
 			expectOne(t, edited, problems, test)
 		})
 	}
-	private := edit(t, text, "privacy: exact", `privacy: {unit: record, epsilon: "1.0", delta: "1e-6"}`)
-	if _, problems := ParseSpec([]byte(private)); len(problems) == 0 || !strings.Contains(problems[0].Message+problems[len(problems)-1].Message, "exact jobs only") && !strings.Contains(problems[0].Message, "for exact jobs") {
-		t.Errorf("private: %v", problems)
+}
+
+// privateRecommender is the text of a private job of what users took.
+func privateRecommender(t *testing.T) string {
+	text := edit(t, string(read(t, "recommend.yaml")), "privacy: exact", `privacy: {unit: user, epsilon: "2.0", delta: "1e-5"}`)
+	return edit(t, text, "factors: 8, recommendation: {item: article, top_k: 3, patience: 2}", "recommendation: {item: article, top_k: 3}")
+}
+
+func TestPrivateRecommenderResolvesToTheGoldenDocuments(t *testing.T) {
+	c := purchases(t)
+	r := mustResolve(t, mustSpec(t, privateRecommender(t)), c, fourMembers())
+	golden(t, "recommend-private-resolved.json", string(r.Canonical())+"\n")
+	golden(t, "recommend-private-approval.txt", ApprovalText(ApprovalInput{Job: r, Cohort: r.Participants, F: 1}))
+	if err := r.Conforms(c); err != nil {
+		t.Error(err)
+	}
+	again, err := ParseResolved(r.Canonical())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(r, again); diff != "" {
+		t.Errorf("the job changed:\n%s", diff)
+	}
+	if want := []string{"recall", "ndcg", "map"}; !cmp.Equal(r.Metrics, want) || r.Coefficients() != 5*8 {
+		t.Errorf("metrics %v, %d coefficients", r.Metrics, r.Coefficients())
+	}
+	for kind, lanes := range map[uint8]int{kindFit: 6, kindTrain: 5*8 + 36, kindEvaluate: 4} {
+		if o, _, ok := r.Noise(kind); !ok || o.Segments[0].Length != lanes {
+			t.Errorf("kind %d: %+v", kind, o)
+		}
+	}
+	cost, err := r.Cost(r.Private.Order)
+	limit, err2 := r.Cap()
+	if err != nil || err2 != nil {
+		t.Fatal(err, err2)
+	}
+	if budget, err := limit.BudgetAt(r.Private.Order); err != nil || cost > budget || cost < budget/100*99 {
+		t.Errorf("the sums cost %d of %d units (%v)", cost, budget, err)
+	}
+}
+
+func TestPrivateRecommenderProblemsNameTheirPlaceAndRemedy(t *testing.T) {
+	text := privateRecommender(t)
+	for name, test := range map[string]problemTest{
+		"unit":      {"unit: user", "unit: record", "privacy.unit", "record", "protects users", "unit: user"},
+		"solver":    {"recommendation: {item", "solver: als, recommendation: {item", "model.solver", "als, reco", "has the solver dp_als", "leave it out"},
+		"patience":  {"top_k: 3", "patience: 3", "model.recommendation.patience", "3}", "all of its rounds", "remove patience"},
+		"alpha":     {"top_k: 3", "alpha: 3", "model.recommendation.alpha", "3}", "weighs all pairs alike", "remove alpha"},
+		"rating":    {"top_k: 3", "rating: stars", "model.recommendation.rating", "stars}", "not from ratings", "remove rating"},
+		"min_users": {"top_k: 3", "min_users: 3", "model.recommendation.min_users", "3}", "doesn't release", "remove min_users"},
+		"tolerance": {"recommendation: {item", "tolerance: 0.1, recommendation: {item", "model.tolerance", "0.1", "all of its rounds", "max_rounds"},
+		"l2":        {"recommendation: {item", "l2: 0, recommendation: {item", "model.l2", "0, reco", "undetermined", "l2: 1"},
+		"no item":   {"item: article, ", "", "model.recommendation.item", "{top_k", `"item" is missing`, "category"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			edited := edit(t, text, test.old, test.new)
+			_, problems := ParseSpec([]byte(edited))
+			expectOne(t, edited, problems, test)
+		})
+	}
+	for name, metric := range map[string]string{"coverage": "coverage", "rmse": "rmse"} {
+		t.Run(name, func(t *testing.T) {
+			edited := edit(t, text, "holdout: 0.2", "holdout: 0.2, metrics: ["+metric+"]")
+			_, problems := Resolve(mustSpec(t, edited), purchases(t), fourMembers())
+			expectOne(t, edited, problems, problemTest{path: "evaluate.metrics", at: "[" + metric, message: "not one of this model's", hint: "recall, ndcg, map"})
+		})
+	}
+	linear := edit(t, string(read(t, "private.yaml")), "dp_gradient_descent", "dp_als")
+	_, problems := ParseSpec([]byte(linear))
+	expectOne(t, linear, problems, problemTest{path: "model.solver", at: "dp_als", message: "for a matrix_factorization", hint: "dp_sgd"})
+}
+
+func TestParseResolvedRefusesOtherPrivateRecommenders(t *testing.T) {
+	r := mustResolve(t, mustSpec(t, privateRecommender(t)), purchases(t), fourMembers())
+	for name, test := range map[string][2]string{
+		"another unit":   {`"unit":"user"`, `"unit":"record"`},
+		"less noise":     {`"sigma2_local":"`, `"sigma2_local":"1`},
+		"another scale":  {`"scale":16384`, `"scale":8192`},
+		"alpha":          {`"explicit":false`, `"explicit":false,"alpha":4`},
+		"ratings":        {`"explicit":false`, `"explicit":true`},
+		"patience":       {`"patience":0`, `"patience":2`},
+		"no penalty":     {`"l2":1`, `"l2":0`},
+		"another solver": {`"solver":"dp_als"`, `"solver":"dp_sgd"`},
+		"coverage":       {`"map"]`, `"map","coverage"]`},
+		"no factors":     {`"factors":8`, `"factors":0`},
+		"more factors":   {`"factors":8`, `"factors":9`},
+		"epochs":         {`"seed":"7"`, `"seed":"7","epochs":2`},
+	} {
+		text := strings.Replace(string(r.Canonical()), test[0], test[1], 1)
+		if text == string(r.Canonical()) {
+			t.Fatalf("%s: nothing to replace", name)
+		}
+		if _, err := ParseResolved([]byte(text)); err == nil {
+			t.Errorf("%s: no error", name)
+		}
 	}
 }
 

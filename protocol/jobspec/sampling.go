@@ -95,9 +95,13 @@ func (j *samplingJSON) sampling() *Sampling {
 
 // checkSampling checks a resolved private model.
 func (r *Resolved) checkSampling(report report) {
+	if r.Model.recommends() {
+		r.checkPrivateMatrix(report)
+		return
+	}
 	m, s := r.Model, r.Model.Sampling
 	multinomial := m.Type == typeMultinomial && m.Solver == solverSGD
-	if m.Type != typeLogistic && !multinomial || m.Solver != solverPrivate && m.Solver != solverSGD || m.Factors != 0 || m.Averaging != nil {
+	if m.Type != typeLogistic && !multinomial || m.Solver != solverPrivate && m.Solver != solverSGD || m.Factors != 0 || m.Averaging != nil || m.Recommendation != nil {
 		report("the model is not logistic_regression with solver "+solverPrivate+" or "+solverSGD+", or "+typeMultinomial+" with "+solverSGD, "", "program.model")
 	}
 	r.checkLabel(report)

@@ -18,7 +18,7 @@ func (d *document) model(v value, s *Spec) {
 		m.Type, _ = d.choice(v, typeLogistic, typeMultinomial, typeLinear, typeFactorization, typeMatrix)
 	}
 	if v, ok := keys["solver"]; ok {
-		m.Solver, _ = d.choice(v, solverNewton, solverLBFGS, solverFedAvg, solverFedProx, solverFedAdam, solverALS, solverPrivate, solverSGD)
+		m.Solver, _ = d.choice(v, solverNewton, solverLBFGS, solverFedAvg, solverFedProx, solverFedAdam, solverALS, solverGradient, solverBPR, solverPrivate, solverSGD, solverDPALS)
 	}
 	penalty := func(key string, out *float64) {
 		v, ok := keys[key]

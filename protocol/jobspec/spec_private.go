@@ -70,7 +70,8 @@ func (d *document) matchPrivate(s *Spec) {
 		d.report("a "+s.Model.Type+" is trained in exact jobs only in this version", "write privacy: exact", "model.type")
 	}
 	if s.Model.recommends() {
-		d.report("a matrix_factorization is trained in exact jobs only in this version", "write privacy: exact", "model.type")
+		d.matchPrivateMatrix(s)
+		return
 	}
 	if s.Model.L1 > 0 {
 		d.report("a private job has no L1 penalty in this version", "remove l1", "model.l1")
@@ -87,6 +88,8 @@ func (d *document) matchPrivate(s *Spec) {
 	case multinomial && s.Model.Solver == solverPrivate:
 		d.report("a private "+typeMultinomial+" has the solver "+solverSGD, "write solver: "+solverSGD+", or leave it out", "model.solver")
 		s.Model.Solver = solverSGD
+	case s.Model.Solver == solverDPALS:
+		d.report("solver "+solverDPALS+" is for a matrix_factorization", "write solver: "+solverPrivate+" or "+solverSGD+", or leave it out", "model.solver")
 	case !isPrivateSolver(s.Model.Solver):
 		d.report("solver "+s.Model.Solver+" is for exact jobs: it needs sums without noise", "write solver: "+solverPrivate+" or "+solverSGD+", or leave it out", "model.solver")
 	}
@@ -110,7 +113,9 @@ func (d *document) matchPrivate(s *Spec) {
 	}
 }
 
-func isPrivateSolver(solver string) bool { return solver == solverPrivate || solver == solverSGD }
+func isPrivateSolver(solver string) bool {
+	return solver == solverPrivate || solver == solverSGD || solver == solverDPALS
+}
 
 // given reports whether the text has a value at a path.
 func (d *document) given(path string) bool {

@@ -76,6 +76,10 @@ type (
 	LastRelease struct {
 		Evidence *Evidence
 		Payloads Payloads
+		// State is the state that the release names, fetched, and Next its digest there; only kept when the job isn't Verifiable. nil: the
+		// record's stays.
+		State []byte
+		Next  wire.Digest
 	}
 	// Ended says that the job is over without a last release.
 	Ended struct{}
@@ -256,6 +260,13 @@ func (m *Member) lastRelease(in LastRelease) ([]Effect, error) {
 			return nil, refuse(RuleStep, "", "a last release whose state isn't done")
 		}
 		m.rec.State, m.rec.Step, m.rec.PrevRelease = v.State, v.Plan.Step+1, v.Release.Digest()
+	}
+	if m.job.Contributes(m.self) && !m.job.Verifiable() && in.State != nil {
+		kind, step, err := m.job.model.Inspect(in.State)
+		if err != nil || kind != Done || StateDigest(in.State) != in.Next {
+			return nil, refuse(RuleState, "", "what came as the last state isn't the release's, or isn't done")
+		}
+		m.rec.State, m.rec.Step = in.State, step
 	}
 	return m.end(), nil
 }

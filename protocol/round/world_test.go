@@ -471,7 +471,7 @@ func (w *world) turn(n *node) bool {
 		v := w.coord.View()
 		w.say("coordinator -> %s: last release", n.name)
 		n.holds.Phase = TaskRelease
-		err = w.step(n, LastRelease{w.evidence(v.PrevRelease), w.payload})
+		err = w.step(n, LastRelease{Evidence: w.evidence(v.PrevRelease), Payloads: w.payload})
 	}
 	var refused *Refused
 	if errors.As(err, &refused) {

@@ -17,6 +17,7 @@ const shownItems = 20
 // recommender is what model show needs of an exported matrix factorisation.
 type recommender struct {
 	Feedback string  `json:"feedback"`
+	Solver   string  `json:"solver"`
 	Factors  int     `json:"factors"`
 	Alpha    float64 `json:"alpha"`
 	Item     string  `json:"item"`
@@ -41,8 +42,11 @@ func (r *recommender) show(w io.Writer, m *exported, q quality, j *pb.JobInfo) {
 		}
 	}
 	feedback := fmt.Sprintf("implicit, alpha %g", r.Alpha)
-	if r.Rating != "" {
+	switch {
+	case r.Rating != "":
 		feedback = "explicit, ratings " + r.Rating
+	case r.Solver != "":
+		feedback = "implicit, by " + r.Solver
 	}
 	rows := [][]string{{"model", fmt.Sprintf("%s, %d factors, l2 %g", m.Type, r.Factors, m.L2)}, {"feedback", feedback}, {"job", hex.EncodeToString(j.GetJob())},
 		{"name", j.GetName()}, {"state", hex.EncodeToString(j.GetState())}}

@@ -31,6 +31,19 @@ func TestModelShowTellsOfARecommender(t *testing.T) {
 	}
 }
 
+// A ranking by comparisons has no alpha.
+func TestModelShowNamesBPR(t *testing.T) {
+	var m exported
+	if err := json.Unmarshal([]byte(`{"type":"matrix_factorization","feedback":"implicit","solver":"bpr","factors":2,"item":"article","items":[]}`), &m); err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	m.show(&b, &pb.JobInfo{Status: "completed", MetricsJson: `{}`}, nil)
+	if got := b.String(); !strings.Contains(got, "implicit, by bpr") || strings.Contains(got, "alpha") {
+		t.Errorf("%s", got)
+	}
+}
+
 func TestWatchShowsRankingMetrics(t *testing.T) {
 	e := &pb.Event{Phase: "apply", Round: 12, Kind: "evaluate", Step: 12, MaxRounds: 10, Message: "recall@20 0.2144, NDCG@20 0.2003"}
 	var piped, terminal bytes.Buffer

@@ -12,7 +12,8 @@ import (
 // ErrNoModel is returned for a job whose finished model this node doesn't have.
 var ErrNoModel = errors.New("this node has no finished model of the job")
 
-// Finished is a job's model as this node verified it, with what it was agreed on.
+// Finished is a job's model as this node verified it, with what it was agreed on. A private job's is the one that its last release names:
+// of noised sums nobody but the coordinator computes it.
 type Finished struct {
 	Resolved *jobspec.Resolved
 	Contract *jobspec.Contract
@@ -20,7 +21,7 @@ type Finished struct {
 	State    *optim.State
 }
 
-// ReadFinished reads a stored job whose last release this node verified.
+// ReadFinished reads a stored job that completed, by its last release.
 func ReadFinished(j *store.Job) (*Finished, error) {
 	if j.Status != store.Finished || j.Record == nil {
 		return nil, fmt.Errorf("%w: it is %s\nhint: only a job that completed has one", ErrNoModel, j.Status)

@@ -267,6 +267,13 @@ func (n *Node) release(ctx context.Context, l *live, t *pb.Task) error {
 			return err
 		}
 	}
+	if l.closed.Contributes(n.self) && !l.closed.Verifiable() && l.terms.private() && l.terms.resolved.Model.Recommendation != nil {
+		// No plan names the last state, and this node recommends by it.
+		if in.State, err = n.Client.Fetch(ctx, pb.FetchKind_FETCH_STATE, l.stored.Job, r.NextState, round.MaxVerified); err != nil && !errors.Is(err, client.ErrNotFound) {
+			return err
+		}
+		in.Next = r.NextState
+	}
 	if err := n.logged(ctx, l, r.Digest()); err != nil {
 		return err
 	}
