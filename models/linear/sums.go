@@ -110,6 +110,9 @@ func Score(p *optim.Program, s *optim.State, t *dataset.Table) ([]float64, error
 	}
 	d := newDesign(p, s)
 	rows := d.encode(columns, t, numbers, t.Rows, func(int) bool { return true })
+	if p.Model.Factors > 0 {
+		return d.machineScores(rows, s.Coefficients()), nil
+	}
 	return d.scores(rows, s.Coefficients()).p, nil
 }
 
