@@ -32,7 +32,7 @@ bench: ## the secure aggregation alone, then whole rounds with 4, 16 and 64 part
 	$(GO) test -run '^$$' -bench . -benchtime 20x ./crypto/secagg
 	$(GO) run ./deploy/bench
 
-bench-solvers: ## our solvers beside scikit-learn, liblinear and implicit, which it installs from PyPI into bin/solvers (needs Python 3)
+bench-solvers: ## our solvers beside scikit-learn, liblinear, implicit, xLearn and myFM, which it installs from PyPI into bin/solvers (needs Python 3)
 	deploy/bench/solvers/run.sh -rows $(ROWS)
 
 curve: ## quality against ε on Adult (needs TRIBUTARY_DATA): a table, curve.png and curve.svg in bin/

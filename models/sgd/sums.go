@@ -59,15 +59,16 @@ func (r *sparse) change(p *optim.Program, s *optim.State, m *machine) ([]float64
 		random.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 		for _, i := range order {
 			columns, values := r.row(i)
-			_, residual := logistic(m.margin(columns, values), r.label[i])
+			_, residual := logistic(o.margin(columns, values), r.label[i])
 			o.row(residual, columns, values)
 		}
 		o.epoch()
 	}
 	change := make([]float64, len(origin))
-	for i := range change {
-		if change[i] = m.w[i] - origin[i]; math.IsNaN(change[i]) || math.IsInf(change[i], 0) {
-			return nil, fmt.Errorf("%w: coefficient %d is %g\nhint: lower learning_rate", ErrDiverged, i, m.w[i])
+	o.change(change)
+	for i, c := range change {
+		if math.IsNaN(c) || math.IsInf(c, 0) {
+			return nil, fmt.Errorf("%w: coefficient %d changes by %g\nhint: lower learning_rate", ErrDiverged, i, c)
 		}
 	}
 	return change, nil
