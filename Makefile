@@ -33,7 +33,7 @@ bench: ## the secure aggregation alone, then whole rounds with 4, 16 and 64 part
 	$(GO) test -run '^$$' -bench . -benchtime 20x ./crypto/secagg
 	$(GO) run ./deploy/bench
 
-bench-solvers: ## our solvers beside scikit-learn, liblinear and implicit, which it installs from PyPI into bin/solvers (needs Python 3)
+bench-solvers: ## our solvers beside scikit-learn, liblinear, implicit, xLearn and myFM, which it installs from PyPI into bin/solvers (needs Python 3)
 	deploy/bench/solvers/run.sh -rows $(ROWS)
 
 bench-memory: ## a participant's peak memory with a CSV file of 10 GB (BYTES=…; SCRATCH=a folder with three times that): needs Linux

@@ -86,10 +86,14 @@ func (d *Design) SparseContributions(s *optim.State, batch []int) (iter.Seq2[[]i
 		row = d.gram()
 	case len(s.Coefficients()) != d.program.Coefficients():
 		return nil, fmt.Errorf("%w: it is another program's", ErrState)
+	case s.Kind() == optim.Train && d.program.Model.Factors > 0:
+		row = d.rowMachineGradient(s.Point())
 	case s.Kind() == optim.Train && d.program.Label != nil:
 		row = d.rowClassGradient(s.Point())
 	case s.Kind() == optim.Train:
 		row = d.rowGradient(s.Point())
+	case s.Kind() == optim.Evaluate && d.program.Model.Factors > 0:
+		row = d.machineBin(s.Coefficients())
 	case s.Kind() == optim.Evaluate && d.program.Label != nil:
 		row = d.classBin(s.Coefficients())
 	case s.Kind() == optim.Evaluate:
@@ -102,7 +106,11 @@ func (d *Design) SparseContributions(s *optim.State, batch []int) (iter.Seq2[[]i
 
 // unit appends the non-zero output columns of a row divided by their L2 norm, in ascending order, the intercept's last.
 func (d *Design) unit(r *rows, i int, columns []int, values []float64) ([]int, []float64) {
-	norm := d.norm(r, i)
+	return d.scaled(r, i, d.norm(r, i), columns, values)
+}
+
+// scaled appends the non-zero output columns of a row divided by a norm, in ascending order, the intercept's last.
+func (d *Design) scaled(r *rows, i int, norm float64, columns []int, values []float64) ([]int, []float64) {
 	dense := r.dense[i*len(d.dense) : (i+1)*len(d.dense)]
 	k := 0
 	addDense := func(before int) {

@@ -20,9 +20,9 @@ func (d *Design) unitClasses(r *rows, w []float64) func(i int, columns []int, x 
 	}
 }
 
-// rowClassGradient gives (p-y)·x by class, divided by √2: its norm is ‖p-y‖/√2 ≤ 1, see optim.Program.ResidualNorm.
+// rowClassGradient gives (p-y)·x by class, divided by √2: its norm is ‖p-y‖/√2 ≤ 1, see optim.Program.GradientNorm.
 func (d *Design) rowClassGradient(w []float64) rowLanes {
-	scale := float64(d.program.Privacy().Scale) / d.program.ResidualNorm()
+	scale := float64(d.program.Privacy().Scale) / d.program.GradientNorm()
 	classify := d.unitClasses(d.train, w)
 	var columns []int
 	var x []float64

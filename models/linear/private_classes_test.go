@@ -155,6 +155,26 @@ type classRow struct {
 // encoded gives the training rows as the definition has them: all columns and a 1, divided by their norm.
 func encoded(t testing.TB, p *optim.Program, table *dataset.Table) (out []classRow) {
 	t.Helper()
+	for i := range table.Rows {
+		if table.Held(i) {
+			continue
+		}
+		x := plainRow(t, p, table, i)
+		square := 0.0
+		for _, v := range x {
+			square += v * v
+		}
+		for c := range x {
+			x[c] /= math.Sqrt(square)
+		}
+		out = append(out, classRow{x, table.Class[i]})
+	}
+	return out
+}
+
+// plainRow gives a row's columns and a 1.
+func plainRow(t testing.TB, p *optim.Program, table *dataset.Table, i int) []float64 {
+	t.Helper()
 	number := func(name string, lo, hi float64, log bool, i int) float64 {
 		c, _ := table.Column(name)
 		v := c.Numbers[i]
@@ -166,38 +186,25 @@ func encoded(t testing.TB, p *optim.Program, table *dataset.Table) (out []classR
 		}
 		return 2*(v-lo)/(hi-lo) - 1
 	}
-	for i := range table.Rows {
-		if table.Held(i) {
-			continue
-		}
-		basket, _ := table.Column("basket")
-		country, _ := table.Column("country")
-		device, _ := table.Column("device")
-		x := make([]float64, p.Coefficients()/3)
-		x[0], x[1] = number("age", 16, 110, false, i), number("basket", 0, 10000, true, i)
-		if basket.Numbers[i] != basket.Numbers[i] {
-			x[2] = 1
-		}
-		x[3+country.Codes[i]] = 1 // three values and other
-		x[7] = number("raw", -3, 5, false, i)
-		if code := device.Codes[i]; code == dataset.Missing {
-			x[columnOf(t, p, "device:missing")] = 1
-		} else if code == 2 {
-			x[columnOf(t, p, "device=other")] = 1
-		} else {
-			x[columnOf(t, p, "device="+device.Values[code])] = 1
-		}
-		x[len(x)-1] = 1
-		square := 0.0
-		for _, v := range x {
-			square += v * v
-		}
-		for c := range x {
-			x[c] /= math.Sqrt(square)
-		}
-		out = append(out, classRow{x, table.Class[i]})
+	basket, _ := table.Column("basket")
+	country, _ := table.Column("country")
+	device, _ := table.Column("device")
+	x := make([]float64, len(p.Pipeline().Columns())+1)
+	x[0], x[1] = number("age", 16, 110, false, i), number("basket", 0, 10000, true, i)
+	if basket.Numbers[i] != basket.Numbers[i] {
+		x[2] = 1
 	}
-	return out
+	x[3+country.Codes[i]] = 1 // three values and other
+	x[7] = number("raw", -3, 5, false, i)
+	if code := device.Codes[i]; code == dataset.Missing {
+		x[columnOf(t, p, "device:missing")] = 1
+	} else if code == 2 {
+		x[columnOf(t, p, "device=other")] = 1
+	} else {
+		x[columnOf(t, p, "device="+device.Values[code])] = 1
+	}
+	x[len(x)-1] = 1
+	return x
 }
 
 func columnOf(t testing.TB, p *optim.Program, name string) int {

@@ -164,6 +164,9 @@ func Score(p *optim.Program, s *optim.State, t *dataset.Table) ([]float64, error
 	if err != nil {
 		return nil, err
 	}
+	if p.Model.Factors > 0 {
+		return d.machineScores(r, s.Coefficients()), nil
+	}
 	out := make([]float64, r.n)
 	d.pass(r, s.Coefficients(), func(_, from, _ int, margin []float64) {
 		for i, m := range margin {

@@ -37,7 +37,7 @@ func New(p *optim.Program, t *dataset.Table) (Rounds, error) {
 		return &averagingRounds{bound: bound{program: p, table: t}}, nil
 	case p.Model.Type == optim.MatrixFactorization:
 		return &pairRounds{program: p, table: t}, nil
-	case p.Model.Type == optim.LogisticRegression || p.Model.Type == optim.LinearRegression || p.Model.Type == optim.MultinomialRegression:
+	case p.Model.Type == optim.LogisticRegression || p.Model.Type == optim.LinearRegression || p.Model.Type == optim.MultinomialRegression || p.Private() && p.Model.Type == optim.FactorizationMachine:
 		return &linearRounds{bound: bound{program: p, table: t}}, nil
 	}
 	return nil, fmt.Errorf("no model %s", p.Model.Type)
@@ -157,7 +157,7 @@ func Score(p *optim.Program, s *optim.State, t *dataset.Table) ([]float64, error
 	return linear.Score(p, s, t)
 }
 
-// linearRounds are those of a linear model: rows are encoded once for a fitted pipeline.
+// linearRounds are those of a linear model, and of a private factorization machine: rows are encoded once for a fitted pipeline.
 type linearRounds struct {
 	bound
 	design *linear.Design // nil: not yet

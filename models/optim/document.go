@@ -63,6 +63,7 @@ type documentSampling struct {
 	RateDen      uint64  `json:"rate_den"`
 	LearningRate float64 `json:"learning_rate"`
 	Momentum     float64 `json:"momentum"`
+	Seed         string  `json:"seed,omitempty"` // of a factorization machine
 }
 
 type documentPrivacy struct {

@@ -20,7 +20,7 @@ var ErrNotFitted = errors.New("no model before FIT")
 // over the columns. A number is first clamped to [min, max]; its value is (t-mean)/sd clamped to ±clip when it is standardised or
 // scaled and t otherwise, t being log(1+x) or x; 0 when it is missing or the column is folded. An indicator's value is 1 or 0;
 // values of folded columns, unlisted values, and missing ones without a column of their own count as the feature's "other". The
-// norm is √(1+Σ value²) where unit_norm is set, as in private models, and 1 elsewhere. A factorization machine adds
+// norm is √(1+Σ value²) where unit_norm is set, as in private linear models, and 1 elsewhere. A factorization machine adds
 // Σ_{i<j} ⟨factor_i, factor_j⟩·value_i·value_j over its columns to the sum. Counts and metrics of a private model are noised.
 // The offset, a column of the record that isn't among the others, clamped to its [min, max] and never missing, is added to the sum. With classes there is such a sum for each, of
 // intercepts and coefficients by class, and a class's probability is exp(its sum) by the total of these. A test says how surely a
@@ -143,7 +143,7 @@ func (p *Program) exportModel(s *State) *exportModel {
 	if p.Weighting != nil {
 		m.Offset = p.Weighting.Offset.document()
 	}
-	if m.Private, m.UnitNorm = p.Private(), p.Private(); !m.Private {
+	if m.Private, m.UnitNorm = p.Private(), p.Private() && p.Model.Factors == 0; !m.Private {
 		m.Converged = &s.converged
 	}
 	for i, c := range p.spec.Columns() {

@@ -135,7 +135,7 @@ func (p *Program) checkSize() error {
 	case p.Model.Averaging != nil && d > MaxAveraged:
 		return fmt.Errorf("model: %d coefficients, at most %d can be averaged\nhint: use fewer factors, or fewer values of one_hot features", d, MaxAveraged)
 	case p.Model.Sampling != nil && d > MaxSampled:
-		return fmt.Errorf("features: %d output columns with the intercept, %s takes at most %d\nhint: leave out one_hot features with many values, or list fewer values in the contract (the rest becomes other)", d, DPSGD, MaxSampled)
+		return fmt.Errorf("features: %d output columns with the intercept, %s takes at most %d\nhint: use fewer factors, leave out one_hot features with many values, or list fewer values in the contract (the rest becomes other)", d, DPSGD, MaxSampled)
 	case p.Model.Solver == Newton && d > MaxHessianColumns:
 		return fmt.Errorf("features: %d output columns with the intercept, %s takes at most %d\nhint: leave out one_hot features with many values, or list fewer values in the contract (the rest becomes other)", d, Newton, MaxHessianColumns)
 	case p.Model.Solver == DPGradientDescent && d > MaxPrivateCoefficients:

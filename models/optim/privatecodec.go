@@ -110,7 +110,7 @@ func (p *Program) checkPrivateState(s *State) error {
 		return fmt.Errorf("kind %s, step %d, %d TRAIN rounds of %d", s.kind, s.step, s.rounds, limit)
 	}
 	for i, w := range s.w {
-		if s.rounds == 0 && w != 0 || !(math.Abs(w) <= maxCoefficient) {
+		if s.rounds == 0 && w != 0 && p.Model.Sampling == nil || !(math.Abs(w) <= maxCoefficient) {
 			return fmt.Errorf("coefficient %d is %g", i, w)
 		}
 	}

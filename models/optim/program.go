@@ -260,7 +260,7 @@ func parseModel(doc *object, private bool) Model {
 		m.Recommendation = parseRecommendation(o, m.Solver)
 	}
 	if m.Solver == DPSGD {
-		m.Sampling = parseSampling(o)
+		m.Sampling = parseSampling(o, m.Type == FactorizationMachine)
 	}
 	if !(m.L2 >= 0 && m.L2 <= 1e12) {
 		o.fail("l2", "%g is not within 0..1e12", m.L2)
@@ -285,12 +285,12 @@ func checkSolver(o *object, m Model, private bool) {
 		o.fail("type", "unknown model %q\nhint: %s, %s, %s, %s or %s", m.Type, LogisticRegression, MultinomialRegression, LinearRegression, FactorizationMachine, MatrixFactorization)
 	case private && m.Type == LogisticRegression:
 		solvers = []string{DPGradientDescent, DPSGD}
-	case private && m.Type == MultinomialRegression:
+	case private && (m.Type == MultinomialRegression || m.Type == FactorizationMachine):
 		solvers = []string{DPSGD}
 	case private && m.Type == MatrixFactorization:
 		solvers = []string{DPALS}
 	case private:
-		o.fail("type", "%s is not for private jobs\nhint: %s, %s or %s", m.Type, LogisticRegression, MultinomialRegression, MatrixFactorization)
+		o.fail("type", "%s is not for private jobs\nhint: %s, %s, %s or %s", m.Type, LogisticRegression, MultinomialRegression, FactorizationMachine, MatrixFactorization)
 	case m.Type == LogisticRegression || m.Type == LinearRegression:
 		solvers = []string{Newton, LBFGS, FedAvg, FedProx, FedAdam}
 	case m.Type == MultinomialRegression:

@@ -3,6 +3,7 @@ package optim
 import (
 	"fmt"
 	"math"
+	"strconv"
 )
 
 // DP-SGD: gradient descent with momentum on noised gradients of Poisson-sampled batches [ACG16], for private programs whose Gram matrix
@@ -13,7 +14,8 @@ import (
 //	TRAIN     Σ (p-y)·x/ρ over a batch, max_rounds times: v ← βv + ρ·(that sum)/(qN) + (λ/N)w;  w ← w - ηv
 //	EVALUATE  as in the other solver
 //
-// where ρ, see ResidualNorm, bounds ‖p-y‖: 1, or √2 for a label of several classes, whose p-y is a row of K by the columns' x.
+// where ρ, see GradientNorm, bounds ‖p-y‖: 1, or √2 for a label of several classes, whose p-y is a row of K by the columns' x. A
+// factorization machine's rows have other gradients: see sampledmachine.go.
 // And the model is the mean of the iterates of the last half [PJ92]: what noise adds to single ones averages out. The batch's real size
 // is secret: sums are divided by the expected one.
 //
@@ -25,6 +27,7 @@ type Sampling struct {
 	RateNum, RateDen uint64  // q: each unit takes part in a TRAIN round with this probability
 	LearningRate     float64 // η
 	Momentum         float64 // β
+	Seed             uint64  // of a factorization machine's start: no secret; 0 in other models
 }
 
 // MaxSampled bounds the coefficients of a program with DP-SGD.
@@ -42,7 +45,7 @@ type sampledMemory struct {
 }
 
 func (d sampled) name() string      { return d.Model.Type + "/" + DPSGD }
-func (d sampled) coefficients() int { return d.blocks() * (d.columns() + 1) }
+func (d sampled) coefficients() int { return d.blocks() * (d.columns()*(1+d.Model.Factors) + 1) }
 
 func (d sampled) layout(kind RoundKind, add func(name string, length int, scale uint64)) {
 	if kind == Fit {
@@ -70,13 +73,19 @@ func (d sampled) export(s *State) any { return d.exportModel(s) }
 func (d sampled) describe(out *document) {
 	m := d.Model.Sampling
 	out.Model.Sampling = &documentSampling{RateNum: m.RateNum, RateDen: m.RateDen, LearningRate: m.LearningRate, Momentum: m.Momentum}
+	if d.Model.Factors > 0 {
+		out.Model.Sampling.Seed = strconv.FormatUint(m.Seed, 10)
+	}
 }
 
-func parseSampling(doc *object) *Sampling {
+func parseSampling(doc *object, machine bool) *Sampling {
 	o := doc.object("sampling")
 	m := &Sampling{
 		RateNum: uint64(o.integer("rate_num", 1, 1<<40)), RateDen: uint64(o.integer("rate_den", 1, 1<<40)),
 		LearningRate: o.number("learning_rate"), Momentum: o.number("momentum"),
+	}
+	if machine {
+		m.Seed = o.variance("seed")
 	}
 	switch {
 	case o.err != nil:
@@ -98,19 +107,23 @@ func (d sampled) applyCount(s *State, count []float64) (*State, Report, error) {
 	if err := d.checkNorm(count, d.privacy.Sigma2Fit); err != nil {
 		return nil, Report{}, err
 	}
-	n := d.Coefficients()
 	next := s.advance(Train)
-	next.fitted, next.w = d.spec.Plain(), make([]float64, n)
+	next.fitted, next.w = d.spec.Plain(), d.start()
 	next.fitted.Rows = max(whole(count[0]/float64(d.privacy.Scale)), 1)
-	next.sampled = &sampledMemory{iterate: next.w, velocity: next.w, tail: next.w}
+	zero := make([]float64, len(next.w))
+	next.sampled = &sampledMemory{iterate: next.w, velocity: zero, tail: zero}
 	note := fmt.Sprintf("noised: about %d training rows (standard error %.0f or more)", next.fitted.Rows, d.sigma(d.privacy.Sigma2Fit))
 	return next, Report{Kind: Fit, Step: next.step, Rows: next.fitted.Rows, Note: note}, nil
 }
 
-// ResidualNorm is the ρ that ‖p-y‖₂ of a row never exceeds: 1 for two classes; for more √2, as (1-p_y)² + Σ p_j² over the other
-// classes is at most 2·(1-p_y)². Private gradients are divided by it, so that each row's has a norm of at most 1.
-func (p *Program) ResidualNorm() float64 {
-	if p.Label != nil {
+// GradientNorm is the ρ by which private gradients are divided, so that each row's has a norm of at most 1. ‖p-y‖₂ of a row never
+// exceeds it: 1 for two classes; for more √2, as (1-p_y)² + Σ p_j² over the other classes is at most 2·(1-p_y)². In a
+// factorization machine it bounds the linear part alone, and the whole is clipped to 1 after the division.
+func (p *Program) GradientNorm() float64 {
+	switch {
+	case p.Model.Factors > 0:
+		return math.Sqrt(p.rowNorm2())
+	case p.Label != nil:
 		return math.Sqrt2
 	}
 	return 1
@@ -125,6 +138,7 @@ func (d sampled) applyBatch(s *State, sum []float64) (*State, Report, error) {
 		return nil, Report{}, err
 	}
 	m, old, n := d.Model.Sampling, s.sampled, len(s.w)
+	rho, rate := d.GradientNorm(), d.rate()
 	next := s.advance(Train)
 	next.rounds, next.w = s.rounds+1, make([]float64, n)
 	memory := &sampledMemory{iterate: make([]float64, n), velocity: make([]float64, n), tail: old.tail}
@@ -136,13 +150,13 @@ func (d sampled) applyBatch(s *State, sum []float64) (*State, Report, error) {
 	batch := float64(float64(float64(rows*float64(m.RateNum))/float64(m.RateDen)) * float64(d.privacy.Scale))
 	square := 0.0
 	for i, unit := range sum {
-		g := float64(unit / batch * d.ResidualNorm())
-		if !d.intercept(i) {
+		g := float64(unit / batch * rho)
+		if !d.free(i) {
 			g += float64(float64(d.Model.L2/rows) * old.iterate[i])
 		}
 		square += float64(g * g)
 		memory.velocity[i] = float64(m.Momentum*old.velocity[i]) + g
-		w := old.iterate[i] - float64(m.LearningRate*memory.velocity[i])
+		w := old.iterate[i] - float64(rate*memory.velocity[i])
 		if !(math.Abs(w) <= maxCoefficient) {
 			return nil, Report{}, fmt.Errorf("%w: coefficient %d is %g after step %d\nhint: lower learning_rate, or raise epsilon", ErrDiverged, i, w, next.step)
 		}
@@ -155,7 +169,7 @@ func (d sampled) applyBatch(s *State, sum []float64) (*State, Report, error) {
 	next.sampled = memory
 	report := Report{Kind: Train, Step: next.step, Rows: s.fitted.Rows}
 	report.Note = fmt.Sprintf("noised: the mean gradient's norm is %.4g, its noise has about %.4g or more; no loss is measured",
-		math.Sqrt(square), float64(float64(math.Sqrt(float64(n))*math.Sqrt(float64(d.privacy.Sigma2Train)))/batch*d.ResidualNorm()))
+		math.Sqrt(square), float64(float64(math.Sqrt(float64(n))*math.Sqrt(float64(d.privacy.Sigma2Train)))/batch*rho))
 	if int(next.rounds) >= d.Model.MaxRounds {
 		next.sampled = nil // nothing needs it any more
 		next.kind = Evaluate

@@ -30,8 +30,8 @@ func TestSampledStepOfClasses(t *testing.T) {
 	p := classesSampledProgram(t)
 	states, reports, sums := runSampled(t, p)
 	n, rows := p.Coefficients(), 1005.0
-	if n%3 != 0 || p.ResidualNorm() != math.Sqrt2 || sampledProgram(t).ResidualNorm() != 1 {
-		t.Fatalf("%d coefficients, residuals up to %g", n, p.ResidualNorm())
+	if n%3 != 0 || p.GradientNorm() != math.Sqrt2 || sampledProgram(t).GradientNorm() != 1 {
+		t.Fatalf("%d coefficients, residuals up to %g", n, p.GradientNorm())
 	}
 	first, second := states[2].Point(), states[3].Point()
 	for i := range n {

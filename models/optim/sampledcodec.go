@@ -57,7 +57,7 @@ func (d sampled) decode(data []byte) (*State, error) {
 	}, d.check)
 }
 
-// check holds a state to what apply can give, and gives a TRAIN state its coefficients.
+// check holds a state to what apply can give, and gives a TRAIN state its coefficients: before the first round they are start's.
 func (d sampled) check(s *State) error {
 	if s.kind != Fit && s.fitted.Rows < 1 {
 		return fmt.Errorf("%d rows", s.fitted.Rows)
@@ -65,9 +65,13 @@ func (d sampled) check(s *State) error {
 	if m := s.sampled; m != nil {
 		averaged := int(s.rounds) - d.tailFrom() + 1
 		s.w = make([]float64, len(m.iterate))
+		start := m.iterate
+		if s.rounds == 0 {
+			start = d.start()
+		}
 		for i, w := range m.iterate {
 			tail := m.tail[i]
-			if s.rounds == 0 && m.velocity[i] != 0 || averaged <= 0 && tail != 0 || !(math.Abs(w) <= maxCoefficient) {
+			if s.rounds == 0 && (m.velocity[i] != 0 || math.Float64bits(w) != math.Float64bits(start[i])) || averaged <= 0 && tail != 0 || !(math.Abs(w) <= maxCoefficient) {
 				return fmt.Errorf("coefficient %d: iterate %g, velocity %g, tail %g", i, w, m.velocity[i], tail)
 			}
 			if s.w[i] = w; averaged > 0 {

@@ -35,7 +35,7 @@ func solverOf(p *Program) solver {
 		return privateFactors{p}
 	case p.Model.Type == LogisticRegression && p.Model.Solver == DPGradientDescent && p.Private():
 		return descent{p}
-	case (p.Model.Type == LogisticRegression || p.Model.Type == MultinomialRegression) && p.Model.Solver == DPSGD && p.Private():
+	case p.Model.Type != MatrixFactorization && p.Model.Solver == DPSGD && p.Private():
 		return sampled{p}
 	}
 	return nil

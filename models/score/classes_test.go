@@ -115,6 +115,17 @@ func TestPrivateClassScoresAreTheParticipants(t *testing.T) {
 	}
 }
 
+// privateMachine is private as a factorization machine, all rows in each batch.
+func privateMachine(t testing.TB) *optim.Program {
+	t.Helper()
+	document, err := private(t).Document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return program(t, strings.NewReplacer(`"type":"logistic_regression"`, `"type":"factorization_machine"`, `"max_rounds":4`, `"max_rounds":40,"factors":3`,
+		`"solver":"dp_gradient_descent"`, `"solver":"dp_sgd","sampling":{"rate_num":1,"rate_den":1,"learning_rate":4,"momentum":0.5,"seed":"3"}`).Replace(string(document)))
+}
+
 // classified classifies a row, and holds the result to its explanation.
 func classified(t *testing.T, m *score.Model, row []score.Value) ([]float64, int) {
 	t.Helper()

@@ -142,7 +142,7 @@ func record(table *dataset.Table, row int) map[string]score.Value {
 // a sum keeps.
 func TestScoresAreTheParticipants(t *testing.T) {
 	table := generated(6_000, 7)
-	for name, p := range map[string]*optim.Program{"newton": exact(t, newton), "machine": exact(t, machine), "private": private(t)} {
+	for name, p := range map[string]*optim.Program{"newton": exact(t, newton), "machine": exact(t, machine), "private": private(t), "private machine": privateMachine(t)} {
 		t.Run(name, func(t *testing.T) {
 			s, m := trained(t, p, table)
 			if m.Private != p.Private() || m.Type != p.Model.Type || m.Factors != p.Model.Factors {

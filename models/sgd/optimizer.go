@@ -8,10 +8,14 @@ import (
 
 // optimizer moves a machine's coefficients by gradients, one row at a time.
 type optimizer interface {
-	// row takes the derivative of a row's loss by its margin, after machine.margin of it.
+	// margin gives a row's margin.
+	margin(columns []int32, values []float64) float64
+	// row takes the derivative of a row's loss by its margin, after margin of it.
 	row(residual float64, columns []int32, values []float64)
 	// epoch ends a pass over the rows: what is pending is applied, and the penalty on all coefficients but the intercept.
 	epoch()
+	// change gives what all coefficients have changed since the round's start.
+	change(out []float64)
 }
 
 // start is what an optimizer needs to know.
@@ -26,14 +30,18 @@ type start struct {
 	epochs   int
 }
 
+func (s *start) margin(columns []int32, values []float64) float64 { return s.m.margin(columns, values) }
+
+func (s *start) change(out []float64) {
+	for i := range out {
+		out[i] = s.m.w[i] - s.origin[i]
+	}
+}
+
 func newOptimizer(kind string, s start) optimizer {
 	switch kind {
 	case optim.Adagrad:
-		o := &adagrad{start: s, squares: make([]float64, len(s.m.w))}
-		for i := range o.squares {
-			o.squares[i] = 1 // the first steps are as long as the gradient times the rate at most
-		}
-		return o
+		return newAdagrad(s)
 	case optim.FTRL:
 		return newFTRL(s)
 	}
@@ -95,45 +103,6 @@ func (o *miniBatch) epoch() {
 	w := o.m.w[:len(o.m.w)-1]
 	for i := range w {
 		w[i] *= shrink
-	}
-}
-
-// adagrad divides each coefficient's step by the root of its squared gradients' sum [DHS11].
-type adagrad struct {
-	start
-	squares []float64
-}
-
-func (o *adagrad) row(residual float64, columns []int32, values []float64) {
-	m := o.m
-	for i, c := range columns {
-		x := values[i]
-		o.move(int(c), residual*x)
-		if m.k == 0 {
-			continue
-		}
-		at := m.at(int(c))
-		v, squares, sums := m.w[at:at+m.k], o.squares[at:at+m.k], m.sums[:m.k]
-		gx := residual * x
-		for f := range v {
-			g := gx*(sums[f]-v[f]*x) + o.proximal*(v[f]-o.origin[at+f])
-			squares[f] += g * g
-			v[f] -= o.rate * g / math.Sqrt(squares[f])
-		}
-	}
-	o.move(len(m.w)-1, residual)
-}
-
-func (o *adagrad) move(i int, g float64) {
-	g += o.proximal * (o.m.w[i] - o.origin[i])
-	o.squares[i] += g * g
-	o.m.w[i] -= o.rate * g / math.Sqrt(o.squares[i])
-}
-
-func (o *adagrad) epoch() {
-	w := o.m.w[:len(o.m.w)-1]
-	for i := range w {
-		w[i] /= 1 + o.rate*o.penalty/math.Sqrt(o.squares[i])
 	}
 }
 

@@ -66,15 +66,16 @@ func (r *Rows) change(s *optim.State, m *machine) ([]float64, error) {
 		order.epoch(random, batch.Reset, batch.Add, func(rows []int) {
 			for _, i := range rows {
 				label, columns, values = batch.Row(i, columns[:0], values[:0])
-				o.row(r.residual(m.margin(columns, values), label), columns, values)
+				o.row(r.residual(o.margin(columns, values), label), columns, values)
 			}
 		})
 		o.epoch()
 	}
 	change := make([]float64, len(origin))
-	for i := range change {
-		if change[i] = m.w[i] - origin[i]; math.IsNaN(change[i]) || math.IsInf(change[i], 0) {
-			return nil, fmt.Errorf("%w: coefficient %d is %g\nhint: lower learning_rate", ErrDiverged, i, m.w[i])
+	o.change(change)
+	for i, c := range change {
+		if math.IsNaN(c) || math.IsInf(c, 0) {
+			return nil, fmt.Errorf("%w: coefficient %d changes by %g\nhint: lower learning_rate", ErrDiverged, i, c)
 		}
 	}
 	return change, nil

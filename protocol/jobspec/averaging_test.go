@@ -3,6 +3,7 @@ package jobspec
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -93,5 +94,64 @@ func TestEditedAveragingJobIsRefused(t *testing.T) {
 		if _, err := ParseResolved([]byte(edited)); !errors.Is(err, ErrNotCanonical) {
 			t.Errorf("%s → %s: %v", edit[0], edit[1], err)
 		}
+	}
+}
+
+// A private factorization machine is trained by dp_sgd from the job's seed; what it can't have is named.
+func TestPrivateMachineResolves(t *testing.T) {
+	private := string(read(t, "private.yaml"))
+	text := edit(t, edit(t, private, "  solver: dp_gradient_descent\n", ""), "type: logistic_regression", "type: factorization_machine")
+	if err := validate(t, compile(t, SpecSchema()), text); err != nil {
+		t.Error(err)
+	}
+	c := mustContract(t, string(read(t, "shop-customers.yaml")))
+	r := mustResolve(t, mustSpec(t, text), c, tenMembers())
+	if m := r.Model; m.Solver != "dp_sgd" || m.Factors != 8 || m.Sampling == nil || m.Sampling.LearningRate != 10 || m.MaxRounds != 12 { // private.yaml's
+		t.Errorf("%+v, %+v", m, m.Sampling)
+	}
+	if n := 9*(r.Outputs()-1) + 1; r.Coefficients() != n {
+		t.Errorf("%d coefficients, want %d", r.Coefficients(), n)
+	}
+	checkBudget(t, r)
+	if o, s, ok := r.Noise(kindTrain); !ok || o.Segments[0].Length != r.Coefficients() || s.Rate.Den() != 20 {
+		t.Errorf("%+v %+v", o, s)
+	}
+	seed := fmt.Sprintf(`"momentum":0.9,"seed":"%d"}`, r.Seed)
+	if !strings.Contains(string(r.Program()), seed) {
+		t.Errorf("no %s in %s", seed, r.Program())
+	}
+	again, err := ParseResolved(r.Canonical())
+	if err != nil || string(again.Canonical()) != string(r.Canonical()) {
+		t.Fatal(err)
+	}
+	for old, new := range map[string]string{seed: `"momentum":0.9}`, `"factors":8`: `"factors":9`, `"solver":"dp_sgd"`: `"solver":"dp_gradient_descent"`} {
+		if _, err := ParseResolved([]byte(edit(t, string(r.Canonical()), old, new))); !errors.Is(err, ErrNotCanonical) {
+			t.Errorf("%s → %s: %v", old, new, err)
+		}
+	}
+	if text := ApprovalText(ApprovalInput{Job: r, Cohort: make([]string, 10)}); !strings.Contains(text, "factorization machine of 8 factors") {
+		t.Errorf("%s", text)
+	}
+	for _, e := range []struct{ model, path, says string }{
+		{"type: factorization_machine\n  solver: dp_gradient_descent", "model.solver", "a private factorization_machine has the solver dp_sgd"},
+		{"type: factorization_machine\n  solver: fedavg", "model.solver", "for exact jobs"},
+		{"type: factorization_machine\n  averaging: {epochs: 2}", "model", "for exact jobs"},
+		{"type: factorization_machine\n  tolerance: 0.1", "model.tolerance", "runs all of its rounds"},
+		{"type: logistic_regression\n  factors: 4", "model.factors", "for a factorization_machine"},
+	} {
+		edited := edit(t, edit(t, private, "  solver: dp_gradient_descent\n", ""), "type: logistic_regression", e.model)
+		_, problems := ParseSpec([]byte(edited))
+		if len(problems) == 0 || problems[0].Path != e.path || !strings.Contains(problems[0].Message, e.says) {
+			t.Errorf("%s: %v", e.model, problems)
+		}
+	}
+	wide := strings.Replace(text, "factorization_machine", "factorization_machine\n  factors: 256", 1)
+	var values []string
+	for i := range 600 {
+		values = append(values, fmt.Sprint("v", i))
+	}
+	_, problems := Resolve(mustSpec(t, wide), mustContract(t, edit(t, string(read(t, "shop-customers.yaml")), "values: [mobile, desktop, tablet]", "values: ["+strings.Join(values, ", ")+"]")), tenMembers())
+	if len(problems) != 1 || !strings.Contains(problems[0].Message, "dp_sgd has at most 131072") || !strings.Contains(problems[0].Hint, "fewer factors") {
+		t.Errorf("%v", problems)
 	}
 }

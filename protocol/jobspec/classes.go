@@ -205,7 +205,7 @@ func (r *Resolved) checkSize(report report, path string) {
 	case (r.Model.Averaging != nil || steps(r.Model.Solver)) && n > maxAveraged:
 		report(fmt.Sprintf("the model has %d coefficients, at most %d can be averaged", n, maxAveraged), "use fewer factors, or leave out the category columns with the most values", path)
 	case r.Model.Solver == solverSGD && n > MaxSampledOutputs:
-		report(fmt.Sprintf("the model has %d coefficients, %s has at most %d", n, solverSGD, MaxSampledOutputs), "leave out the category columns with the most values, or merge classes", path)
+		report(fmt.Sprintf("the model has %d coefficients, %s has at most %d", n, solverSGD, MaxSampledOutputs), "use fewer factors, leave out the category columns with the most values, or merge classes", path)
 	case r.Model.StandardErrors && n > MaxOutputs:
 		report(fmt.Sprintf("the model has %d coefficients, standard errors are for at most %d", n, MaxOutputs), "remove standard_errors", child(path, "standard_errors"), path)
 	case r.Model.Solver == solverLBFGS && n > maxLBFGS:

@@ -139,7 +139,8 @@ func (r *Resolved) contributors() dp.Contributors {
 // segment returns what one unit adds to a sum: the upper triangle of x·xᵀ (dp_sgd:
 // a 1), the gradient of its loss, or a 1 in the bin of its label and prediction,
 // summed over its rows. Rows have L2 norm 1 at most, so each of them has too (of
-// several classes the gradient by √2, and the bin of whether the model is right),
+// several classes the gradient by √2, and the bin of whether the model is right; of
+// a factorization machine the gradient by √(1+features), clipped to 1),
 // and a unit's rows are weighed to count as clip rows at most.
 func (r *Resolved) segment(kind uint8, scale, clip uint64) dp.Segment {
 	if r.Model.recommends() {

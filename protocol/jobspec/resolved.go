@@ -151,7 +151,7 @@ func (r *Resolved) program() *programJSON {
 	m, private := r.Model, r.Private != nil
 	p := &programJSON{
 		Version: 1, Contributors: r.Contributors, Bits: r.Bits, MaxRows: r.MaxRows, Features: []featureJSON{},
-		Model:    modelJSON{Type: m.Type, L1: m.L1, L2: m.L2, Solver: m.Solver, MaxRounds: m.MaxRounds, Patience: m.Patience, StandardErrors: m.StandardErrors, Factors: m.Factors, Averaging: m.Averaging.json(r.Seed), Sampling: m.Sampling.json(), Recommendation: m.Recommendation.json(r.Seed)},
+		Model:    modelJSON{Type: m.Type, L1: m.L1, L2: m.L2, Solver: m.Solver, MaxRounds: m.MaxRounds, Patience: m.Patience, StandardErrors: m.StandardErrors, Factors: m.Factors, Averaging: m.Averaging.json(r.Seed), Sampling: r.samplingJSON(), Recommendation: m.Recommendation.json(r.Seed)},
 		Evaluate: evaluateJSON{Holdout: !r.Holdout.None(), Metrics: append([]string{}, r.Metrics...), Groups: r.Groups, MinCount: r.MinGroup}, Label: r.label(), Weighting: r.Weighting.json(), Start: r.Start.json()}
 	if private {
 		p.Private = r.noiseProgram()

@@ -3,6 +3,7 @@ package jobspec
 import (
 	"fmt"
 	"math/big"
+	"strconv"
 
 	"tributary/crypto/dp"
 )
@@ -11,6 +12,7 @@ import (
 const (
 	sampledRounds       = 100
 	defaultSampledRate  = 4.0
+	machineRate         = 10.0 // the default of a factorization machine
 	maxSampledRate      = 1000.0
 	defaultMomentum     = 0.9
 	defaultSamplingDen  = 20      // one unit in so many
@@ -76,15 +78,23 @@ type samplingJSON struct {
 	RateDen      uint64  `json:"rate_den"`
 	LearningRate float64 `json:"learning_rate"`
 	Momentum     float64 `json:"momentum"`
+	Seed         string  `json:"seed,omitempty"` // the job's, as decimal digits; of a factorization machine, whose factors start from it
 }
 
-func (s *Sampling) json() *samplingJSON {
+// samplingJSON writes how the model is sampled.
+func (r *Resolved) samplingJSON() *samplingJSON {
+	s := r.Model.Sampling
 	if s == nil {
 		return nil
 	}
-	return &samplingJSON{s.Rate.Num(), s.Rate.Den(), s.LearningRate, s.Momentum}
+	j := &samplingJSON{RateNum: s.Rate.Num(), RateDen: s.Rate.Den(), LearningRate: s.LearningRate, Momentum: s.Momentum}
+	if r.Model.Type == typeFactorization {
+		j.Seed = strconv.FormatUint(r.Seed, 10)
+	}
+	return j
 }
 
+// sampling drops the seed, which the job has: the encoding shows whether they agree.
 func (j *samplingJSON) sampling() *Sampling {
 	if j == nil {
 		return nil
@@ -100,9 +110,14 @@ func (r *Resolved) checkSampling(report report) {
 		return
 	}
 	m, s := r.Model, r.Model.Sampling
-	multinomial := m.Type == typeMultinomial && m.Solver == solverSGD
-	if m.Type != typeLogistic && !multinomial || m.Solver != solverPrivate && m.Solver != solverSGD || m.Factors != 0 || m.Averaging != nil || m.Recommendation != nil {
-		report("the model is not logistic_regression with solver "+solverPrivate+" or "+solverSGD+", or "+typeMultinomial+" with "+solverSGD, "", "program.model")
+	sampled := (m.Type == typeMultinomial || m.Type == typeFactorization) && m.Solver == solverSGD
+	if m.Type != typeLogistic && !sampled || m.Solver != solverPrivate && m.Solver != solverSGD || m.Averaging != nil || m.Recommendation != nil {
+		report("the model is not logistic_regression with solver "+solverPrivate+" or "+solverSGD+", or "+typeMultinomial+" or "+typeFactorization+" with "+solverSGD, "", "program.model")
+	}
+	if m.Type == typeFactorization {
+		inRange(report, "program.model.factors", m.Factors, 1, maxFactors)
+	} else if m.Factors != 0 {
+		report("only factorisations have factors", "", "program.model.factors")
 	}
 	r.checkLabel(report)
 	r.checkSize(report, "program.model")

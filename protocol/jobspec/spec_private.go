@@ -63,9 +63,6 @@ func (d *document) matchPrivate(s *Spec) {
 	if d.given("evaluate.groups") {
 		d.report("groups are for exact jobs in this version", "remove groups, or write privacy: exact", "evaluate.groups")
 	}
-	if s.Model.Type == typeFactorization {
-		d.report("a "+s.Model.Type+" is trained in exact jobs only in this version", "write type: logistic_regression, or privacy: exact", "model.type")
-	}
 	if s.Model.Type == typeLinear {
 		d.report("a "+s.Model.Type+" is trained in exact jobs only in this version", "write privacy: exact", "model.type")
 	}
@@ -76,17 +73,18 @@ func (d *document) matchPrivate(s *Spec) {
 	if s.Model.L1 > 0 {
 		d.report("a private job has no L1 penalty in this version", "remove l1", "model.l1")
 	}
-	multinomial := s.Model.Type == typeMultinomial
-	if d.given("model.averaging") || d.given("model.factors") || multinomial && d.given("model.min_class_rows") || d.given("model.recommendation") {
-		d.report("averaging, factors, min_class_rows and recommendation are for exact jobs", "remove them", "model")
+	multinomial, sampled := s.Model.Type == typeMultinomial, s.Model.Type == typeMultinomial || s.Model.Type == typeFactorization
+	if d.given("model.averaging") || multinomial && d.given("model.min_class_rows") || d.given("model.recommendation") {
+		d.report("averaging, min_class_rows and recommendation are for exact jobs", "remove them", "model")
 	}
+	d.matchFactors(&s.Model)
 	switch {
-	case !d.given("model.solver") && multinomial:
+	case !d.given("model.solver") && sampled:
 		s.Model.Solver = solverSGD
 	case !d.given("model.solver"):
 		s.Model.Solver = solverPrivate
-	case multinomial && s.Model.Solver == solverPrivate:
-		d.report("a private "+typeMultinomial+" has the solver "+solverSGD, "write solver: "+solverSGD+", or leave it out", "model.solver")
+	case sampled && s.Model.Solver == solverPrivate:
+		d.report("a private "+s.Model.Type+" has the solver "+solverSGD, "write solver: "+solverSGD+", or leave it out", "model.solver")
 		s.Model.Solver = solverSGD
 	case s.Model.Solver == solverDPALS:
 		d.report("solver "+solverDPALS+" is for a matrix_factorization", "write solver: "+solverPrivate+" or "+solverSGD+", or leave it out", "model.solver")
@@ -104,6 +102,9 @@ func (d *document) matchPrivate(s *Spec) {
 		rounds = sampledRounds
 		if s.Model.Sampling == nil {
 			s.Model.Sampling = newSampling()
+		}
+		if s.Model.Type == typeFactorization && !d.given("model.sampling.learning_rate") {
+			s.Model.Sampling.LearningRate = machineRate
 		}
 	case d.given("model.sampling"):
 		d.report("sampling is for the solver "+solverSGD, "write solver: "+solverSGD+", or remove sampling", "model.sampling")

@@ -124,6 +124,9 @@ func program(rows int, features []map[string]any, model map[string]any) (*optim.
 	if model["type"] == optim.MatrixFactorization {
 		evaluate["metrics"] = []string{}
 	}
+	if model["type"] == optim.FactorizationMachine {
+		evaluate["holdout"] = true
+	}
 	doc, err := json.Marshal(map[string]any{"version": 1, "contributors": 1, "bits": 40, "max_rows": rows, "features": features, "model": model, "evaluate": evaluate})
 	if err != nil {
 		return nil, err

@@ -39,6 +39,7 @@ type fit struct {
 // task is one comparison.
 type task struct {
 	title, seconds string // headings of the table and of its Seconds
+	objective      string // format; empty: two digits of what is minimised
 	// ours fits once, with each solver of this project.
 	ours func() ([]fit, error)
 	// ask is what peers.py is told: it reads data that has been written to its folder.
@@ -60,7 +61,7 @@ func (b *bench) run(ctx context.Context, out io.Writer) error {
 	for _, task := range []struct {
 		name    string
 		prepare func(dir string, rows int) (*task, error)
-	}{{"dense", dense}, {"factors", factors}, {"sparse", sparse}} {
+	}{{"dense", dense}, {"factors", factors}, {"sparse", sparse}, {"machine8", machine(8)}, {"machine16", machine(16)}} {
 		if b.only != "" && b.only != task.name {
 			continue
 		}
@@ -101,14 +102,18 @@ func (b *bench) compare(ctx context.Context, out io.Writer, t *task) error {
 			fits[f.Tool] = append(fits[f.Tool], f)
 		}
 	}
-	fmt.Fprintf(out, "\n%s\n\n| solver | prepare, s | %s | passes | objective |\n|---|---|---|---|---|\n", t.title, t.seconds)
+	heading, digits := "objective", "%.2f"
+	if t.objective != "" {
+		heading, digits = "log loss", t.objective
+	}
+	fmt.Fprintf(out, "\n%s\n\n| solver | prepare, s | %s | passes | %s |\n|---|---|---|---|---|\n", t.title, t.seconds, heading)
 	for _, tool := range order {
 		list := fits[tool]
 		prepare := "–"
 		if list[0].preparable {
 			prepare = fmt.Sprintf("%.2f", median(list, func(f fit) float64 { return f.Prepare }))
 		}
-		fmt.Fprintf(out, "| %s | %s | %.2f | %d | %.2f |\n", tool, prepare, median(list, func(f fit) float64 { return f.Seconds }), list[0].Passes, list[0].Objective)
+		fmt.Fprintf(out, "| %s | %s | %.2f | %d | "+digits+" |\n", tool, prepare, median(list, func(f fit) float64 { return f.Seconds }), list[0].Passes, list[0].Objective)
 	}
 	return nil
 }

@@ -39,3 +39,19 @@ func TestSweepsLowerTheObjective(t *testing.T) {
 		t.Errorf("%+v, at most %g", fits, most)
 	}
 }
+
+// A machine's pass is one that learns: held-out rows are told better than by the share of positive ones, and more epochs take longer.
+func TestMachineLearns(t *testing.T) {
+	task, err := machine(8)(t.TempDir(), 400_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fits, err := task.ours()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%+v", fits)
+	if len(fits) != 1 || !(fits[0].Objective < math.Ln2) || !(fits[0].Objective > 0.3) || fits[0].Passes != machineMany {
+		t.Errorf("%+v", fits)
+	}
+}
