@@ -109,7 +109,7 @@ func (p *Program) StartFrom(old *Program, s *State) ([]float64, error) {
 	out, common := make([]float64, p.Coefficients()), 0
 	size := p.columns() + 1
 	for i, c := range p.spec.Columns() {
-		values, ok := natural[p.key(c)]
+		values, ok := natural[p.key(i, c)]
 		if !ok {
 			continue
 		}
@@ -127,10 +127,13 @@ func (p *Program) StartFrom(old *Program, s *State) ([]float64, error) {
 	return out, nil
 }
 
-// key names what a column means.
-func (p *Program) key(c pipeline.Column) string {
-	if f := p.spec.Features()[c.Feature]; f.Log1p && c.Role == pipeline.ValueRole {
+// key names what column i means.
+func (p *Program) key(i int, c pipeline.Column) string {
+	switch f := p.spec.Features()[c.Feature]; {
+	case f.Log1p && c.Role == pipeline.ValueRole:
 		return "log1p " + c.Name
+	case f.Buckets > 0 && c.Role == pipeline.CategoryRole:
+		return p.bucketKey(i)
 	}
 	return "column " + c.Name
 }
@@ -154,7 +157,7 @@ func (p *Program) natural(s *State) map[string][]float64 {
 		for k := range values {
 			values[k] += 0 // -0 becomes 0
 		}
-		out[p.key(c)] = values
+		out[p.key(i, c)] = values
 	}
 	out[""] = intercepts
 	return out
