@@ -1,6 +1,8 @@
 package optim
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 
 	"tributary/models/pipeline"
@@ -82,9 +84,14 @@ func (p *Program) exportBuckets(s *State, i int) exportColumn {
 	return exportColumn{Name: f.Name + "#", Feature: f.Name, Role: "buckets", Buckets: b}
 }
 
-// bucketKey names what a bucket means: a number by itself doesn't.
-func (p *Program) bucketKey(i int) string {
-	c := p.spec.Columns()[i]
-	_, levels := p.spec.Crossed(c.Feature)
-	return fmt.Sprintf("bucket %s of %d %d", p.spec.ColumnName(i), p.spec.Features()[c.Feature].Buckets, levels)
+// codes names what a feature's buckets mean: their numbers by themselves don't.
+func (p *Program) codes(feature int) string {
+	f := &p.spec.Features()[feature]
+	h := sha256.New()
+	fmt.Fprintf(h, "%q of %d", f.Name, f.Buckets)
+	of, levels := p.spec.Crossed(feature)
+	for k, i := range of {
+		fmt.Fprintf(h, " %q of %d", p.spec.Features()[i].Values, levels[k])
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"tributary/models/pipeline"
@@ -108,8 +109,8 @@ func (p *Program) StartFrom(old *Program, s *State) ([]float64, error) {
 	natural := old.natural(s)
 	out, common := make([]float64, p.Coefficients()), 0
 	size := p.columns() + 1
-	for i, c := range p.spec.Columns() {
-		values, ok := natural[p.key(i, c)]
+	for i, key := range p.keys() {
+		values, ok := natural[key]
 		if !ok {
 			continue
 		}
@@ -127,21 +128,29 @@ func (p *Program) StartFrom(old *Program, s *State) ([]float64, error) {
 	return out, nil
 }
 
-// key names what column i means.
-func (p *Program) key(i int, c pipeline.Column) string {
-	switch f := p.spec.Features()[c.Feature]; {
-	case f.Log1p && c.Role == pipeline.ValueRole:
-		return "log1p " + c.Name
-	case f.Buckets > 0 && c.Role == pipeline.CategoryRole:
-		return p.bucketKey(i)
+// keys name what each column means.
+func (p *Program) keys() []string {
+	out, codes, of := make([]string, p.columns()), "", -1
+	for i, c := range p.spec.Columns() {
+		switch f := p.spec.Features()[c.Feature]; {
+		case f.Log1p && c.Role == pipeline.ValueRole:
+			out[i] = "log1p " + c.Name
+		case f.Buckets > 0 && c.Role == pipeline.CategoryRole:
+			if of != c.Feature {
+				codes, of = p.codes(c.Feature), c.Feature
+			}
+			out[i] = codes + " " + strconv.Itoa(c.Code)
+		default:
+			out[i] = "column " + c.Name
+		}
 	}
-	return "column " + c.Name
+	return out
 }
 
 // natural gives each column's coefficients by class in the contract's units, and under "" the intercepts.
 func (p *Program) natural(s *State) map[string][]float64 {
 	out := map[string][]float64{}
-	intercepts := p.byClass(s, p.columns())
+	intercepts, keys := p.byClass(s, p.columns()), p.keys()
 	for i, c := range p.spec.Columns() {
 		values := p.byClass(s, i)
 		switch {
@@ -157,7 +166,7 @@ func (p *Program) natural(s *State) map[string][]float64 {
 		for k := range values {
 			values[k] += 0 // -0 becomes 0
 		}
-		out[p.key(i, c)] = values
+		out[keys[i]] = values
 	}
 	out[""] = intercepts
 	return out

@@ -145,7 +145,7 @@ func (f File) scorer(m *score.Model, in *source.Records) (*scorer, error) {
 	for _, i := range s.kept {
 		s.header = append(s.header, in.Header[i])
 	}
-	for _, name := range added(m, s.columns, f.Explain) {
+	for _, name := range added(m, f.Explain) {
 		if slices.Contains(s.header, name) {
 			return nil, fmt.Errorf("%w: row 1: there is a column %q already\nhint: leave it out with --keep", source.ErrHeader, name)
 		}
