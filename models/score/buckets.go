@@ -270,3 +270,22 @@ func (m *Model) Encoded(row []Value) ([]string, error) {
 	}
 	return out, nil
 }
+
+// TermColumns are the indices of the record's columns that a term, by its index in Terms, is of; nil if it has no buckets.
+func (m *Model) TermColumns(term int) []int {
+	if k := term - len(m.columns); k >= 0 {
+		return m.crosses[k].of
+	}
+	if m.columns[term].buckets == nil {
+		return nil
+	}
+	return []int{term}
+}
+
+// String is the value as it is written; "" if it is missing.
+func (v Value) String() string {
+	if v.kind == numberValue {
+		return strconv.FormatFloat(v.number, 'g', -1, 64)
+	}
+	return v.text
+}

@@ -177,7 +177,7 @@ func count(c *dataset.Column, contract *jobspec.Contract) columnView {
 		switch {
 		case code == dataset.Missing:
 			v.Missing++
-		case int(code) == len(c.Values):
+		case c.Buckets == 0 && int(code) == len(c.Values):
 			v.Other++
 		}
 	}

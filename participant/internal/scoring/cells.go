@@ -9,9 +9,19 @@ import (
 // added names the columns that scoring adds.
 func added(m *score.Model, explain bool) []string {
 	terms := m.Terms()
-	if m.Classes != nil {
-		return addedByClass(m, terms, explain)
+	var encoded []string
+	for i, t := range terms {
+		if explain && m.TermColumns(i) != nil {
+			encoded = append(encoded, "encoded:"+t, "names:"+t)
+		}
 	}
+	if m.Classes != nil {
+		return append(addedByClass(m, terms, explain), encoded...)
+	}
+	return append(addedOfOne(m, terms, explain), encoded...)
+}
+
+func addedOfOne(m *score.Model, terms []string, explain bool) []string {
 	names := []string{"probability"}
 	if !explain {
 		return names
@@ -69,7 +79,7 @@ func (s *scorer) row(record []string, values []score.Value) ([]string, error) {
 	}
 	line = appendLogits(appendNumbers(line, e.Probability), e)
 	if s.model.Factors == 0 {
-		return line, nil
+		return s.appendEncoded(line, e), nil
 	}
 	next := 0 // pairs come in the header's order, those that add nothing left out
 	for i, a := range e.Columns {
@@ -81,7 +91,17 @@ func (s *scorer) row(record []string, values []score.Value) ([]string, error) {
 			line = appendNumbers(line, x)
 		}
 	}
-	return line, nil
+	return s.appendEncoded(line, e), nil
+}
+
+// appendEncoded adds the encoded columns of open categories and crosses, and which values of this file they stand for.
+func (s *scorer) appendEncoded(line []string, e *score.Explanation) []string {
+	for i, c := range e.Columns {
+		if s.model.TermColumns(i) != nil {
+			line = append(line, c.Encoded, s.names[c.Encoded].text())
+		}
+	}
+	return line
 }
 
 // byClass is row of a model with classes, after the kept cells.
@@ -104,7 +124,7 @@ func (s *scorer) byClass(line []string, values []score.Value) ([]string, error) 
 	for i := range classes {
 		line = appendLogits(line, &classes[i])
 	}
-	return line, nil
+	return s.appendEncoded(line, &classes[0]), nil
 }
 
 // appendLogits adds a logit, its intercept, and what each column added to it.

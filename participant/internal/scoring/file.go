@@ -36,7 +36,8 @@ type Result struct {
 // Score writes a file's scores. The kept columns come first, then probability; with Explain also logit, logit:(intercept),
 // logit:NAME for each of the model's columns, and logit:NAME*NAME for each pair of a factorization machine. Where the label has
 // classes, these are predicted and probability:CLASS for each; with Explain also logit:CLASS, logit:CLASS:(intercept) and
-// logit:CLASS:NAME, class by class. Rows that can't be scored are told in a *source.DataError, and nothing is written.
+// logit:CLASS:NAME, class by class. With Explain, encoded:NAME and names:NAME follow for each open category and cross: the bucket, and the most
+// frequent of the file's values that are in it. Rows that can't be scored are told in a *source.DataError, and nothing is written.
 func (f File) Score(ctx context.Context, m *score.Model) (Result, error) {
 	in, err := source.OpenRecords(ctx, f.Rows)
 	if err != nil {
@@ -46,12 +47,19 @@ func (f File) Score(ctx context.Context, m *score.Model) (Result, error) {
 	if same(f.Rows.File, f.Out) {
 		return Result{}, fmt.Errorf("%w: the scores would replace the rows\nhint: give --out another name", ErrUse)
 	}
+	asked := f
 	if f.Rows.Customers != nil {
 		f.Rows.Where = nil // it was the transactions'
 	}
 	s, err := f.scorer(m, in)
 	if err != nil {
 		return Result{}, fmt.Errorf("%s: %w", f.Rows.File, err)
+	}
+	if buckets := m.Buckets(); f.Explain && len(buckets) > 0 {
+		var told *source.DataError // all of them are told below
+		if s.names, err = asked.names(ctx, m, buckets); err != nil && !errors.As(err, &told) {
+			return Result{}, err
+		}
 	}
 	tmp, err := os.CreateTemp(filepath.Dir(f.Out), ".tributary-score-*")
 	if err != nil {
@@ -96,6 +104,7 @@ type scorer struct {
 	where   []int               // cell of each filter
 	kept    []int               // cells that are copied
 	header  []string
+	names   map[string]*summary // by encoded column; with Explain
 	result  Result
 }
 

@@ -73,7 +73,7 @@ func readTable(ctx context.Context, in table, header []string, b Binding, c *job
 		case jobspec.Number:
 			r.rows.columns = append(r.rows.columns, dataset.Column{Name: col.Name, Numbers: []float64{}})
 		case jobspec.Category:
-			r.rows.columns = append(r.rows.columns, dataset.Column{Name: col.Name, Codes: []int32{}, Values: col.Values})
+			r.rows.columns = append(r.rows.columns, dataset.Column{Name: col.Name, Codes: []int32{}, Values: col.Values, Buckets: int(col.Buckets)})
 		}
 	}
 	if err := r.all(ctx); err != nil {
