@@ -34,6 +34,15 @@ func TestShownModelHasItsLargestBuckets(t *testing.T) {
 	if strings.Contains(got, "a*b: ") {
 		t.Error(got)
 	}
+	got = shown(t, `{"type":"logistic_regression","l2":1,"intercept":0,"columns":[
+		{"name":"land=DE","feature":"land","role":"value","value":"DE"},{"name":"land=FR","feature":"land","role":"value","value":"FR","folded":true},{"name":"land=other","feature":"land","role":"other"},
+		{"name":"device=phone","feature":"device","role":"value","value":"phone"},{"name":"device=other","feature":"device","role":"other","nullable":true},
+		{"name":"land*device#","feature":"land*device","role":"buckets","buckets":{"count":9,"cross":["land","device"],"kept":[0,3,8],"coefficients":[1,2,3]}}]}`)
+	for _, want := range []string{"land*device#0 (DE × phone) 1", "land*device#3 (FR × phone) 2", "land*device#8 (other × missing) 3"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in %s", want, got)
+		}
+	}
 	got = shown(t, `{"type":"multinomial_logistic_regression","l2":1,"classes":["a","b"],"intercepts":[0.5,-0.5],"columns":[
 		{"name":"c#","feature":"c","role":"buckets","folded":false,"buckets":{"count":4,"kept":[2],"coefficients":[1.5,-1.5]}}]}`)
 	if !strings.Contains(got, "c#2 1.5 -1.5 c: 1 of 4 buckets, 1 shown, 3 too rare") {

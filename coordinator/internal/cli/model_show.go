@@ -30,8 +30,11 @@ type exported struct {
 			Mean float64 `json:"mean"`
 			SD   float64 `json:"sd"`
 		} `json:"number"`
-		Feature string   `json:"feature"`
-		Buckets *buckets `json:"buckets"`
+		Feature  string   `json:"feature"`
+		Role     string   `json:"role"`
+		Value    string   `json:"value"`
+		Nullable bool     `json:"nullable"`
+		Buckets  *buckets `json:"buckets"`
 	} `json:"columns"`
 	Metrics struct {
 		Confusion [][]int64 `json:"confusion"`
@@ -84,7 +87,7 @@ func (m *exported) show(w io.Writer, j *pb.JobInfo, e *evaluation.Evaluation) {
 	var rest []string
 	for _, c := range m.Columns {
 		if c.Buckets != nil {
-			shown, more := c.Buckets.largest(c.Feature)
+			shown, more := m.largest(c.Buckets, c.Feature)
 			for _, b := range shown {
 				columns = append(columns, m.row(b.name, b.coefficients[0], b.test))
 			}
@@ -188,7 +191,7 @@ func (m *exported) showClasses(w io.Writer) {
 	var rest []string
 	for _, c := range m.Columns {
 		if c.Buckets != nil {
-			shown, more := c.Buckets.largest(c.Feature)
+			shown, more := m.largest(c.Buckets, c.Feature)
 			for _, b := range shown {
 				rows = append(rows, line(b.name, b.coefficients))
 			}
