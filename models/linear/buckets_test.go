@@ -240,6 +240,39 @@ func TestCrossesCountInThePrivateNorm(t *testing.T) {
 	if n != 480 {
 		t.Errorf("%d rows", n)
 	}
+	// DP-SGD's gradients, too: residual times a row of norm 1, at a point where the residuals are large.
+	p = remade(t, p, func(doc map[string]any) {
+		model := doc["model"].(map[string]any)
+		model["solver"], model["sampling"] = "dp_sgd", map[string]any{"rate_num": 1, "rate_den": 1, "learning_rate": 1.5, "momentum": 0.5}
+	})
+	s, _, err := p.Apply(p.Initial(), [][]float64{{480 * unit}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gradient := make([]float64, p.Coefficients())
+	gradient[len(gradient)-1] = -300 * unit
+	if s, _, err = p.Apply(s, [][]float64{gradient}); err != nil {
+		t.Fatal(err)
+	}
+	if d, err = linear.Prepare(p, s, table); err != nil {
+		t.Fatal(err)
+	}
+	if rows, err = d.SparseContributions(s, nil); err != nil {
+		t.Fatal(err)
+	}
+	largest := 0.0
+	for lanes, values := range rows {
+		square := 0.0
+		for _, v := range values {
+			square += v * v
+		}
+		if largest = max(largest, math.Sqrt(square)/unit); len(lanes) != 7 || largest > 1+1e-12 {
+			t.Fatalf("%d lanes of norm %g", len(lanes), math.Sqrt(square)/unit)
+		}
+	}
+	if largest < 0.5 {
+		t.Errorf("the largest gradient has norm %g: the bound was hardly tried", largest)
+	}
 }
 
 // On Adult a cross of marital status and occupation tells a little more than both by themselves; others that were tried, such as

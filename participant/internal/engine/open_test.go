@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"google.golang.org/grpc/stats"
@@ -19,15 +20,16 @@ import (
 	"tributary/protocol/wire"
 )
 
-// tap hears every message that reaches the coordinator, as bytes.
+// tap hears, once it is on, every message that reaches the coordinator, as bytes.
 type tap struct {
-	mu    sync.Mutex
+	on    atomic.Bool
+	mu    sync.Mutex // guards heard
 	heard bytes.Buffer
 }
 
 func (t *tap) HandleRPC(_ context.Context, s stats.RPCStats) {
 	in, ok := s.(*stats.InPayload)
-	if !ok {
+	if !ok || !t.on.Load() {
 		return
 	}
 	if m, ok := in.Payload.(proto.Message); ok {
@@ -93,6 +95,7 @@ func (w *world) opening(city func(m *member, i int) string) {
 func TestValuesOfOpenCategoriesNeverLeave(t *testing.T) {
 	w := newWorld(t, "alpen", "baltic", "coast", "delta")
 	w.opening(func(m *member, i int) string { return fmt.Sprintf("Geheimstadt %s %d", m.name, i) })
+	w.tap.on.Store(true)
 	w.startAll()
 	job := w.submit(crossText)
 	w.ends(job, round.Completed)
