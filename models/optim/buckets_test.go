@@ -94,3 +94,24 @@ func TestWarmStartTellsBucketsApart(t *testing.T) {
 		}
 	}
 }
+
+// The widest open category, with others beside it, fits the solvers whose sums are as long as the model; Newton's Hessian it doesn't.
+func TestWidestCategoryFitsItsSolvers(t *testing.T) {
+	wide := strings.NewReplacer(`"buckets":4096`, `"buckets":262144`, `"buckets":1024`, `"buckets":32768`).Replace(bucketDocument())
+	averaged := strings.Replace(wide, `"solver":"lbfgs","max_rounds":4,"tolerance":1e-8`, `"solver":"fedavg","max_rounds":4,"tolerance":0,"averaging":{"epochs":1,"batch":1,"optimizer":"sgd","learning_rate":0.1,"server_rate":1,"patience":0,"seed":"7"}`, 1)
+	p, err := ParseProgram([]byte(averaged))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fit := p.Layout(Fit); fit[len(fit)-1].Name != segCategories || fit[len(fit)-1].Length != 262145+3+32769 {
+		t.Errorf("FIT sums %+v", fit)
+	}
+	private := strings.NewReplacer(`,"min_count":20`, ``, `"solver":"lbfgs","max_rounds":4,"tolerance":1e-8`, `"solver":"dp_sgd","max_rounds":4,"sampling":{"rate_num":1,"rate_den":5,"learning_rate":1,"momentum":0.5}`,
+		`"evaluate":`, `"private":{"unit":"record","clip":1,"scale":16384,"sigma2_fit":"26843545600","sigma2_train":"85899345920","sigma2_evaluate":"107374182400","bins":50},"evaluate":`).Replace(wide)
+	if p, err = ParseProgram([]byte(private)); err != nil || p.Coefficients() != 262145+3+32769+1 {
+		t.Error(err)
+	}
+	if _, err := ParseProgram([]byte(strings.Replace(wide, "lbfgs", "newton", 1))); !errors.Is(err, ErrProgram) || !strings.Contains(err.Error(), "newton takes at most 2000") {
+		t.Error(err)
+	}
+}

@@ -13,7 +13,7 @@ const (
 	MaxOutputs        = 2000
 	MaxPrivateOutputs = 1500
 	maxWideOutputs    = 1 << 19 // of solvers whose sums are as long as the model
-	MaxSampledOutputs = 1 << 17 // of dp_sgd; its coefficients, if there are several classes
+	MaxSampledOutputs = 5 << 16 // of dp_sgd; its coefficients, if there are several classes
 )
 
 // Options say what the charter brings to a job.

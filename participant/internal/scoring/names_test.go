@@ -92,3 +92,18 @@ func TestFrequentValuesSurviveAStreamOfRareOnes(t *testing.T) {
 		t.Errorf("%+v", names)
 	}
 }
+
+// A program that asks for an explanation is told the bucket, and a value that isn't text in UTF-8, or none, is refused by name.
+func TestServedExplanationsTellBuckets(t *testing.T) {
+	h := Handler(parse(t, hashed), []byte(hashed))
+	code, got := post(t, h, nil, `{"row":{"land":"CH","city":" Zürich ","id":1},"explain":true}`)
+	const want = `"logit":3.25,"intercept":0.5,"columns":[{"column":"land","logit":0.75},{"column":"city","encoded":"city#1648","logit":-1},{"column":"land*city","encoded":"land*city#5744","logit":3}]}}`
+	if code != 200 || !strings.HasSuffix(got, want+"\n") {
+		t.Errorf("%d %s", code, got)
+	}
+	for _, city := range []string{`null`, `"  "`, `8001`} {
+		if code, got := post(t, h, nil, `{"row":{"land":"CH","city":`+city+`}}`); code != 422 && code != 400 || !strings.Contains(got, "city") {
+			t.Errorf("%s: %d %s", city, code, got)
+		}
+	}
+}
