@@ -22,8 +22,9 @@ const Missing int32 = -1
 type Column struct {
 	Name    string
 	Numbers []float64 // contract units; NaN: missing
-	Codes   []int32   // index into Values; len(Values): a value that the contract doesn't list; Missing: missing
+	Codes   []int32   // index into Values; len(Values): a value that the contract doesn't list; or a bucket; Missing: missing
 	Values  []string  // the contract's values in its order (categories only)
+	Buckets int       // of a category whose values the contract doesn't list, in place of Values
 }
 
 // Table is an ordered set of rows. Its label has two values, in Label, or several, in Class and Classes, or is a number, in Target.
@@ -184,8 +185,8 @@ func (c *Column) validate(m Memory, rows int) error {
 		return errors.New("exactly one of numbers and codes must be set")
 	}
 	if c.Numbers != nil {
-		if len(c.Values) != 0 {
-			return errors.New("a column of numbers has no values")
+		if len(c.Values) != 0 || c.Buckets != 0 {
+			return errors.New("a column of numbers has no values or buckets")
 		}
 		if len(c.Numbers) != rows {
 			return fmt.Errorf("%d numbers for %d rows", len(c.Numbers), rows)
@@ -202,10 +203,17 @@ func (c *Column) validate(m Memory, rows int) error {
 	if len(c.Codes) != rows {
 		return fmt.Errorf("%d codes for %d rows", len(c.Codes), rows)
 	}
+	most := len(c.Values)
+	if c.Buckets != 0 {
+		if c.Buckets < 0 || len(c.Values) != 0 {
+			return errors.New("a category has values, or buckets")
+		}
+		most = c.Buckets - 1
+	}
 	for from, codes := range Runs(m, c.Codes) {
 		for i, code := range codes {
-			if code < Missing || int(code) > len(c.Values) {
-				return fmt.Errorf("row %d: code %d is outside -1..%d", from+i, code, len(c.Values))
+			if code < Missing || int(code) > most {
+				return fmt.Errorf("row %d: code %d is outside -1..%d", from+i, code, most)
 			}
 		}
 	}
@@ -235,6 +243,10 @@ func (t *Table) Digest() [sha256.Size]byte {
 				w.number(canonicalBits(x))
 			}
 			continue
+		}
+		if c.Buckets != 0 {
+			w.number(4)
+			w.number(uint64(c.Buckets))
 		}
 		w.number(2)
 		w.number(uint64(len(c.Values)))

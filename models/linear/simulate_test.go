@@ -212,7 +212,7 @@ func pick(table *dataset.Table, rows []int) *dataset.Table {
 		out.HeldOut = append(out.HeldOut, table.Held(i))
 	}
 	for _, c := range table.Columns {
-		d := dataset.Column{Name: c.Name, Values: c.Values}
+		d := dataset.Column{Name: c.Name, Values: c.Values, Buckets: c.Buckets}
 		if c.Numbers != nil {
 			d.Numbers = []float64{}
 		} else {

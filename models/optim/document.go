@@ -125,6 +125,10 @@ func (p *Program) Document() ([]byte, error) {
 			out.Features = append(out.Features, n)
 			continue
 		}
+		if f.Buckets > 0 {
+			out.Features = append(out.Features, p.documentBuckets(&f))
+			continue
+		}
 		c := documentCategory{f.Name, "category", f.Values, f.Nullable, f.MissingIndicator, &f.MinCount}
 		if p.Private() {
 			c.MinCount = nil

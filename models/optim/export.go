@@ -19,8 +19,9 @@ var ErrNotFitted = errors.New("no model before FIT")
 //
 // over the columns. A number is first clamped to [min, max]; its value is (t-mean)/sd clamped to ±clip when it is standardised or
 // scaled and t otherwise, t being log(1+x) or x; 0 when it is missing or the column is folded. An indicator's value is 1 or 0;
-// values of folded columns, unlisted values, and missing ones without a column of their own count as the feature's "other". The
-// norm is √(1+Σ value²) where unit_norm is set, as in private linear models, and 1 elsewhere. A factorization machine adds
+// values of folded columns, unlisted values, and missing ones without a column of their own count as the feature's "other"; those
+// of an open category or a cross are numbered, see package hashing. The norm is √(1+Σ value²) where unit_norm is set, as in private
+// linear models, and 1 elsewhere. A factorization machine adds
 // Σ_{i<j} ⟨factor_i, factor_j⟩·value_i·value_j over its columns to the sum. Counts and metrics of a private model are noised.
 // The offset, a column of the record that isn't among the others, clamped to its [min, max] and never missing, is added to the sum. With classes there is such a sum for each, of
 // intercepts and coefficients by class, and a class's probability is exp(its sum) by the total of these. A test says how surely a
@@ -54,7 +55,7 @@ type exportModel struct {
 type exportColumn struct {
 	Name        string        `json:"name"`
 	Feature     string        `json:"feature"`
-	Role        string        `json:"role"` // number, missing, value, other
+	Role        string        `json:"role"` // number, missing, value, buckets, other
 	Value       *string       `json:"value,omitempty"`
 	Number      *exportNumber `json:"number,omitempty"`
 	Nullable    bool          `json:"nullable,omitempty"` // the feature may be missing; on its number or other
@@ -64,6 +65,8 @@ type exportColumn struct {
 	Factor      []float64     `json:"factor,omitempty"` // of a factorization machine, length factors
 	Test        *exportTest   `json:"test,omitempty"`   // of a converged model without L1, by newton or with standard_errors
 	Tests       []*exportTest `json:"tests,omitempty"`  // by class; null: unknown
+
+	Buckets *exportBuckets `json:"buckets,omitempty"` // of all buckets of an open category or a cross at once
 }
 
 // exportLabel is a number, with the contract's range and what FIT found, in the contract's unit.
@@ -147,7 +150,12 @@ func (p *Program) exportModel(s *State) *exportModel {
 		m.Converged = &s.converged
 	}
 	for i, c := range p.spec.Columns() {
-		m.Columns = append(m.Columns, p.exportColumn(s, c, i))
+		switch {
+		case p.spec.Features()[c.Feature].Buckets == 0 || c.Role != pipeline.CategoryRole:
+			m.Columns = append(m.Columns, p.exportColumn(s, c, i))
+		case c.Code == 0:
+			m.Columns = append(m.Columns, p.exportBuckets(s, i))
+		}
 	}
 	if m.Test, m.Tests = p.exportTests(s, last); slices.ContainsFunc(s.variance, func(v float64) bool { return v > 0 }) {
 		if m.TestNote = "asymptotic (Wald)"; p.Model.L2 > 0 {

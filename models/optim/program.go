@@ -219,12 +219,18 @@ func parseFeature(o *object, private bool) pipeline.Feature {
 		f.Standardize, f.Clip = o.boolean("standardize"), o.number("clip")
 	case "category":
 		f.Kind = pipeline.Category
-		f.Values = o.texts("values")
+		if _, hashed := o.keys["buckets"]; hashed {
+			f.Buckets = parseBuckets(o)
+		} else {
+			f.Values = o.texts("values")
+		}
 		if !private {
 			f.MinCount = o.integer("min_count", 0, 1<<(MaxBits-1))
 		}
+	case "cross":
+		parseCross(o, &f, private)
 	default:
-		o.fail("kind", "unknown kind %q\nhint: number or category", kind)
+		o.fail("kind", "unknown kind %q\nhint: number, category or cross", kind)
 	}
 	return f
 }

@@ -30,8 +30,8 @@ type Sampling struct {
 	Seed             uint64  // of a factorization machine's start: no secret; 0 in other models
 }
 
-// MaxSampled bounds the coefficients of a program with DP-SGD.
-const MaxSampled = 1 << 17
+// MaxSampled bounds the coefficients of a program with DP-SGD: a column of 2^18 buckets and others beside it. A state has 8 MiB then.
+const MaxSampled = 5 << 16
 
 const segCount = "count"
 

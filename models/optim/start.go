@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"tributary/models/pipeline"
@@ -115,8 +116,8 @@ func (p *Program) StartFrom(old *Program, s *State) ([]float64, error) {
 	natural := old.natural(s)
 	out, common := make([]float64, p.Coefficients()), 0
 	size := p.columns() + 1
-	for i, c := range p.spec.Columns() {
-		values, ok := natural[p.key(c)]
+	for i, key := range p.keys() {
+		values, ok := natural[key]
 		if !ok {
 			continue
 		}
@@ -134,18 +135,29 @@ func (p *Program) StartFrom(old *Program, s *State) ([]float64, error) {
 	return out, nil
 }
 
-// key names what a column means.
-func (p *Program) key(c pipeline.Column) string {
-	if f := p.spec.Features()[c.Feature]; f.Log1p && c.Role == pipeline.ValueRole {
-		return "log1p " + c.Name
+// keys name what each column means.
+func (p *Program) keys() []string {
+	out, codes, of := make([]string, p.columns()), "", -1
+	for i, c := range p.spec.Columns() {
+		switch f := p.spec.Features()[c.Feature]; {
+		case f.Log1p && c.Role == pipeline.ValueRole:
+			out[i] = "log1p " + c.Name
+		case f.Buckets > 0 && c.Role == pipeline.CategoryRole:
+			if of != c.Feature {
+				codes, of = p.codes(c.Feature), c.Feature
+			}
+			out[i] = codes + " " + strconv.Itoa(c.Code)
+		default:
+			out[i] = "column " + c.Name
+		}
 	}
-	return "column " + c.Name
+	return out
 }
 
 // natural gives each column's coefficients by class in the contract's units, and under "" the intercepts.
 func (p *Program) natural(s *State) map[string][]float64 {
 	out := map[string][]float64{}
-	intercepts := p.byClass(s, p.columns())
+	intercepts, keys := p.byClass(s, p.columns()), p.keys()
 	middle, unit := 0.0, 1.0
 	if p.Target != nil {
 		middle, unit = p.LabelUnits(s.fitted)
@@ -165,7 +177,7 @@ func (p *Program) natural(s *State) map[string][]float64 {
 		for k := range values {
 			values[k] = float64(unit*values[k]) + 0 // -0 becomes 0
 		}
-		out[p.key(c)] = values
+		out[keys[i]] = values
 	}
 	for k := range intercepts {
 		intercepts[k] = middle + float64(unit*intercepts[k])

@@ -120,11 +120,11 @@ func (s *Spec) checkTotals(t Totals, uncertainty float64) error {
 		return err
 	}
 	counts, at := make([]int64, len(s.features)), 0
-	for _, c := range s.columns {
+	for i, c := range s.columns {
 		f, n := &s.features[c.Feature], s.number[c.Feature]
 		if f.Kind == Category {
 			if t.Counts[at] < 0 || t.Counts[at] > t.Rows {
-				return fmt.Errorf("%w: column %q has %d of %d rows", ErrInconsistent, c.Name, t.Counts[at], t.Rows)
+				return fmt.Errorf("%w: column %q has %d of %d rows", ErrInconsistent, s.ColumnName(i), t.Counts[at], t.Rows)
 			}
 			counts[c.Feature] += t.Counts[at]
 			at++
@@ -157,7 +157,7 @@ func (s *Spec) Check(f *Fitted) error {
 	for i, c := range s.columns {
 		feature, n := &s.features[c.Feature], s.number[c.Feature]
 		if c.Role == OtherRole && f.Folded[i] || c.Role == ValueRole && f.Folded[i] && !feature.Standardize {
-			return fmt.Errorf("%w: column %q can't be folded", ErrInconsistent, c.Name)
+			return fmt.Errorf("%w: column %q can't be folded", ErrInconsistent, s.ColumnName(i))
 		}
 		if c.Role != ValueRole {
 			continue
@@ -249,7 +249,7 @@ func (s *Spec) Number(f *Fitted, feature int, x float64) float64 {
 // CategoryColumns maps a category's codes to its output columns: index code+1, so that 0 is a missing value. fitted nil maps
 // as before folding.
 func (s *Spec) CategoryColumns(f *Fitted, feature int) []int {
-	values := len(s.features[feature].Values)
+	values := s.features[feature].Codes()
 	other := s.OtherColumn(feature)
 	out := make([]int, values+2)
 	for code := -1; code <= values; code++ {

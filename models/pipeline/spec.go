@@ -48,9 +48,11 @@ type Feature struct {
 	Clip        float64 // standardised values are clamped to ±Clip deviations
 	Scale       bool    // the range mapped to [-1, 1]: nothing of the data is needed for it; excludes Standardize and Clip
 
-	// Categories only.
+	// Categories only: values that the contract lists, or Buckets of values that it doesn't, or of a cross's cells.
 	Values   []string
-	MinCount int64 // a column with fewer training rows in the sum folds into NAME=other
+	Buckets  int
+	Cross    []string // the names of the features before it that are crossed; nil: not a cross
+	MinCount int64    // a column with fewer training rows in the sum folds into NAME=other
 }
 
 // Role is what an output column stands for.
@@ -65,10 +67,10 @@ const (
 
 // Column is one output column of a pipeline.
 type Column struct {
-	Name     string // "age", "age:missing", "country=DE", "country=other", "country:missing"
+	Name     string // "age", "age:missing", "country=DE", "country=other", "country:missing"; empty for a bucket, see Spec.ColumnName
 	Feature  int    // index into Features
 	Role     Role
-	Code     int // CategoryRole: index into the feature's Values
+	Code     int // CategoryRole: index into the feature's Values, or its bucket
 	Exponent int // 2^Exponent bounds the column's size: see Spec.exponent
 }
 
@@ -97,7 +99,11 @@ func NewSpecOf(features []Feature, most int) (*Spec, error) {
 			return nil, fmt.Errorf("%w: feature %q: %w", ErrSpec, f.Name, err)
 		}
 		f.Values = append([]string(nil), f.Values...)
+		f.Cross = append([]string(nil), f.Cross...)
 		s.features = append(s.features, f)
+		if err := s.checkCross(); err != nil {
+			return nil, fmt.Errorf("%w: feature %q: %w", ErrSpec, f.Name, err)
+		}
 		s.first = append(s.first, len(s.columns))
 		s.number = append(s.number, -1)
 		lo, hi := f.Range()
@@ -108,14 +114,20 @@ func NewSpecOf(features []Feature, most int) (*Spec, error) {
 		}
 		s.columns = append(s.columns, columnsOf(i, &f)...)
 		if len(s.columns)+1 > most {
-			return nil, fmt.Errorf("%w: feature %q: more than %d output columns with the intercept\nhint: leave out one_hot features with many values, or list fewer values in the contract (the rest becomes other)", ErrSpec, f.Name, most)
+			return nil, fmt.Errorf("%w: feature %q: more than %d output columns with the intercept\nhint: leave out one_hot features with many values, or list fewer values or fewer buckets in the contract (the rest becomes other)", ErrSpec, f.Name, most)
 		}
 	}
 	for _, c := range s.columns {
+		if c.Name == "" {
+			continue
+		}
 		if outputs[c.Name] {
 			return nil, fmt.Errorf("%w: feature %q: output column %q twice\nhint: name a feature once; rename a value or a column in the contract", ErrSpec, s.features[c.Feature].Name, c.Name)
 		}
 		outputs[c.Name] = true
+	}
+	if err := s.checkBucketNames(outputs); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
@@ -128,7 +140,7 @@ func columnsOf(i int, f *Feature) []Column {
 		}
 		return out
 	}
-	var out []Column
+	out := bucketColumns(i, f)
 	for code, v := range f.Values {
 		out = append(out, Column{Name: f.Name + "=" + v, Feature: i, Role: CategoryRole, Code: code})
 	}
@@ -153,8 +165,8 @@ func (f *Feature) check() error {
 }
 
 func (f *Feature) checkNumber() error {
-	if len(f.Values) != 0 || f.MinCount != 0 {
-		return errors.New("a number has no values and no min_count")
+	if len(f.Values) != 0 || f.MinCount != 0 || f.Buckets != 0 || f.Cross != nil {
+		return errors.New("a number has no values, buckets or min_count")
 	}
 	if !(math.Abs(f.Min) <= MaxMagnitude && math.Abs(f.Max) <= MaxMagnitude) {
 		return fmt.Errorf("range %g..%g is not within ±%g\nhint: declare the column in a larger unit", f.Min, f.Max, float64(MaxMagnitude))
@@ -187,7 +199,11 @@ func (f *Feature) checkCategory() error {
 	if f.Min != 0 || f.Max != 0 || f.Log1p || f.Standardize || f.Clip != 0 || f.Scale {
 		return errors.New("a category has no range, log1p, standardize, scale or clip")
 	}
-	if len(f.Values) == 0 {
+	if f.Buckets != 0 || f.Cross != nil {
+		if err := f.checkBuckets(); err != nil {
+			return err
+		}
+	} else if len(f.Values) == 0 {
 		return errors.New("no values\nhint: list the category's values in the contract")
 	}
 	if f.MinCount < 0 {
@@ -248,7 +264,7 @@ func (s *Spec) Indicators() int {
 
 // OtherColumn is the index of a category's NAME=other.
 func (s *Spec) OtherColumn(feature int) int {
-	return s.first[feature] + len(s.features[feature].Values)
+	return s.first[feature] + s.features[feature].Codes()
 }
 
 // MissingColumn is the index of a feature's missing indicator, or -1.

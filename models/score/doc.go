@@ -1,6 +1,6 @@
 // Package score gives the probabilities of an exported model: it reads the model's JSON document (SPEC §12), takes raw records
-// through the fitted pipeline, and tells which column of a record added what. It needs the standard library alone beside
-// package pipeline, so that a program of one's own may use it.
+// through the fitted pipeline, and tells which column of a record added what. It needs little beside the standard library (packages
+// pipeline and hashing, and with it xxh3), so that a program of one's own may use it.
 //
 //	m, err := score.Parse(document)
 //	row, err := m.Row(map[string]score.Value{"age": score.Number(41), "country": score.Text("DE"), "basket_90d": {}})

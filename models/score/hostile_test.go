@@ -89,6 +89,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(small))
 	f.Add([]byte(classed))
 	f.Add([]byte(shifted))
+	f.Add([]byte(hashed))
 	f.Add([]byte(strings.NewReplacer(`"type":"logistic_regression"`, `"type":"factorization_machine","factors":2`, `"coefficient"`, `"factor":[1e50,-1e50],"coefficient"`).Replace(small)))
 	f.Add([]byte(strings.NewReplacer(`"l2":1`, `"private":true,"unit_norm":true`, `"standardize":true`, `"standardize":false,"scale":false`, `100`, `1e18`).Replace(small)))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -103,8 +104,11 @@ func FuzzParse(f *testing.F) {
 			var row []score.Value
 			for _, c := range m.Columns() {
 				v := score.Number(x)
-				if len(c.Values) > 0 {
+				switch {
+				case len(c.Values) > 0:
 					v = score.Text(c.Values[0])
+				case c.Buckets > 0:
+					v = score.Text("Bern")
 				}
 				row = append(row, v)
 			}

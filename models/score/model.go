@@ -13,9 +13,9 @@ import (
 // ErrModel is wrapped by every error of Parse; the message names the field.
 var ErrModel = errors.New("not a model that can be scored")
 
-// Limits of a document. Within them no score overflows: 2,000 products of a value and a coefficient are below 1e122.
+// Limits of a document. Within them no score overflows: 10,000 products of a value and a coefficient are below 1e122.
 const (
-	MaxDocument    = 32 << 20 // bytes: 2,000 columns with 256 factors each
+	MaxDocument    = 96 << 20 // bytes: 2²¹ coefficients, the most that a model has, with a line each
 	maxFactors     = 256
 	maxClasses     = 256
 	maxOffset      = 1e3
@@ -40,6 +40,7 @@ type Column struct {
 	Nullable bool     // it may be missing
 	Min, Max float64  // of a number: what is beyond counts as the bound
 	Values   []string // of a category: what isn't listed counts as "other"
+	Buckets  int      // of an open category, in place of Values: so many numbers stand for its values
 }
 
 // Model is a fitted model with its pipeline.
@@ -56,6 +57,7 @@ type Model struct {
 	Target *Range
 
 	columns  []column
+	crosses  []cross
 	index    map[string]int // of a column by its name
 	unitNorm bool           // encoded rows, with a 1 for the intercept, are scaled to norm 1
 
@@ -68,13 +70,15 @@ type Model struct {
 // column is a record's column with what was fitted for it.
 type column struct {
 	Column
-	log1p, centred bool           // centred: (t-mean)/sd, clamped to ±clip
-	mean, sd, clip float64        // after log1p
-	number         int            // encoded column of a number's value, or none
-	missing        int            // encoded column of a missing value, or none
-	indicates      bool           // the document has a missing indicator, folded or not
-	codes          map[string]int // encoded column of each of a category's values, or none: other
-	other          int            // encoded column of a category's values without one of their own
+	log1p, centred bool             // centred: (t-mean)/sd, clamped to ±clip
+	mean, sd, clip float64          // after log1p
+	number         int              // encoded column of a number's value, or none
+	missing        int              // encoded column of a missing value, or none
+	indicates      bool             // the document has a missing indicator, folded or not
+	codes          map[string]int   // encoded column of each of a category's values, or none: other
+	levels         map[string]int64 // the place of each among Values, where the category is crossed; nil elsewhere
+	buckets        *buckets         // of an open category; nil elsewhere
+	other          int              // encoded column of a category's values without one of their own
 }
 
 // none: no encoded column, the value adds nothing.
@@ -136,7 +140,7 @@ func parse(document []byte) (*Model, error) {
 	}
 	for i, raw := range list {
 		c := o.nested(fmt.Sprintf("columns[%d]", i), raw)
-		m.encoded(&c, i)
+		m.encoded(&c)
 		if *o.err != nil {
 			return nil, *o.err
 		}
@@ -146,14 +150,20 @@ func parse(document []byte) (*Model, error) {
 			o.fail("columns", "category %q has no column of role other", c.Name)
 		}
 	}
+	m.checkBuckets(&o)
 	m.readOffset(&o)
 	return m, *o.err
 }
 
-// encoded adds encoded column i. Those of one record's column follow each other: a number's value and maybe its missing indicator;
-// a category's values, then other, then maybe missing.
-func (m *Model) encoded(o *object, i int) {
+// encoded adds an encoded column, or the buckets of a category. Those of one record's column follow each other: a number's value and maybe its missing indicator;
+// a category's values or buckets, then other, then maybe missing.
+func (m *Model) encoded(o *object) {
 	name, feature, role := o.text("name"), o.text("feature"), o.text("role")
+	if role == "buckets" {
+		m.readBuckets(o, name, feature)
+		return
+	}
+	i := len(m.coefficient) / len(m.intercept)
 	at := i // what the column's values are encoded as
 	if o.boolean("folded") {
 		at = none
@@ -168,6 +178,11 @@ func (m *Model) encoded(o *object, i int) {
 		o.fail("feature", "want 1 to %d bytes without control characters", pipeline.MaxNameBytes)
 	}
 	if *o.err != nil {
+		return
+	}
+	if x := m.begunCross(feature); x != nil {
+		x.readOther(o, i, at)
+		o.only(keys...)
 		return
 	}
 	c := m.begun(feature)
@@ -186,7 +201,7 @@ func (m *Model) encoded(o *object, i int) {
 		v := o.text("value")
 		_, twice := c.codes[v]
 		switch {
-		case c.Kind != pipeline.Category || c.other != none:
+		case c.Kind != pipeline.Category || c.other != none || c.buckets != nil:
 			o.fail("role", "a value after the other columns of %q", feature)
 		case twice || !printable(v):
 			o.fail("value", "want 1 to %d bytes without control characters, and no value twice", pipeline.MaxNameBytes)

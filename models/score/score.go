@@ -79,7 +79,7 @@ type encoded struct {
 
 // active is what one of a row's columns is encoded as: all its other encoded columns are 0.
 type active struct {
-	column int // of the record
+	column int // of the record; a cross's comes after all of them
 	at     int // encoded
 	x      float64
 }
@@ -97,6 +97,9 @@ func (m *Model) encode(row []Value) (encoded, error) {
 		if at != none {
 			out.active, square = append(out.active, active{i, at, x}), square+x*x
 		}
+	}
+	for k := range m.crosses {
+		out.active, square = append(out.active, active{len(row) + k, m.crosses[k].encode(m, row), 1}), square+1
 	}
 	if m.unitNorm {
 		out.norm = math.Sqrt(square)
@@ -139,14 +142,15 @@ type Explanation struct {
 	Probability float64        `json:"probability"`
 	Logit       float64        `json:"logit"`
 	Intercept   float64        `json:"intercept"`
-	Columns     []Contribution `json:"columns"`         // one for each of Columns, in their order
+	Columns     []Contribution `json:"columns"`         // one for each of Terms, in their order
 	Pairs       []Pair         `json:"pairs,omitempty"` // of a factorization machine: each pair of columns once, the earlier first
 }
 
 // Contribution is what a column adds to the logit by itself: coefficient · value, of whichever of its encoded columns isn't zero.
 type Contribution struct {
-	Column string  `json:"column"`
-	Logit  float64 `json:"logit"`
+	Column  string  `json:"column"`
+	Encoded string  `json:"encoded,omitempty"` // of open categories and crosses: the encoded column, such as "city#17"
+	Logit   float64 `json:"logit"`
 }
 
 // Pair is what two columns add together: ⟨factor, factor⟩ · value · value.
@@ -173,15 +177,15 @@ func (m *Model) Explain(row []Value) (*Explanation, error) {
 
 // explain tells how a class's logit came about; the probability is left to the caller.
 func (m *Model) explain(e encoded, class int) Explanation {
-	out := Explanation{Logit: m.logit(e, class), Intercept: m.intercept[class] / e.norm, Columns: make([]Contribution, len(m.columns))}
-	for i := range m.columns {
-		out.Columns[i].Column = m.columns[i].Name
+	out := Explanation{Logit: m.logit(e, class), Intercept: m.intercept[class] / e.norm, Columns: make([]Contribution, m.terms())}
+	for i := range out.Columns {
+		out.Columns[i].Column = m.term(i)
 	}
 	for i, a := range e.active {
-		out.Columns[a.column].Logit = m.linear(a, class)
+		out.Columns[a.column].Logit, out.Columns[a.column].Encoded = m.linear(a, class), m.bucketName(a)
 		for _, b := range e.active[i+1:] {
 			if m.Factors > 0 {
-				out.Pairs = append(out.Pairs, Pair{m.columns[a.column].Name, m.columns[b.column].Name, m.inner(a, b)})
+				out.Pairs = append(out.Pairs, Pair{m.term(a.column), m.term(b.column), m.inner(a, b)})
 			}
 		}
 	}

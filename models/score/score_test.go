@@ -127,6 +127,7 @@ func record(table *dataset.Table, row int) map[string]score.Value {
 		switch {
 		case c.Numbers != nil:
 			out[c.Name] = score.Number(c.Numbers[row])
+		case c.Buckets > 0: // the table doesn't have its texts
 		case c.Codes[row] < 0:
 			out[c.Name] = score.Value{}
 		case int(c.Codes[row]) == len(c.Values):

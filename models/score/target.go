@@ -32,14 +32,15 @@ type NumberExplanation struct {
 	Prediction float64              `json:"prediction"`
 	Sum        float64              `json:"sum"`
 	Intercept  float64              `json:"intercept"`
-	Columns    []NumberContribution `json:"columns"`         // one for each of Columns, in their order
+	Columns    []NumberContribution `json:"columns"`         // one for each of Terms, in their order
 	Pairs      []NumberPair         `json:"pairs,omitempty"` // of a factorization machine: each pair of columns once, the earlier first
 }
 
 // NumberContribution is what a column adds to the sum by itself.
 type NumberContribution struct {
-	Column string  `json:"column"`
-	Value  float64 `json:"value"`
+	Column  string  `json:"column"`
+	Encoded string  `json:"encoded,omitempty"` // of open categories and crosses: the encoded column, such as "city#17"
+	Value   float64 `json:"value"`
 }
 
 // NumberPair is what two columns add together.
@@ -61,7 +62,7 @@ func (m *Model) ExplainNumber(row []Value) (*NumberExplanation, error) {
 	from := m.explain(e, 0)
 	out := &NumberExplanation{Prediction: m.Target.clamp(from.Logit), Sum: from.Logit, Intercept: from.Intercept}
 	for _, c := range from.Columns {
-		out.Columns = append(out.Columns, NumberContribution{c.Column, c.Logit})
+		out.Columns = append(out.Columns, NumberContribution{c.Column, c.Encoded, c.Logit})
 	}
 	for _, p := range from.Pairs {
 		out.Pairs = append(out.Pairs, NumberPair{p.First, p.Second, p.Logit})

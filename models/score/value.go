@@ -95,6 +95,9 @@ func (c *column) encode(v Value) (at int, x float64, err error) {
 		if v.kind == numberValue {
 			return none, 0, &RecordError{c.Name, "want a category, got a number", "write it in quotes if it is one of the model's values"}
 		}
+		if c.buckets != nil {
+			return c.buckets.encode(c, v)
+		}
 		if at, known := c.codes[v.text]; known && at != none {
 			return at, 1, nil
 		}
@@ -127,7 +130,7 @@ func (m *Model) Beyond(column int, v Value) bool {
 		return false
 	case c.Kind == pipeline.Category:
 		_, known := c.codes[v.text]
-		return !known
+		return !known && c.buckets == nil
 	case v.kind == textValue:
 		x, err := strconv.ParseFloat(v.text, 64)
 		return err == nil && (x < c.Min || x > c.Max)

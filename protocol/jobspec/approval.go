@@ -2,6 +2,7 @@ package jobspec
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -55,6 +56,7 @@ func ApprovalText(in ApprovalInput) string {
 	if n == 3 {
 		line("With N = 3, each organisation learns the sum of the other two.")
 	}
+	b.guessable(j)
 	if len(j.Groups) > 0 {
 		line("Also, by group of %s: how many held-out rows each group has and, for groups of %d or more, their held-out scores by label in 64 bins. A smaller group's scores aren't summed, nor those of further groups of its column until %d rows or more are left out together.", j.groupNames(), j.MinGroup, j.MinGroup)
 	}
@@ -113,7 +115,7 @@ func (p *page) model(j *Resolved) {
 		if i == 0 {
 			head = "Features   "
 		}
-		p.line("%s %s", head, featureText(f))
+		p.line("%s %s", head, featureText(f, j.Features))
 	}
 	p.line("Evaluation  %s", evaluationText(j))
 }
@@ -131,6 +133,9 @@ func sumsText(j *Resolved) string {
 	labels, categories, scores := "positives", "the count of every category and of every pair of categories (with their label sums, approximately)", "held-out scores by label in 1,024 bins"
 	if j.Model.Solver == solverLBFGS {
 		categories = "the count of every category (with its label sums, approximately), the loss's derivative by every coefficient in each round"
+	}
+	if slices.ContainsFunc(j.Features, func(f Feature) bool { return f.Kind == Cross }) {
+		categories = strings.Replace(categories, "every category", "every category and combination", 1)
 	}
 	if j.Target != nil {
 		labels, categories, scores = j.targetSumsText()
@@ -152,9 +157,11 @@ func (p *page) seatStops(in ApprovalInput) {
 	}
 }
 
-func featureText(f Feature) string {
+func featureText(f Feature, features []Feature) string {
 	var parts []string
 	switch {
+	case f.Kind == Cross || f.Buckets > 0:
+		parts = append(parts, f.openText(features))
 	case f.Kind == Category && f.MinCount == 0:
 		parts = append(parts, fmt.Sprintf("one-hot over %d values", len(f.Values)))
 	case f.Kind == Category:

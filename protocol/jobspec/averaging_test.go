@@ -147,11 +147,11 @@ func TestPrivateMachineResolves(t *testing.T) {
 	}
 	wide := strings.Replace(text, "factorization_machine", "factorization_machine\n  factors: 256", 1)
 	var values []string
-	for i := range 600 {
+	for i := range 1400 {
 		values = append(values, fmt.Sprint("v", i))
 	}
 	_, problems := Resolve(mustSpec(t, wide), mustContract(t, edit(t, string(read(t, "shop-customers.yaml")), "values: [mobile, desktop, tablet]", "values: ["+strings.Join(values, ", ")+"]")), tenMembers())
-	if len(problems) != 1 || !strings.Contains(problems[0].Message, "dp_sgd has at most 131072") || !strings.Contains(problems[0].Hint, "fewer factors") {
+	if len(problems) != 1 || !strings.Contains(problems[0].Message, "dp_sgd has at most 327680") || !strings.Contains(problems[0].Hint, "fewer factors") {
 		t.Errorf("%v", problems)
 	}
 }

@@ -108,8 +108,8 @@ func (r *Resolved) maxOutputs() int {
 		return MaxPrivateOutputs
 	case r.Model.Solver == solverSGD:
 		return MaxSampledOutputs
-	case r.Model.Solver == solverLBFGS:
-		return MaxLBFGSOutputs
+	case r.Model.Solver == solverLBFGS || r.Model.Averaging != nil:
+		return maxWideOutputs // checkSize bounds the coefficients
 	}
 	return MaxOutputs
 }

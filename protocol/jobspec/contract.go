@@ -67,6 +67,7 @@ type Column struct {
 	Outside  string
 	Nullable bool     // numbers and categories
 	Values   []string // in the contract's order, which is that of the codes
+	Buckets  int64    // of a category without Values and Other, whose values are hashed: see Open
 	Other    string
 }
 
@@ -157,7 +158,7 @@ func (d *document) column(name string, v value) Column {
 		d.wrongType(v, "keys with values", "write {type: number, min: 0, max: 1}")
 		return c
 	}
-	known := []string{"type", "min", "max", "outside", "nullable", "values", "other"}
+	known := []string{"type", "min", "max", "outside", "nullable", "values", "buckets", "other"}
 	_, keys, _ := d.fields(v, known...)
 	if !d.require(v, keys, map[string]string{"type": "one of number, category, split"}, "type") {
 		return c
@@ -174,9 +175,8 @@ func (d *document) column(name string, v value) Column {
 		d.require(v, keys, map[string]string{"min": "the range bounds every sum; declare it", "max": "the range bounds every sum; declare it"}, "min", "max")
 		c.Outside = OutsideClip
 	case Category:
-		allowed = []string{"type", "values", "other", "nullable"}
-		d.require(v, keys, map[string]string{"values": "list the values; they never come from data"}, "values")
-		c.Other = OtherReject
+		allowed = []string{"type", "values", "buckets", "other", "nullable"}
+		d.openOrListed(&c, v, keys)
 	case Split:
 		allowed = []string{"type", "values"}
 		d.require(v, keys, map[string]string{"values": "list the values, such as [train, test]"}, "values")
@@ -207,6 +207,11 @@ func (d *document) columnField(c *Column, key string, v value) {
 		c.Nullable, _ = d.boolean(v)
 	case "other":
 		c.Other, _ = d.choice(v, OtherKeep, OtherReject)
+	case "buckets":
+		var ok bool
+		if c.Buckets, ok = d.integer(v, minBuckets, maxBuckets); !ok {
+			c.Buckets = -1 // open all the same
+		}
 	case "values":
 		list, _ := d.items(v)
 		for _, e := range list {

@@ -83,6 +83,10 @@ func (c *Column) check(report report, path string) {
 			report(show(c.Outside)+" is not one of clip, reject", "", child(path, "outside"))
 		}
 	case Category:
+		if c.Open() {
+			c.checkOpen(report, path)
+			return
+		}
 		if c.Other != OtherKeep && c.Other != OtherReject {
 			report(show(c.Other)+" is not one of keep, reject", "", child(path, "other"))
 		}

@@ -35,6 +35,7 @@ type columnJSON struct {
 	Max      *float64 `json:"max,omitempty"`
 	Outside  *string  `json:"outside,omitempty"`
 	Values   []string `json:"values,omitempty"`
+	Buckets  int64    `json:"buckets,omitempty"`
 	Other    *string  `json:"other,omitempty"`
 	Nullable *bool    `json:"nullable,omitempty"`
 }
@@ -52,7 +53,10 @@ func (c *Contract) Canonical() []byte {
 		case Number:
 			j.Min, j.Max, j.Outside, j.Nullable = &col.Min, &col.Max, &col.Outside, &col.Nullable
 		case Category:
-			j.Values, j.Other, j.Nullable = col.Values, &col.Other, &col.Nullable
+			j.Values, j.Buckets, j.Other, j.Nullable = col.Values, col.Buckets, &col.Other, &col.Nullable
+			if col.Open() {
+				j.Other = nil
+			}
 		case Split:
 			j.Values = col.Values
 		}
@@ -75,7 +79,7 @@ func ParseContractJSON(data []byte) (*Contract, error) {
 	for _, j := range in.Columns {
 		c.Columns = append(c.Columns, Column{
 			Name: j.Name, Kind: j.Type, Values: j.Values, Min: or0(j.Min), Max: or0(j.Max),
-			Outside: or0(j.Outside), Other: or0(j.Other), Nullable: or0(j.Nullable)})
+			Outside: or0(j.Outside), Buckets: j.Buckets, Other: or0(j.Other), Nullable: or0(j.Nullable)})
 	}
 	f := newFindings(nil)
 	c.check(f.report)

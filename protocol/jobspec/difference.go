@@ -64,6 +64,7 @@ func columnDifference(a, b Column) []string {
 	say("outside", a.Outside, b.Outside)
 	say("nullable", strconv.FormatBool(a.Nullable), strconv.FormatBool(b.Nullable))
 	say("other", a.Other, b.Other)
+	say("buckets", strconv.FormatInt(a.Buckets, 10), strconv.FormatInt(b.Buckets, 10))
 	only := len(out)
 	for _, v := range missingFrom(b.Values, a.Values) {
 		out = append(out, fmt.Sprintf("column %s: the job's contract lists the value %s, yours does not", a.Name, show(v)))

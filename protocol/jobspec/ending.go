@@ -2,10 +2,6 @@ package jobspec
 
 import "fmt"
 
-// MaxLBFGSOutputs is the most output columns of lbfgs, the intercept included; with
-// several classes its coefficients are bounded by as much.
-const MaxLBFGSOutputs = maxLBFGS
-
 // ending reads what may end a training early, and whether an lbfgs job sums the
 // Hessian at its end.
 func (d *document) ending(keys map[string]value, m *Model) {

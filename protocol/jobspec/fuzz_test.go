@@ -20,6 +20,7 @@ func FuzzParseSpec(f *testing.F) {
 	f.Add(read(f, "minimal.yaml"))
 	f.Add(read(f, "private.yaml"))
 	f.Add(read(f, "recommend.yaml"))
+	f.Add(bytes.Replace(read(f, "crosses.yaml"), []byte("shop-open"), []byte("shop-customers"), 1))
 	f.Add([]byte("a: {b: [c, {d: e}]}\n- x"))
 	c := mustContract(f, string(read(f, "shop-customers.yaml")))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -47,6 +48,7 @@ func FuzzParseSpec(f *testing.F) {
 func FuzzParseContract(f *testing.F) {
 	f.Add(read(f, "shop-customers.yaml"))
 	f.Add(read(f, "purchases.yaml"))
+	f.Add(read(f, "open.yaml"))
 	f.Add([]byte("version: 1\ncolumns:\n  a: {type: category, values: [1, 010, \"x\\ty\"]}\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, problems := ParseContract(data)

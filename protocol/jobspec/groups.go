@@ -62,6 +62,8 @@ func groups(s *Spec, c *Contract, r *Resolved, report report) {
 			report(fmt.Sprintf("contract %s has no column %s", c.ID(), show(name)), didYouMean(name, categories), path)
 		case col.Kind != Category:
 			report(fmt.Sprintf("column %s is a %s; groups are the values of a category", name, col.Kind), "declare a category in the contract, such as age_band", path)
+		case col.Open():
+			report("column "+name+" doesn't list its values, and buckets of them are no groups", "declare a category with values in the contract", path)
 		case slices.ContainsFunc(r.Groups, func(g Group) bool { return g.Name == name }):
 			report("column "+name+" is listed twice", "remove one of them", path)
 		default:

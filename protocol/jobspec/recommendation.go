@@ -152,6 +152,8 @@ func matrixFeatures(s *Spec, c *Contract, report report) (out []Feature) {
 	if col, ok := usable(r.Item, c, child(at, "item"), report); ok {
 		if col.Kind != Category {
 			report(fmt.Sprintf("column %s is a %s, not a category", r.Item, col.Kind), "declare the items as a category in the contract", child(at, "item"))
+		} else if col.Open() {
+			report("column "+r.Item+" doesn't list its values, and a recommended item needs a name", "list the items as values in the contract", child(at, "item"))
 		}
 		out = append(out, Feature{Name: col.Name, Kind: col.Kind, Nullable: col.Nullable, Values: slices.Clone(col.Values), MinCount: r.MinUsers})
 	}
@@ -249,7 +251,7 @@ func (r *Resolved) checkMatrix(report report) {
 	}
 	fits := len(r.Features) == len(kinds)
 	for i, f := range r.Features {
-		fits = fits && f.Kind == kinds[i] && !f.MissingIndicator && !f.Log1p && !f.Standardize
+		fits = fits && f.Kind == kinds[i] && f.Buckets == 0 && !f.MissingIndicator && !f.Log1p && !f.Standardize
 	}
 	if !fits {
 		report("a matrix_factorization reads its item, and its rating if there is one", "", "program.features")

@@ -12,7 +12,8 @@ import (
 const (
 	MaxOutputs        = 2000
 	MaxPrivateOutputs = 1500
-	MaxSampledOutputs = 1 << 17 // of dp_sgd; its coefficients, if there are several classes
+	maxWideOutputs    = 1 << 19 // of solvers whose sums are as long as the model
+	MaxSampledOutputs = 5 << 16 // of dp_sgd; its coefficients, if there are several classes
 )
 
 // Options say what the charter brings to a job.
@@ -63,7 +64,7 @@ func Resolve(s *Spec, c *Contract, o Options) (*Resolved, []Problem) {
 	}
 	if n, most := r.Outputs(), r.maxOutputs(); n > most {
 		f.report(fmt.Sprintf("the features give %d output columns with the intercept, %s takes at most %d", n, r.Model.Solver, most),
-			"leave out the category columns with the most values, or list fewer values in the contract", "features")
+			"leave out the category columns with the most values or buckets, cross fewer, or list fewer values in the contract", "features")
 	}
 	labelOf(s, c, r, f.report)
 	weightingOf(s, c, r, f.report)
@@ -114,7 +115,7 @@ func features(s *Spec, c *Contract, report report) (out []Feature) {
 			}
 		}
 	}
-	return out
+	return crosses(s, c, out, report)
 }
 
 // usable finds a feature's column.
@@ -166,7 +167,7 @@ func newFeature(kind string, g FeatureSpec, col *Column, group, path string, rep
 		report("column "+col.Name+" is a number; one_hot is for categories", forNumbers, path)
 		return f, false
 	case col.Kind == Category:
-		f.Values, f.MinCount = slices.Clone(col.Values), g.MinCount
+		f.Values, f.Buckets, f.MinCount = slices.Clone(col.Values), col.Buckets, g.MinCount
 		return f, true
 	}
 	const leaveOut = "leave log1p out for this column"

@@ -46,9 +46,11 @@ type Resolved struct {
 // Standardize, Clip and MinCount for exact jobs, Scale for private ones.
 type Feature struct {
 	Name             string
-	Kind             Kind // Number or Category
+	Kind             Kind // Number, Category or Cross
 	Min, Max         float64
 	Values           []string
+	Of               []string // of a cross: the features before it that it combines
+	Buckets          int64    // in place of Values, of an open category or a cross
 	Nullable         bool
 	Log1p            bool
 	Standardize      bool
@@ -59,14 +61,12 @@ type Feature struct {
 }
 
 // Outputs returns how many columns the model has, the intercept included: one
-// per number, one per value and one for other per category, one per indicator.
+// per number, one per value or bucket and one for other per category or cross, one per indicator.
 func (r *Resolved) Outputs() int {
 	n := 1
 	for _, f := range r.Features {
 		n++
-		if f.Kind == Category {
-			n += len(f.Values)
-		}
+		n += f.codes()
 		if f.MissingIndicator {
 			n++
 		}
@@ -138,6 +138,8 @@ type featureJSON struct {
 	Min              *float64 `json:"min,omitempty"`
 	Max              *float64 `json:"max,omitempty"`
 	Values           []string `json:"values,omitempty"`
+	Of               []string `json:"of,omitempty"`
+	Buckets          int64    `json:"buckets,omitempty"`
 	Nullable         bool     `json:"nullable"`
 	Log1p            *bool    `json:"log1p,omitempty"`
 	Standardize      *bool    `json:"standardize,omitempty"`
@@ -159,11 +161,11 @@ func (r *Resolved) program() *programJSON {
 		p.Model.Tolerance = &m.Tolerance
 	}
 	for _, f := range r.Features {
-		j := featureJSON{Name: f.Name, Kind: f.Kind, Nullable: f.Nullable, MissingIndicator: f.MissingIndicator}
+		j := featureJSON{Name: f.Name, Kind: f.Kind, Of: f.Of, Buckets: f.Buckets, Nullable: f.Nullable, MissingIndicator: f.MissingIndicator}
 		switch {
-		case f.Kind == Category && private:
+		case f.Kind != Number && private:
 			j.Values = f.Values
-		case f.Kind == Category:
+		case f.Kind != Number:
 			j.Values, j.MinCount = f.Values, &f.MinCount
 		case private:
 			j.Min, j.Max, j.Log1p, j.Scale = &f.Min, &f.Max, &f.Log1p, &f.Scale
@@ -232,7 +234,7 @@ func ParseResolved(data []byte) (*Resolved, error) {
 	r.Expires = milliseconds(in.ExpiresMs, maxExpires, f.report, "expires_ms")
 	for _, j := range in.Program.Features {
 		r.Features = append(r.Features, Feature{
-			Name: j.Name, Kind: j.Kind, Min: or0(j.Min), Max: or0(j.Max), Values: j.Values, Nullable: j.Nullable, Log1p: or0(j.Log1p),
+			Name: j.Name, Kind: j.Kind, Min: or0(j.Min), Max: or0(j.Max), Values: j.Values, Of: j.Of, Buckets: j.Buckets, Nullable: j.Nullable, Log1p: or0(j.Log1p),
 			Standardize: or0(j.Standardize), Clip: or0(j.Clip), Scale: or0(j.Scale), MissingIndicator: j.MissingIndicator, MinCount: or0(j.MinCount)})
 	}
 	r.Model.Recommendation = in.Program.Model.Recommendation.recommendation(r.Features)

@@ -71,6 +71,7 @@ func (r *Resolved) check(report report) {
 		seen[f.Name] = true
 		f.check(report, path, private)
 	}
+	r.checkCrosses(report)
 }
 
 func (r *Resolved) checkEvaluation(report report) {
@@ -103,7 +104,16 @@ func (r *Resolved) checkEvaluation(report report) {
 }
 
 func (f *Feature) check(report report, path string, private bool) {
-	col := Column{Name: f.Name, Kind: f.Kind, Min: f.Min, Max: f.Max, Outside: OutsideClip, Values: f.Values, Other: OtherKeep}
+	if f.Kind == Cross {
+		return // see checkCrosses
+	}
+	if len(f.Of) > 0 || f.Kind == Number && f.Buckets != 0 {
+		report("only crosses are of columns, and only they and categories have buckets", "", path)
+	}
+	col := Column{Name: f.Name, Kind: f.Kind, Min: f.Min, Max: f.Max, Outside: OutsideClip, Values: f.Values, Buckets: f.Buckets, Other: OtherKeep}
+	if col.Open() {
+		col.Other = ""
+	}
 	if !columnText.MatchString(f.Name) {
 		report(show(f.Name)+" is not a column name", "", child(path, "name"))
 	}
@@ -160,11 +170,14 @@ func (r *Resolved) Conforms(c *Contract) error {
 		return err
 	}
 	for _, f := range r.Features {
+		if f.Kind == Cross {
+			continue // of features that are checked
+		}
 		col, ok := c.Column(f.Name)
 		switch {
 		case !ok || col.Kind != f.Kind:
 			return fmt.Errorf("the job's %s column %s is not in the contract", f.Kind, f.Name)
-		case f.Min != col.Min || f.Max != col.Max || f.Nullable != col.Nullable || !slices.Equal(f.Values, col.Values):
+		case f.Min != col.Min || f.Max != col.Max || f.Nullable != col.Nullable || f.Buckets != col.Buckets || !slices.Equal(f.Values, col.Values):
 			return fmt.Errorf("the job declares column %s otherwise than the contract", f.Name)
 		}
 	}

@@ -84,7 +84,10 @@ type FeatureSpec struct {
 	Transforms       []string // log1p, standardize, scale, one_hot, in the order written
 	MissingIndicator bool
 	Clip             float64 // standard deviations; for standardize in exact jobs
-	MinCount         int64   // rows; for one_hot in exact jobs
+	MinCount         int64   // rows; for one_hot and crosses in exact jobs
+
+	Cross   []string // columns that are crossed, in place of Columns and Transforms; nil: no cross
+	Buckets int64    // of a cross: the most columns; its combinations are hashed if there are more
 }
 
 // Model is the model and its solver.
@@ -242,11 +245,15 @@ func (d *document) features(v value) (features []FeatureSpec) {
 
 func (d *document) feature(v value) FeatureSpec {
 	f := FeatureSpec{Clip: defaultClip, MinCount: defaultMinCount}
-	_, keys, ok := d.fields(v, "columns", "transform", "missing", "clip", "min_count")
+	_, keys, ok := d.fields(v, "columns", "cross", "transform", "missing", "clip", "min_count", "buckets")
 	if !ok {
 		return f
 	}
-	d.require(v, keys, map[string]string{"columns": "list the contract's columns"}, "columns")
+	if _, cross := keys["cross"]; cross {
+		d.crossSpec(v, keys, &f)
+	} else if d.require(v, keys, map[string]string{"columns": "list the contract's columns"}, "columns"); d.given(child(v.path, "buckets")) {
+		d.report("buckets are a cross's; those of a column are in the contract", "remove buckets", child(v.path, "buckets"))
+	}
 	if v, ok := keys["columns"]; ok {
 		f.Columns = d.names(v, "a feature needs at least one column")
 	}

@@ -30,6 +30,11 @@ type exported struct {
 			Mean float64 `json:"mean"`
 			SD   float64 `json:"sd"`
 		} `json:"number"`
+		Feature  string   `json:"feature"`
+		Role     string   `json:"role"`
+		Value    string   `json:"value"`
+		Nullable bool     `json:"nullable"`
+		Buckets  *buckets `json:"buckets"`
 	} `json:"columns"`
 	Metrics struct {
 		Confusion [][]int64 `json:"confusion"`
@@ -80,7 +85,16 @@ func (m *exported) show(w io.Writer, j *pb.JobInfo, e *evaluation.Evaluation) {
 		return
 	}
 	columns := [][]string{m.row("(intercept)", m.Intercept, m.Test)}
+	var rest []string
 	for _, c := range m.Columns {
+		if c.Buckets != nil {
+			shown, more := m.largest(c.Buckets, c.Feature)
+			for _, b := range shown {
+				columns = append(columns, m.row(b.name, b.coefficients[0], b.test))
+			}
+			rest = append(rest, more)
+			continue
+		}
 		row := m.row(c.Name, c.Coefficient, c.Test)
 		last := len(row) - 1
 		if c.Number != nil {
@@ -96,6 +110,16 @@ func (m *exported) show(w io.Writer, j *pb.JobInfo, e *evaluation.Evaluation) {
 		head = "COLUMN | COEFFICIENT | STD ERROR | Z | P | MEAN | SD | "
 	}
 	table(w, head, columns)
+	note(w, rest)
+}
+
+// note prints what isn't in a table.
+func note(w io.Writer, lines []string) {
+	for _, line := range lines {
+		if line != "" {
+			fmt.Fprintln(w, line)
+		}
+	}
 }
 
 // qualityRows are names and values of a model's quality.
@@ -176,8 +200,18 @@ func (m *exported) showClasses(w io.Writer) {
 		return out
 	}
 	rows := [][]string{line("(intercept)", m.Intercepts)}
+	var rest []string
 	for _, c := range m.Columns {
+		if c.Buckets != nil {
+			shown, more := m.largest(c.Buckets, c.Feature)
+			for _, b := range shown {
+				rows = append(rows, line(b.name, b.coefficients))
+			}
+			rest = append(rest, more)
+			continue
+		}
 		rows = append(rows, line(c.Name, c.ByClass))
 	}
 	table(w, "COLUMN | "+head, rows)
+	note(w, rest)
 }

@@ -68,6 +68,8 @@ type encoded struct {
 	Coefficients         []float64 // by class
 	Factor               []float64
 	Number               *number
+	Nullable             bool
+	Buckets              *buckets
 }
 
 type number struct {
@@ -102,11 +104,13 @@ func Encode(document []byte, p Precision) ([]byte, error) {
 		if name := m.Columns[i].Feature; slices.Contains(m.outputs(), name) {
 			return nil, fmt.Errorf("%w: a column is called %q, as an output is", ErrUnsupported, name)
 		}
-		e.taken[m.Columns[i].Feature] = true
+		e.taken[m.Columns[i].Feature] = true // a cross isn't an input, but its name may be taken all the same
 		e.features = append(e.features, m.Columns[i:end])
 		i = end
 	}
-	e.encode()
+	if err := e.encode(); err != nil {
+		return nil, err
+	}
 	return e.graph.model("tributary", m.Type), nil
 }
 
@@ -119,11 +123,16 @@ type encoder struct {
 	kept     []encoded   // their columns
 }
 
-func (e *encoder) encode() {
+func (e *encoder) encode() error {
 	for _, f := range e.features {
-		if f[0].Role == "number" {
+		switch f[0].Role {
+		case "number":
 			e.number(f)
-		} else {
+		case "buckets":
+			if err := e.cross(f); err != nil {
+				return err
+			}
+		default:
 			e.category(f)
 		}
 	}
@@ -131,19 +140,20 @@ func (e *encoder) encode() {
 	logit := e.logit(x)
 	if e.model.Classes != nil {
 		e.classes(logit)
-		return
+		return nil
 	}
 	if r := e.model.Label; r != nil {
 		e.nodeTo("sum", "Identity", []string{logit})
 		e.nodeTo("prediction", "Clip", []string{logit, e.scalar(r.Min), e.scalar(r.Max)})
 		e.output("prediction", e.real, 1)
 		e.output("sum", e.real, 1)
-		return
+		return nil
 	}
 	e.nodeTo("logit", "Identity", []string{logit})
 	e.nodeTo("probability", "Sigmoid", []string{logit})
 	e.output("probability", e.real, 1)
 	e.output("logit", e.real, 1)
+	return nil
 }
 
 // classes makes probabilities and the predicted class of logits, one for each class.

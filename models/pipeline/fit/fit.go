@@ -30,6 +30,10 @@ func Columns(s *pipeline.Spec, t *dataset.Table) ([]*dataset.Column, error) {
 	var out []*dataset.Column
 	for i := range s.Features() {
 		f := &s.Features()[i]
+		if f.Cross != nil {
+			out = append(out, cross(s, i, out))
+			continue
+		}
 		c, ok := t.Column(f.Name)
 		if !ok {
 			return nil, fmt.Errorf("%w: no column %q\nhint: add it to the binding's columns", ErrTable, f.Name)
@@ -59,6 +63,9 @@ func check(f *pipeline.Feature, c *dataset.Column, m dataset.Memory) error {
 			}
 		}
 		return nil
+	}
+	if c.Buckets != f.Buckets {
+		return fmt.Errorf("%d hash buckets, the job has %d\nhint: the contract differs from the job's", c.Buckets, f.Buckets)
 	}
 	if len(c.Values) != len(f.Values) {
 		return fmt.Errorf("%d values, the job has %d\nhint: the contract differs from the job's", len(c.Values), len(f.Values))
@@ -165,7 +172,7 @@ func number(s *pipeline.Spec, feature int, t *dataset.Table, values []float64) (
 func category(s *pipeline.Spec, feature int, t *dataset.Table, codes []int32) []int64 {
 	f := &s.Features()[feature]
 	columns := s.CategoryColumns(nil, feature)
-	size := len(f.Values) + 1
+	size := f.Codes() + 1
 	if f.MissingIndicator {
 		size++
 	}

@@ -189,7 +189,7 @@ func count(m dataset.Memory, c *dataset.Column, contract *jobspec.Contract) colu
 			switch {
 			case code == dataset.Missing:
 				v.Missing++
-			case int(code) == len(c.Values):
+			case c.Buckets == 0 && int(code) == len(c.Values):
 				v.Other++
 			}
 		}

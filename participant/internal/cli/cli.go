@@ -88,7 +88,7 @@ func (a *app) root() *cobra.Command {
 		return &failure{Exit: exitUsage, Code: "usage", Message: err.Error(), Hint: "see " + c.CommandPath() + " --help"}
 	})
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(a.enroll(), a.charter(), a.check(), a.jobs(), a.decide("approve"), a.decide("deny"), a.evaluation(), a.recommend(), a.budget(), a.ledger(), a.run(), a.score(), a.version())
+	root.AddCommand(a.enroll(), a.charter(), a.check(), a.jobs(), a.decide("approve"), a.decide("deny"), a.evaluation(), a.recommend(), a.budget(), a.ledger(), a.run(), a.score(), a.names(), a.version())
 	return root
 }
 

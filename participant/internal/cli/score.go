@@ -23,7 +23,7 @@ func (a *app) score() *cobra.Command {
 		Use:   "score --model MODEL.json (--in ROWS.csv | --data ID) --out SCORES.csv|SCORES.parquet [--explain], or score --model MODEL.json (--listen | --grpc) 127.0.0.1:PORT",
 		Short: "Apply an exported model to rows, which stay here",
 		Long: "Reads the JSON that `tributary model export` writes.\n\n" +
-			"With --out, CSV or Parquet is scored into CSV, or into Parquet if its name ends in .parquet (copied columns as strings, scores as doubles): the rows with a column probability, and with --explain what each column added to the logit; where the label has classes, with columns predicted and probability:CLASS. The columns of --in have the contract's names;\n" +
+			"With --out, CSV or Parquet is scored into CSV, or into Parquet if its name ends in .parquet (copied columns as strings, scores as doubles): the rows with a column probability, and with --explain what each column added to the logit, and for open categories and crosses the bucket (encoded:NAME) with the most frequent of the file's own values in it (names:NAME); where the label has classes, with columns predicted and probability:CLASS. The columns of --in have the contract's names;\n" +
 			"--data takes a source of the config, with its own names, values and filters.\n" +
 			"The file appears when it is complete; if a row can't be scored, none does.\n\n" +
 			"With --listen, programs on this machine ask POST /v1/score with {\"row\": {…}} or {\"rows\": [{…}, …]} and maybe \"explain\": true, until SIGTERM or Ctrl-C; GET /healthz tells that it runs.\n" +

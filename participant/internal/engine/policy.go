@@ -28,7 +28,7 @@ func checkPolicy(p config.Policy, t *terms) error {
 		return refusal(round.RulePolicy, "The cohort is smaller than the participant's policy allows.", "a cohort of %d, policy.min_cohort is %d", len(t.proposal.Manifest.Cohort), p.MinCohort)
 	}
 	for _, f := range r.Features {
-		if r.Kind == jobspec.KindExact && f.Kind == jobspec.Category && f.MinCount < p.MinCountFloor {
+		if r.Kind == jobspec.KindExact && f.Kind != jobspec.Number && f.MinCount < p.MinCountFloor {
 			return refusal(round.RulePolicy, "A min_count is smaller than the participant's policy allows.",
 				"column %s folds values with fewer than %d rows, policy.min_count_floor is %d", f.Name, f.MinCount, p.MinCountFloor)
 		}

@@ -79,6 +79,7 @@ type world struct {
 	members  []*member
 	observe  func(m *member, e round.Effect) error
 	now      func() time.Time
+	tap      tap
 }
 
 func newWorld(t *testing.T, names ...string) *world {
@@ -128,7 +129,7 @@ func (w *world) serve() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	server := grpc.NewServer(grpc.Creds(credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS13, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool,
+	server := grpc.NewServer(grpc.StatsHandler(&w.tap), grpc.Creds(credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS13, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool,
 		Certificates: []tls.Certificate{{Certificate: [][]byte{leaf, w.root.Raw}, PrivateKey: serverKey}}})))
 	pb.RegisterParticipantServer(server, w.fake)
 	w.address = listener.Addr().String()

@@ -2,11 +2,22 @@ package scoring
 
 import "tributary/models/score"
 
-// added names the columns that scoring adds.
-func added(m *score.Model, columns []score.Column, explain bool) []string {
-	if m.Classes != nil {
-		return addedByClass(m, columns, explain)
+// added names the columns that scoring adds: texts, then numbers.
+func added(m *score.Model, explain bool) (texts, numbers []string) {
+	terms := m.Terms()
+	for i, t := range terms {
+		if explain && m.TermColumns(i) != nil {
+			texts = append(texts, "encoded:"+t, "names:"+t)
+		}
 	}
+	if m.Classes != nil {
+		added, numbers := addedByClass(m, terms, explain)
+		return append(added, texts...), numbers
+	}
+	return texts, addedOfOne(m, terms, explain)
+}
+
+func addedOfOne(m *score.Model, terms []string, explain bool) []string {
 	score, sum := "probability", "logit"
 	if m.Target != nil {
 		score, sum = "prediction", "sum"
@@ -16,35 +27,35 @@ func added(m *score.Model, columns []score.Column, explain bool) []string {
 		return names
 	}
 	names = append(names, sum, sum+":(intercept)")
-	for _, c := range columns {
-		names = append(names, sum+":"+c.Name)
+	for _, t := range terms {
+		names = append(names, sum+":"+t)
 	}
 	if m.Factors > 0 {
-		for i, a := range columns {
-			for _, b := range columns[i+1:] {
-				names = append(names, sum+":"+a.Name+"*"+b.Name)
+		for i, a := range terms {
+			for _, b := range terms[i+1:] {
+				names = append(names, sum+":"+a+"*"+b)
 			}
 		}
 	}
 	return names
 }
 
-func addedByClass(m *score.Model, columns []score.Column, explain bool) []string {
-	names := []string{"predicted"}
+func addedByClass(m *score.Model, terms []string, explain bool) (texts, names []string) {
+	texts = []string{"predicted"}
 	for _, class := range m.Classes {
 		names = append(names, "probability:"+class)
 	}
 	if !explain {
-		return names
+		return texts, names
 	}
 	for _, class := range m.Classes {
 		logit := "logit:" + class
 		names = append(names, logit, logit+":(intercept)")
-		for _, c := range columns {
-			names = append(names, logit+":"+c.Name)
+		for _, t := range terms {
+			names = append(names, logit+":"+t)
 		}
 	}
-	return names
+	return texts, names
 }
 
 // line is a scored row: the kept cells and the predicted class, then the numbers, in the header's order.
@@ -84,6 +95,7 @@ func (s *scorer) row(record []string, values []score.Value) (*line, error) {
 	}
 	l.add(score)
 	l.addLogits(e)
+	s.addEncoded(l, e)
 	if s.model.Factors == 0 {
 		return l, nil
 	}
@@ -115,12 +127,21 @@ func explained(m *score.Model, values []score.Value) (float64, *score.Explanatio
 	}
 	e := &score.Explanation{Logit: n.Sum, Intercept: n.Intercept}
 	for _, c := range n.Columns {
-		e.Columns = append(e.Columns, score.Contribution{Column: c.Column, Logit: c.Value})
+		e.Columns = append(e.Columns, score.Contribution{Column: c.Column, Encoded: c.Encoded, Logit: c.Value})
 	}
 	for _, p := range n.Pairs {
 		e.Pairs = append(e.Pairs, score.Pair{First: p.First, Second: p.Second, Logit: p.Value})
 	}
 	return n.Prediction, e, nil
+}
+
+// addEncoded adds the encoded columns of open categories and crosses, and which values of this file they stand for.
+func (s *scorer) addEncoded(l *line, e *score.Explanation) {
+	for i, c := range e.Columns {
+		if s.model.TermColumns(i) != nil {
+			l.texts = append(l.texts, c.Encoded, s.names[c.Encoded].text())
+		}
+	}
 }
 
 // byClass is row of a model with classes, after the kept cells.
@@ -145,5 +166,6 @@ func (s *scorer) byClass(l *line, values []score.Value) error {
 	for i := range classes {
 		l.addLogits(&classes[i])
 	}
+	s.addEncoded(l, &classes[0])
 	return nil
 }

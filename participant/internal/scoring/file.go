@@ -34,7 +34,9 @@ type Result struct {
 // Score writes a file's scores. The kept columns come first, then probability; with Explain also logit, logit:(intercept),
 // logit:NAME for each of the model's columns, and logit:NAME*NAME for each pair of a factorization machine. Where the label has
 // classes, these are predicted and probability:CLASS for each; with Explain also logit:CLASS, logit:CLASS:(intercept) and
-// logit:CLASS:NAME, class by class. Where it is a number, prediction is in place of probability and sum of logit. Rows that can't be scored are told in a *source.DataError, and nothing is written.
+// logit:CLASS:NAME, class by class. Where it is a number, prediction is in place of probability and sum of logit. With Explain,
+// encoded:NAME and names:NAME stand before the numbers for each open category and cross: the bucket, and the most frequent of the
+// file's values that are in it. Rows that can't be scored are told in a *source.DataError, and nothing is written.
 func (f File) Score(ctx context.Context, m *score.Model) (Result, error) {
 	in, err := source.OpenRecords(ctx, f.Rows)
 	if err != nil {
@@ -44,12 +46,19 @@ func (f File) Score(ctx context.Context, m *score.Model) (Result, error) {
 	if same(f.Rows.File, f.Out) {
 		return Result{}, fmt.Errorf("%w: the scores would replace the rows\nhint: give --out another name", ErrUse)
 	}
+	asked := f
 	if f.Rows.Customers != nil {
 		f.Rows.Where = nil // it was the transactions'
 	}
 	s, err := f.scorer(m, in)
 	if err != nil {
 		return Result{}, fmt.Errorf("%s: %w", f.Rows.File, err)
+	}
+	if buckets := m.Buckets(); f.Explain && len(buckets) > 0 {
+		var told *source.DataError // all of them are told below
+		if s.names, err = asked.names(ctx, m, buckets); err != nil && !errors.As(err, &told) {
+			return Result{}, err
+		}
 	}
 	tmp, err := os.CreateTemp(filepath.Dir(f.Out), ".tributary-score-*")
 	if err != nil {
@@ -93,6 +102,7 @@ type scorer struct {
 	header  []string
 	texts   int // columns of the header that are texts: the first ones
 	line    line
+	names   map[string]*summary // by encoded column; with Explain
 	result  Result
 }
 
@@ -145,14 +155,13 @@ func (f File) scorer(m *score.Model, in *source.Records) (*scorer, error) {
 		}
 		s.kept, s.header = append(s.kept, i), append(s.header, name)
 	}
-	for _, name := range added(m, s.columns, f.Explain) {
+	texts, numbers := added(m, f.Explain)
+	s.texts = len(s.kept) + len(texts)
+	for _, name := range append(texts, numbers...) {
 		if slices.Contains(s.header, name) {
 			return nil, fmt.Errorf("%w: row 1: there is a column %q already\nhint: leave it out with --keep", source.ErrHeader, name)
 		}
 		s.header = append(s.header, name)
-	}
-	if s.texts = len(s.kept); m.Classes != nil {
-		s.texts++ // predicted
 	}
 	return s, nil
 }

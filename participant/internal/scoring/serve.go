@@ -79,7 +79,7 @@ type handler struct {
 
 func newHandler(m *score.Model, document []byte) *handler {
 	digest := sha256.Sum256(document)
-	h := &handler{model: m, told: len(m.Columns()) * max(len(m.Classes), 1), slots: make(chan struct{}, 4*runtime.GOMAXPROCS(0))}
+	h := &handler{model: m, told: len(m.Terms()) * max(len(m.Classes), 1), slots: make(chan struct{}, 4*runtime.GOMAXPROCS(0))}
 	h.health, _ = json.Marshal(map[string]any{"status": "ok", "model": hex.EncodeToString(digest[:]), "type": m.Type}) // strings: it can't fail
 	return h
 }

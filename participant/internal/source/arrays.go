@@ -81,7 +81,7 @@ func (a *arrays) freeze(r *Rows) error {
 			errs = append(errs, freeze(&column.Numbers, a.numbers[i]))
 			r.columns = append(r.columns, column)
 		case jobspec.Category:
-			column := dataset.Column{Name: c.Name, Values: c.Values}
+			column := dataset.Column{Name: c.Name, Values: c.Values, Buckets: int(c.Buckets)}
 			errs = append(errs, freeze(&column.Codes, a.codes[i]))
 			r.columns = append(r.columns, column)
 		case jobspec.Split:

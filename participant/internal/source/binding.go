@@ -90,6 +90,12 @@ func (b Binding) Check(c *jobspec.Contract) error {
 			continue
 		}
 		for from, to := range ordered(mapping) {
+			if openColumn(c, column) {
+				if err := checkOpenMapping(column, to); err != nil {
+					wrong = append(wrong, err)
+				}
+				continue
+			}
 			if !slices.Contains(allowed, to) {
 				add("values: column %s: %s is mapped to %s, which the contract doesn't list%s", column, show(from), show(to), near(to, allowed))
 			}

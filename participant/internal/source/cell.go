@@ -76,6 +76,9 @@ func (f *field) notNullable(cell string) *wrong {
 // code reads a cell of a category or a split.
 func (f *field) code(cell string) (int32, *wrong) {
 	code, ok := f.codes[cell]
+	if !ok && f.column.Open() {
+		return f.bucket(cell)
+	}
 	if !ok {
 		code = f.other
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"tributary/models/dataset"
+	"tributary/models/hashing"
 	"tributary/protocol/jobspec"
 )
 
@@ -31,6 +32,7 @@ type field struct {
 	codes  map[string]int32 // cells of the label, a category or a split
 	other  int32            // the code of an unlisted cell
 	absent absent           // cells of a number that stand for a missing value
+	hash   hashing.Function // of an open category, for cells that aren't in codes
 }
 
 type filter struct {
@@ -112,6 +114,9 @@ func newPlan(b Binding, c *jobspec.Contract, header []string) (*plan, error) {
 		f := field{name: col.Name, source: b.sourceName(col.Name), index: locate(col.Name), column: col, other: unlisted}
 		if col.Kind == jobspec.Number {
 			f.absent = newAbsent(missing)
+		} else if col.Open() {
+			f.hash = hashing.New(col.Name, int(col.Buckets))
+			f.codes = openCodes(f.hash, b.Values[col.Name], missing)
 		} else {
 			f.codes = codes(col.Values, b.Values[col.Name], missing)
 			if col.Other == jobspec.OtherKeep {

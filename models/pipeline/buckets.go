@@ -1,0 +1,147 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"strconv"
+	"strings"
+)
+
+// Features whose codes have no names: an open category's codes are buckets of a public hash of its values, a cross's are cells, or
+// buckets of them. Package hashing has both functions; here codes are only numbers.
+
+// Bounds of such features.
+const (
+	MinBuckets = 2
+	MaxBuckets = 1 << 18
+	MaxCrossed = 3 // features of one cross
+)
+
+// Codes counts a category's codes: values or buckets.
+func (f *Feature) Codes() int { return len(f.Values) + f.Buckets }
+
+// Levels counts what a category may be in a cross: its codes, then "other" if its values are listed, then missing if it may be.
+func (f *Feature) Levels() int64 {
+	n := int64(f.Codes())
+	if f.Buckets == 0 {
+		n++
+	}
+	if f.Nullable {
+		n++
+	}
+	return n
+}
+
+// Level is a code's level; -1 stands for a missing value.
+func (f *Feature) Level(code int32) int64 {
+	if code < 0 {
+		return f.Levels() - 1
+	}
+	return int64(code)
+}
+
+// CrossName is the name of the cross of these features.
+func CrossName(of []string) string { return strings.Join(of, "*") }
+
+// Product is the number of a cross's cells, given the levels of its features.
+func Product(levels []int64) int64 {
+	product := int64(1)
+	for _, n := range levels {
+		product *= n
+	}
+	return product
+}
+
+// Crossed gives the indices of the features that a cross is of, and the levels of each; nil if the feature isn't one.
+func (s *Spec) Crossed(feature int) (of []int, levels []int64) {
+	for _, name := range s.features[feature].Cross {
+		for i := range s.features[:feature] {
+			if f := &s.features[i]; f.Name == name {
+				of, levels = append(of, i), append(levels, f.Levels())
+			}
+		}
+	}
+	return of, levels
+}
+
+// ColumnName is an output column's name: "city#17" for a bucket, whose Column has none.
+func (s *Spec) ColumnName(i int) string {
+	c := &s.columns[i]
+	if c.Name == "" {
+		return s.features[c.Feature].Name + "#" + strconv.Itoa(c.Code)
+	}
+	return c.Name
+}
+
+func (f *Feature) checkBuckets() error {
+	if len(f.Values) > 0 {
+		return errors.New("both values and buckets\nhint: a category lists its values, or hashes them into buckets")
+	}
+	if f.Cross == nil && bits.OnesCount(uint(f.Buckets)) != 1 || f.Buckets < MinBuckets || f.Buckets > MaxBuckets {
+		return fmt.Errorf("%d buckets, want a power of two from %d to %d", f.Buckets, MinBuckets, MaxBuckets)
+	}
+	return nil
+}
+
+// checkCross holds a cross, the last feature, to those before it.
+func (s *Spec) checkCross() error {
+	last := len(s.features) - 1
+	f := &s.features[last]
+	if f.Cross == nil {
+		return nil
+	}
+	if f.Nullable || f.MissingIndicator {
+		return errors.New("a cross is never missing")
+	}
+	if n := len(f.Cross); n < 2 || n > MaxCrossed || f.Name != CrossName(f.Cross) {
+		return fmt.Errorf("a cross of %d features, want 2 to %d, and their names joined by * as its own", n, MaxCrossed)
+	}
+	for i, name := range f.Cross {
+		for _, before := range f.Cross[:i] {
+			if name == before {
+				return fmt.Errorf("feature %q is crossed with itself", name)
+			}
+		}
+	}
+	of, levels := s.Crossed(last)
+	if len(of) != len(f.Cross) {
+		return fmt.Errorf("%d of the %d crossed features come before it\nhint: list a cross after its features", len(of), len(f.Cross))
+	}
+	for _, i := range of {
+		if g := &s.features[i]; g.Kind != Category || g.Cross != nil {
+			return fmt.Errorf("feature %q can't be crossed\nhint: cross categories", g.Name)
+		}
+	}
+	// Three features of 2^18 levels have 2^54 cells.
+	if product := Product(levels); int64(f.Buckets) != product && (int64(f.Buckets) > product || bits.OnesCount(uint(f.Buckets)) != 1) {
+		return fmt.Errorf("%d buckets for %d cells\nhint: as many, or fewer and a power of two", f.Buckets, product)
+	}
+	return nil
+}
+
+// bucketColumns are a feature's columns for its buckets.
+func bucketColumns(feature int, f *Feature) []Column {
+	out := make([]Column, f.Buckets, f.Buckets+2)
+	for code := range out {
+		out[code] = Column{Feature: feature, Role: CategoryRole, Code: code}
+	}
+	return out
+}
+
+// checkBucketNames refuses a named column that is called as a bucket is.
+func (s *Spec) checkBucketNames(named map[string]bool) error {
+	for i := range s.features {
+		f := &s.features[i]
+		if f.Buckets == 0 {
+			continue
+		}
+		for name := range named {
+			number, ok := strings.CutPrefix(name, f.Name+"#")
+			if n, err := strconv.Atoi(number); ok && err == nil && n >= 0 && n < f.Buckets && strconv.Itoa(n) == number {
+				return fmt.Errorf("%w: feature %q: output column %q twice\nhint: rename a value or a column in the contract", ErrSpec, f.Name, name)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,102 @@
+package pipeline
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func bucketFeatures() []Feature {
+	return []Feature{
+		{Name: "city", Kind: Category, Buckets: 8, MinCount: 20, Nullable: true, MissingIndicator: true},
+		{Name: "country", Kind: Category, Values: []string{"DE", "FR"}, MinCount: 20},
+		{Name: "city*country", Kind: Category, Cross: []string{"city", "country"}, Buckets: 27, MinCount: 20},
+		{Name: "country*city", Kind: Category, Cross: []string{"country", "city"}, Buckets: 16, MinCount: 20},
+	}
+}
+
+// Buckets are columns like values: counted, folded below min_count, and bounded by what rows can add up to.
+func TestBucketsAreFittedLikeValues(t *testing.T) {
+	s, err := NewSpec(bucketFeatures())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(s.Columns()); n != 10+3+28+17 || s.Indicators() != n {
+		t.Fatalf("%d columns, %d counts", n, s.Indicators())
+	}
+	for i, want := range map[int]string{0: "city#0", 7: "city#7", 8: "city=other", 9: "city:missing", 10: "country=DE", 13: "city*country#0", 40: "city*country=other", 57: "country*city=other"} {
+		if got := s.ColumnName(i); got != want {
+			t.Errorf("column %d is %s, want %s", i, got, want)
+		}
+	}
+	// City: 60 rows in bucket 3, 19 in bucket 5, 21 missing; all in Germany.
+	counts := make([]int64, len(s.Columns()))
+	counts[3], counts[5], counts[9] = 60, 19, 21
+	counts[10] = 100
+	counts[13+3*3], counts[13+5*3], counts[13+8*3] = 60, 19, 21
+	counts[41] = 100
+	totals := Totals{Rows: 100, Positives: 30, Present: []int64{}, Sum: []float64{}, Square: []float64{}, Counts: counts}
+	f, err := s.Fit(totals, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Check(f); err != nil {
+		t.Error(err)
+	}
+	columns := s.CategoryColumns(f, 0)
+	if len(columns) != 10 || columns[0] != 9 || columns[1+3] != 3 || columns[1+5] != 8 || columns[1+0] != 8 {
+		t.Errorf("columns of missing, bucket 0, 1, …: %v", columns)
+	}
+	if of, levels := s.Crossed(2); len(of) != 2 || of[1] != 1 || levels[0] != 9 || levels[1] != 3 {
+		t.Errorf("crossed %v with levels %v", of, levels)
+	}
+	if cells := s.CategoryColumns(f, 2); cells[1+9] != 22 || cells[1+15] != 40 || cells[1+24] != 37 {
+		t.Errorf("cells %v", cells)
+	}
+	totals.Counts[5]++
+	if _, err := s.Fit(totals, 0); !errors.Is(err, ErrInconsistent) || !strings.Contains(err.Error(), `"city"`) {
+		t.Errorf("101 cities of 100 rows: %v", err)
+	}
+	totals.Counts[5] = 101
+	if _, err := s.Fit(totals, 0); !errors.Is(err, ErrInconsistent) || !strings.Contains(err.Error(), `"city#5"`) {
+		t.Errorf("101 rows in a bucket: %v", err)
+	}
+}
+
+func TestImpossibleBucketsAreRefused(t *testing.T) {
+	for want, change := range map[string]func([]Feature) []Feature{
+		"7 buckets":            func(f []Feature) []Feature { f[0].Buckets = 7; return f },
+		"1 buckets":            func(f []Feature) []Feature { f[0].Buckets = 1; return f },
+		"524288 buckets":       func(f []Feature) []Feature { f[0].Buckets = 1 << 19; return f },
+		"-8 buckets":           func(f []Feature) []Feature { f[0].Buckets = -8; return f },
+		"both values":          func(f []Feature) []Feature { f[0].Values = []string{"a"}; return f },
+		"no values":            func(f []Feature) []Feature { f[0].Buckets = 0; return f },
+		"28 buckets for 27":    func(f []Feature) []Feature { f[2].Buckets = 28; return f },
+		"26 buckets for 27":    func(f []Feature) []Feature { f[2].Buckets = 26; return f },
+		"32 buckets for 27":    func(f []Feature) []Feature { f[3].Buckets = 32; return f },
+		"0 buckets":            func(f []Feature) []Feature { f[2].Buckets = 0; return f },
+		"1 of the 2":           func(f []Feature) []Feature { return append(f[:1], f[2]) },
+		"can't be crossed":     func(f []Feature) []Feature { f[1] = Feature{Name: "country", Kind: Number, Max: 1, Clip: 1}; return f },
+		"never missing":        func(f []Feature) []Feature { f[2].Nullable = true; return f },
+		"crossed with itself":  func(f []Feature) []Feature { f[2].Cross[1], f[2].Name = "city", "city*city"; return f },
+		"names joined":         func(f []Feature) []Feature { f[2].Name = "both"; return f },
+		"a cross of 1":         func(f []Feature) []Feature { f[2].Cross, f[2].Name = f[2].Cross[:1], "city"; return f },
+		`column "city#5" twic`: func(f []Feature) []Feature { return append(f, Feature{Name: "city#5", Kind: Number, Max: 1, Clip: 1}) },
+		"no values, buckets": func(f []Feature) []Feature {
+			return append(f, Feature{Name: "x", Kind: Number, Max: 1, Clip: 1, Buckets: 2})
+		},
+	} {
+		if _, err := NewSpec(change(bucketFeatures())); !errors.Is(err, ErrSpec) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+	wide := bucketFeatures()[:1]
+	wide[0].Buckets = MaxBuckets
+	if s, err := NewSpec(wide); err != nil || len(s.Columns()) != MaxBuckets+2 {
+		t.Errorf("2^18 buckets: %v", err)
+	}
+	// A name that looks like a bucket's, but isn't one of it.
+	if _, err := NewSpec(append(bucketFeatures(), Feature{Name: "city#8", Kind: Number, Max: 1, Clip: 1}, Feature{Name: "city#05", Kind: Number, Max: 1, Clip: 1})); err != nil {
+		t.Error(err)
+	}
+}

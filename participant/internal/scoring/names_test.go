@@ -1,0 +1,109 @@
+package scoring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"tributary/participant/internal/source"
+)
+
+// Bern is bucket 1061 of 4096, Zürich 1648 (SPEC §13), and in a cross with DE and other countries 1061, 1648, 5157 and 5744.
+const hashed = `{"format":"tributary-model","version":1,"type":"logistic_regression","l2":1,"intercept":0.5,"columns":[
+{"name":"land=DE","feature":"land","role":"value","value":"DE","folded":false,"coefficient":0.25},
+{"name":"land=other","feature":"land","role":"other","folded":false,"coefficient":0.75},
+{"name":"city#","feature":"city","role":"buckets","folded":false,"buckets":{"count":4096,"kept":[7,1061,1648],"coefficients":[9,2,-1]}},
+{"name":"city=other","feature":"city","role":"other","folded":false,"coefficient":0.25},
+{"name":"land*city#","feature":"land*city","role":"buckets","folded":false,"buckets":{"count":8192,"cross":["land","city"],"kept":[1061,5744],"coefficients":[0.5,3]}},
+{"name":"land*city=other","feature":"land*city","role":"other","folded":false,"coefficient":1}],"training_rows":10,"train_rounds":1}`
+
+const cities = "id,land,city\n1,DE,Bern\n2,DE, Bern\n3,CH,Zürich\n4,DE,Ulm\n5,DE,Bern\n"
+
+// What a number stands for is told from a participant's own rows, and only there.
+func TestBucketsAreNamedByOwnRows(t *testing.T) {
+	m := parse(t, hashed)
+	named, err := File{Rows: source.Binding{File: write(t, cities)}}.Names(t.Context(), m, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := fmt.Sprint(named), "[{city#7 [9] 0 []} {land*city#5744 [3] 1 [{CH × Zürich 1}]} {city#1061 [2] 3 [{Bern 3}]} {city#1648 [-1] 1 [{Zürich 1}]}]"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if _, err := (File{Rows: source.Binding{File: write(t, cities)}}).Names(t.Context(), parse(t, linear), 4); !errors.Is(err, ErrUse) {
+		t.Error(err)
+	}
+}
+
+func TestExplanationsNameBuckets(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "scores.csv")
+	f := File{Rows: source.Binding{File: write(t, cities)}, Out: out, Keep: []string{"id"}, Explain: true}
+	if _, err := f.Score(t.Context(), parse(t, hashed)); err != nil {
+		t.Fatal(err)
+	}
+	rows := read(t, out, ',')
+	want := "id encoded:city names:city encoded:land*city names:land*city probability logit logit:(intercept) logit:land logit:city logit:land*city"
+	if got := strings.Join(rows[0], " "); got != want {
+		t.Errorf("header %s", got)
+	}
+	for row, want := range map[int]string{
+		1: "1|city#1061|Bern|land*city#1061|DE × Bern|3.25|0.5|0.25|2|0.5",
+		3: "3|city#1648|Zürich|land*city#5744|CH × Zürich|3.25|0.5|0.75|-1|3",
+		4: "4|city=other||land*city=other||2|0.5|0.25|0.25|1",
+	} {
+		if got := strings.Join(append(rows[row][:5:5], rows[row][6:]...), "|"); got != want {
+			t.Errorf("row %d: %s, want %s", row, got, want)
+		}
+	}
+	// Rows that can't be scored are all told, as without names.
+	f.Rows.File = write(t, cities+"6,DE,\n7,DE,\n")
+	var told *source.DataError
+	if _, err := f.Score(t.Context(), parse(t, hashed)); !errors.As(err, &told) || len(told.Findings) != 2 || told.Findings[1].Row != 8 {
+		t.Errorf("%v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := f.Score(ctx, parse(t, hashed)); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+// A summary of few places keeps every value that has more than its share of the rows, whatever comes in between.
+func TestFrequentValuesSurviveAStreamOfRareOnes(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	s := summary{most: 8}
+	const rows = 8000
+	for i := range rows {
+		switch k := r.IntN(10); {
+		case k < 3:
+			s.add("often")
+		case k < 5:
+			s.add("sometimes")
+		default:
+			s.add(fmt.Sprint("once ", i))
+		}
+	}
+	names := s.names()
+	if len(s.values) != 8 || len(names) != told || names[0].Value != "often" || !slices.ContainsFunc(names, func(n Name) bool { return n.Value == "sometimes" }) || names[0].Rows < rows/5 {
+		t.Errorf("%+v", names)
+	}
+}
+
+// A program that asks for an explanation is told the bucket, and a value that isn't text in UTF-8, or none, is refused by name.
+func TestServedExplanationsTellBuckets(t *testing.T) {
+	h := Handler(parse(t, hashed), []byte(hashed))
+	code, got := post(t, h, nil, `{"row":{"land":"CH","city":" Zürich ","id":1},"explain":true}`)
+	const want = `"logit":3.25,"intercept":0.5,"columns":[{"column":"land","logit":0.75},{"column":"city","encoded":"city#1648","logit":-1},{"column":"land*city","encoded":"land*city#5744","logit":3}]}}`
+	if code != 200 || !strings.HasSuffix(got, want+"\n") {
+		t.Errorf("%d %s", code, got)
+	}
+	for _, city := range []string{`null`, `"  "`, `8001`} {
+		if code, got := post(t, h, nil, `{"row":{"land":"CH","city":`+city+`}}`); code != 422 && code != 400 || !strings.Contains(got, "city") {
+			t.Errorf("%s: %d %s", city, code, got)
+		}
+	}
+}

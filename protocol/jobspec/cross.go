@@ -1,0 +1,180 @@
+package jobspec
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Cross is the kind of a feature that combines others: each combination of their values is a value of its own.
+const Cross Kind = "cross"
+
+const (
+	maxCrossed   = 3       // columns of a cross
+	crossBuckets = 1 << 14 // a cross of more combinations is hashed into so many, unless the spec says otherwise
+)
+
+// crossSpec reads an entry of features that is a cross.
+func (d *document) crossSpec(v value, keys map[string]value, f *FeatureSpec) {
+	for _, key := range []string{"columns", "transform", "missing", "clip"} {
+		if other, ok := keys[key]; ok {
+			d.at(other.path, other.at, "a cross has no "+key, "remove it; a cross counts each combination, with a missing value as one more")
+		}
+	}
+	cross := keys["cross"]
+	f.Cross = d.names(cross, "a cross needs columns")
+	if n := len(f.Cross); n > 0 && (n < 2 || n > maxCrossed) {
+		d.at(cross.path, cross.at, fmt.Sprintf("a cross of %d columns is not of 2 to %d", n, maxCrossed), "list them like cross: [country, device]")
+	}
+	f.Buckets = crossBuckets
+	if v, ok := keys["buckets"]; ok {
+		if f.Buckets, ok = d.integer(v, minBuckets, maxBuckets); ok {
+			checkBuckets(d.report, v.path, f.Buckets)
+		}
+	}
+}
+
+// crosses adds the spec's crosses behind the features that they are of.
+func crosses(s *Spec, c *Contract, out []Feature, report report) []Feature {
+	single, listed := len(out), map[string]bool{}
+	for _, group := range s.Features {
+		for _, name := range group.Columns {
+			listed[name] = true
+		}
+	}
+	for i, group := range s.Features {
+		if group.Cross == nil {
+			continue
+		}
+		at := child(item("features", i), "cross")
+		f := Feature{Name: crossName(group.Cross), Kind: Cross, Of: slices.Clone(group.Cross), MinCount: group.MinCount}
+		ok := true
+		for j, name := range group.Cross {
+			path := item(at, j)
+			k := slices.IndexFunc(out[:single], func(f Feature) bool { return f.Name == name })
+			wrong := func(message, hint string) {
+				report(message, hint, path)
+				ok = false
+			}
+			switch {
+			case slices.Contains(group.Cross[:j], name):
+				wrong("column "+name+" is listed twice", "remove one of them")
+			case k < 0 && listed[name]:
+				ok = false // its own problem has been told
+			case k < 0:
+				if col, known := usable(name, c, path, report); known {
+					wrong("column "+name+" is crossed and not a feature by itself", "add {columns: ["+name+"], transform: "+transformOf(col)+"}: a cross tells what the two don't tell apart")
+				}
+				ok = false
+			case out[k].Kind != Category:
+				wrong(fmt.Sprintf("column %s is a %s; a cross is of categories", name, out[k].Kind), "declare a category in the contract, such as age_band")
+			}
+		}
+		if !ok {
+			continue
+		}
+		if first := slices.IndexFunc(out[single:], func(g Feature) bool { return sameColumns(g.Of, f.Of) }); first >= 0 {
+			report("these columns are crossed already, as "+out[single+first].Name, "remove one of the two", at)
+			continue
+		}
+		f.Buckets = min(cells(out, f.Of), group.Buckets)
+		out = append(out, f)
+	}
+	return out
+}
+
+func transformOf(c *Column) string {
+	if c.Kind == Category {
+		return "one_hot"
+	}
+	return "standardize"
+}
+
+func sameColumns(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+}
+
+func crossName(of []string) string { return strings.Join(of, "*") }
+
+// cells is how many combinations a cross has: of values, other ones where they are listed, and missing ones where they may be.
+func cells(features []Feature, of []string) int64 {
+	product := int64(1)
+	for _, name := range of {
+		for _, f := range features {
+			if f.Name != name {
+				continue
+			}
+			n := int64(f.codes())
+			if f.Buckets == 0 {
+				n++
+			}
+			if f.Nullable {
+				n++
+			}
+			product *= n
+		}
+	}
+	return product
+}
+
+// codes counts a category's values, a cross's combinations, or the buckets of either.
+func (f *Feature) codes() int { return len(f.Values) + int(f.Buckets) }
+
+// checkCrosses checks the crosses of a job that was read from JSON against its features.
+func (r *Resolved) checkCrosses(report report) {
+	for i := range r.Features {
+		f, path := &r.Features[i], item("program.features", i)
+		if f.Kind != Cross {
+			continue
+		}
+		if n := len(f.Of); n < 2 || n > maxCrossed || f.Name != crossName(f.Of) || f.Nullable || f.MissingIndicator || len(f.Values) > 0 {
+			report(fmt.Sprintf("a cross is of 2 to %d columns, has their names joined by *, and is never missing", maxCrossed), "", path)
+			continue
+		}
+		for j, name := range f.Of {
+			k := slices.IndexFunc(r.Features[:i], func(g Feature) bool { return g.Name == name })
+			if k < 0 || r.Features[k].Kind != Category || slices.Contains(f.Of[:j], name) {
+				report("crossed column "+show(name)+" is not a category before the cross, or listed twice", "", child(path, "of"))
+				return
+			}
+		}
+		if n := cells(r.Features[:i], f.Of); f.Buckets != n || n > maxBuckets {
+			if checkBuckets(report, child(path, "buckets"), f.Buckets); f.Buckets > n {
+				report(fmt.Sprintf("%d buckets for %d combinations", f.Buckets, n), "", child(path, "buckets"))
+			}
+		}
+		if r.Private == nil {
+			inRange(report, child(path, "min_count"), f.MinCount, 1, maxMinCount)
+		}
+	}
+}
+
+// openText says what a job's features without listed values are, for an approval.
+func (f *Feature) openText(features []Feature) string {
+	var text string
+	switch {
+	case f.Kind == Category:
+		text = fmt.Sprintf("one-hot over %d buckets of a public hash", f.Buckets)
+	case f.Buckets == cells(features, f.Of):
+		text = fmt.Sprintf("each combination by itself, in %d columns", f.Buckets)
+	default:
+		text = fmt.Sprintf("combinations, hashed into %d columns", f.Buckets)
+	}
+	if f.MinCount > 0 {
+		text += fmt.Sprintf(", fewer than %d rows fold into other", f.MinCount)
+	}
+	return text
+}
+
+// guessable warns of what exact counts of buckets tell.
+func (p *page) guessable(j *Resolved) {
+	var names []string
+	for _, f := range j.Features {
+		if f.Kind == Category && f.Buckets > 0 {
+			names = append(names, f.Name)
+		}
+	}
+	if len(names) > 0 {
+		p.line("The values of %s stay here and count by buckets of a public hash. Whoever guesses a value can compute its bucket and read that bucket's count, small ones too: no value should be secret by itself, such as a name or a number of a person.", strings.Join(names, ", "))
+	}
+}
