@@ -37,7 +37,7 @@ func TestHostileDocumentsNameTheField(t *testing.T) {
 		{`"intercept":0.5`, `"intercept":NaN`, "intercept: not JSON"},
 		{`"columns":[`, `"columns":[null,`, "columns[0]: want an object"},
 		{`"columns":[`, `"columns":7,"x":[`, "x: unknown key"},
-		{`"columns":[`, `"columns":[` + strings.Repeat("{},", 1<<17), "columns: 131077 columns"},
+		{`"columns":[`, `"columns":[` + strings.Repeat("{},", 1<<19), "columns: 524293 columns"},
 		{`"name":"age"`, `"name":"Age"`, `columns[0].name: want "age"`},
 		{`"feature":"age","role":"number"`, `"feature":"","role":"number"`, "columns[0].feature: want 1 to"},
 		{`"feature":"age","role":"number"`, `"feature":"a\u0007","role":"number"`, "columns[0].feature: want 1 to"},
