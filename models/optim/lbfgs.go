@@ -20,11 +20,12 @@ const LBFGS = "lbfgs"
 
 // Bounds of L-BFGS programs.
 const (
-	MaxLBFGS       = 1 << 19  // coefficients: ten pairs are kept then
-	maxLBFGSMemory = 60 << 20 // bytes of a state's lists; a member that doesn't recompute states fetches 64 MiB at the most
-	mostPairs      = 40
-	armijo         = 1e-4 // share of the promised fall that a step must bring
-	leastCut       = 0.1  // a step is shortened to this share at the least, to half at the most
+	MaxLBFGS     = 1 << 19  // coefficients: a state with leastPairs has 60 MiB then, and a member fetches 64 at the most
+	roomForPairs = 30 << 20 // bytes of a state's lists that more than leastPairs may fill
+	mostPairs    = 40
+	leastPairs   = 10
+	armijo       = 1e-4 // share of the promised fall that a step must bring
+	leastCut     = 0.1  // a step is shortened to this share at the least, to half at the most
 
 	leastCurvature = 1e-12
 )
@@ -221,7 +222,7 @@ func (l lbfgs) kept() int {
 	if l.watches() {
 		lists += 8
 	}
-	return min(mostPairs, (maxLBFGSMemory/l.coefficients()-lists)/8)
+	return max(min(mostPairs, (roomForPairs/l.coefficients()-lists)/8), leastPairs)
 }
 
 // remember gives the pairs, kept at most, with the step to w, whose gradient is g.
