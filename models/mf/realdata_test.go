@@ -118,7 +118,7 @@ func TestOnlineRetailRecall(t *testing.T) {
 
 // The same of BPR, which has no closed form: each participant's own steps are averaged.
 func TestOnlineRetailRecallOfBPR(t *testing.T) {
-	edits := byGradients(false, `"max_rounds":8`, `"max_rounds":6`, `"factors":4`, `"factors":24`, `"top_k":10`, `"top_k":20`)
+	edits := byGradients(false, `"max_rounds":8`, `"max_rounds":4`, `"epochs":4`, `"epochs":6`, `"factors":4`, `"factors":16`, `"top_k":10`, `"top_k":20`)
 	tables, catalogue := onlineRetail(t, 4)
 	everybody, _ := onlineRetail(t, 1)
 	s, _ := train(t, program(t, catalogue, 4, false, edits...), -1, tables...)

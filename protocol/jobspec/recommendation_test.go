@@ -1,6 +1,7 @@
 package jobspec
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -271,5 +272,22 @@ func TestReadmeRecommenderResolves(t *testing.T) {
 	r := mustResolve(t, mustSpec(t, spec), mustContract(t, contract), fourMembers())
 	if r.Coefficients() != 3*24 {
 		t.Errorf("%d coefficients", r.Coefficients())
+	}
+}
+
+// As many items with as many factors as no state can hold are refused when the job is made, not when it runs.
+func TestRecommenderThatNoStateHolds(t *testing.T) {
+	var values []string
+	for i := range 9000 {
+		values = append(values, fmt.Sprintf("A%d", i))
+	}
+	c := mustContract(t, edit(t, string(read(t, "purchases.yaml")), "A1, A2, A3, A4, A5", strings.Join(values, ", ")))
+	for name, text := range map[string]string{
+		"bpr":    edit(t, string(read(t, "recommend.yaml")), "factors: 8", "factors: 250, solver: bpr"),
+		"dp_als": edit(t, privateRecommender(t), "recommendation: {", "factors: 250, recommendation: {"),
+	} {
+		if _, problems := Resolve(mustSpec(t, text), c, fourMembers()); len(problems) == 0 || problems[0].Path != "model" {
+			t.Errorf("%s: %v", name, problems)
+		}
 	}
 }

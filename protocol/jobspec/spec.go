@@ -95,7 +95,7 @@ type Model struct {
 	Type      string
 	L1        float64 // newton and lbfgs in exact jobs
 	L2        float64
-	Solver    string // newton, lbfgs, fedavg, fedprox, fedadam or als in exact jobs, dp_gradient_descent or dp_sgd in private ones
+	Solver    string // newton, lbfgs, fedavg, fedprox, fedadam, als, sgd or bpr in exact jobs, dp_gradient_descent, dp_sgd or dp_als in private ones
 	MaxRounds int64
 	Tolerance float64 // 0 in private jobs, which always run all rounds
 	Patience  int64   // rounds without a better held-out loss that end a training with newton or lbfgs; 0: not watched

@@ -22,6 +22,7 @@ type recommender struct {
 	Alpha    float64 `json:"alpha"`
 	Item     string  `json:"item"`
 	Rating   string  `json:"rating"`
+	Private  bool    `json:"private"`
 	Pairs    int64   `json:"training_pairs"`
 	Users    int64   `json:"training_users"`
 	Items    []item  `json:"items"`
@@ -47,6 +48,8 @@ func (r *recommender) show(w io.Writer, m *exported, q quality, j *pb.JobInfo) {
 		feedback = "explicit, ratings " + r.Rating
 	case r.Solver != "":
 		feedback = "implicit, by " + r.Solver
+	case r.Private:
+		feedback = "implicit, all pairs alike"
 	}
 	rows := [][]string{{"model", fmt.Sprintf("%s, %d factors, l2 %g", m.Type, r.Factors, m.L2)}, {"feedback", feedback}, {"job", hex.EncodeToString(j.GetJob())},
 		{"name", j.GetName()}, {"state", hex.EncodeToString(j.GetState())}}
@@ -55,11 +58,19 @@ func (r *recommender) show(w io.Writer, m *exported, q quality, j *pb.JobInfo) {
 	} else {
 		rows = append(rows, []string{"solver", "the job is " + j.GetStatus() + ": this is the model so far, not evaluated"})
 	}
-	rows = append(rows, []string{"training pairs", fmt.Sprintf("%d of %d users", r.Pairs, r.Users)},
-		[]string{"items", fmt.Sprintf("%d of %d values of %s; the others have too few users", learnt, len(r.Items), r.Item)},
-		[]string{"objective", fmt.Sprintf("%.6f", j.GetObjective())})
-	if q.HeldOut > 0 {
+	items := []string{"items", fmt.Sprintf("%d of %d values of %s; the others have too few users", learnt, len(r.Items), r.Item)}
+	if r.Private {
+		rows = append(rows, []string{"training pairs", fmt.Sprintf("noised: about %d of %d users, who weigh less the more items they have", r.Pairs, r.Users)}, items)
+	} else {
+		rows = append(rows, []string{"training pairs", fmt.Sprintf("%d of %d users", r.Pairs, r.Users)}, items, []string{"objective", fmt.Sprintf("%.6f", j.GetObjective())})
+	}
+	switch {
+	case q.HeldOut > 0:
 		rows = append(rows, []string{"held-out pairs", fmt.Sprintf("%d; %d users have relevant ones", q.HeldOut, q.Users)})
+	case q.Users > 0:
+		rows = append(rows, []string{"held-out users", fmt.Sprintf("noised: about %d", q.Users)})
+	}
+	if q.HeldOut > 0 || q.Users > 0 {
 		for _, v := range []struct {
 			name  string
 			value *float64
@@ -71,10 +82,10 @@ func (r *recommender) show(w io.Writer, m *exported, q quality, j *pb.JobInfo) {
 	}
 	table(w, "", rows)
 	fmt.Fprintln(w)
-	items := slices.Clone(r.Items)
-	slices.SortStableFunc(items, func(a, b item) int { return cmp.Compare(b.Users, a.Users) })
+	listed := slices.Clone(r.Items)
+	slices.SortStableFunc(listed, func(a, b item) int { return cmp.Compare(b.Users, a.Users) })
 	var lines [][]string
-	for _, i := range items[:min(shownItems, len(items))] {
+	for _, i := range listed[:min(shownItems, len(listed))] {
 		line := []string{i.Value, fmt.Sprint(i.Users), "", ""}
 		if i.Bias != nil {
 			line[2] = fmt.Sprintf("%.6g", *i.Bias)
@@ -85,7 +96,7 @@ func (r *recommender) show(w io.Writer, m *exported, q quality, j *pb.JobInfo) {
 		lines = append(lines, line)
 	}
 	table(w, "ITEM | USERS | BIAS | ", lines)
-	if left := len(items) - len(lines); left > 0 {
+	if left := len(listed) - len(lines); left > 0 {
 		fmt.Fprintf(w, "… and %d more: `tributary model export` has them all, with their factors\n", left)
 	}
 }

@@ -44,6 +44,25 @@ func TestModelShowNamesBPR(t *testing.T) {
 	}
 }
 
+// Of a private one nothing is exact, and there is no loss.
+func TestModelShowTellsOfAPrivateRecommender(t *testing.T) {
+	var m exported
+	if err := json.Unmarshal([]byte(`{"type":"matrix_factorization","feedback":"implicit","private":true,"factors":2,"item":"article","training_pairs":500,"training_users":90,"items":[]}`), &m); err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	m.show(&b, &pb.JobInfo{Status: "completed", MetricsJson: `{"held_out_users":33,"top_k":20,"recall":0.25}`}, nil)
+	got := b.String()
+	for _, want := range []string{"all pairs alike", "noised: about 500 of 90 users", "noised: about 33", "recall@20", "0.250000"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q isn't in\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "objective") {
+		t.Errorf("%s", got)
+	}
+}
+
 func TestWatchShowsRankingMetrics(t *testing.T) {
 	e := &pb.Event{Phase: "apply", Round: 12, Kind: "evaluate", Step: 12, MaxRounds: 10, Message: "recall@20 0.2144, NDCG@20 0.2003"}
 	var piped, terminal bytes.Buffer
