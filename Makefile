@@ -6,7 +6,7 @@ FUZZTIME ?= 1000000x
 ROWS ?= 1000000
 BUILD = $(GO) build -trimpath -buildvcs=false -ldflags=-s
 
-.PHONY: all build test demo fuzz bench bench-solvers curve onnx-check generate clean
+.PHONY: all build test demo fuzz bench bench-solvers bench-wide curve onnx-check generate clean
 
 all: build
 
@@ -34,6 +34,9 @@ bench: ## the secure aggregation alone, then whole rounds with 4, 16 and 64 part
 
 bench-solvers: ## our solvers beside scikit-learn, liblinear, implicit, xLearn and myFM, which it installs from PyPI into bin/solvers (needs Python 3)
 	deploy/bench/solvers/run.sh -rows $(ROWS)
+
+bench-wide: ## one round of federated averaging of 20 million coefficients, without network
+	$(GO) run ./deploy/bench/wide
 
 curve: ## quality against ε on Adult (needs TRIBUTARY_DATA): a table, curve.png and curve.svg in bin/
 	$(GO) run ./deploy/bench/curve -out bin

@@ -101,6 +101,8 @@ func (r *Resolved) maxOutputs() int {
 	switch {
 	case r.Model.recommends():
 		return maxValues + 3 // bounded by factorLanes: its sums grow with the columns, not with their square
+	case averages(r.Model.Solver):
+		return MaxAveragedOutputs
 	case r.Model.Solver == solverPrivate:
 		return MaxPrivateOutputs
 	case r.Model.Solver == solverSGD:

@@ -10,9 +10,11 @@ import (
 // Most output columns of a model, the intercept included. dp_gradient_descent sums
 // one value per pair of them, which is a million at 1,500.
 const (
-	MaxOutputs        = 2000
-	MaxPrivateOutputs = 1500
-	MaxSampledOutputs = 1 << 17 // of dp_sgd; its coefficients, if there are several classes
+	MaxOutputs = 2000
+	// MaxAveragedOutputs is that of solvers that average: their sums have a lane for each coefficient, whose number is bounded, too.
+	MaxAveragedOutputs = 1 << 17
+	MaxPrivateOutputs  = 1500
+	MaxSampledOutputs  = 1 << 17 // of dp_sgd; its coefficients, if there are several classes
 )
 
 // Options say what the charter brings to a job.
