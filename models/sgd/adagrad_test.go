@@ -127,3 +127,34 @@ func TestAPassAllocatesNothing(t *testing.T) {
 		t.Errorf("%g allocations", n)
 	}
 }
+
+// Mixing rows loses none, and keeps each with its label.
+func TestMixedRowsAreTheRows(t *testing.T) {
+	r := sparse{start: []int{0}}
+	for i := range 100 {
+		for range i % 4 {
+			r.columns, r.values = append(r.columns, int32(i)), append(r.values, float64(i))
+		}
+		r.label, r.start = append(r.label, i%3 == 0), append(r.start, len(r.columns))
+	}
+	mixed := r.mixed(rand.New(rand.NewPCG(1, 0)))
+	seen, empty, moved := map[int32]bool{}, 0, 0
+	for i, label := range mixed.label {
+		columns, values := mixed.row(i)
+		if len(columns) == 0 {
+			empty++
+			continue
+		}
+		id := columns[0]
+		if seen[id] || len(columns) != int(id)%4 || values[0] != float64(id) || label != (id%3 == 0) {
+			t.Fatalf("row %d: columns %v, values %v, label %t", i, columns, values, label)
+		}
+		seen[id] = true
+		if int(id) != i {
+			moved++
+		}
+	}
+	if len(seen) != 75 || empty != 25 || moved < 50 {
+		t.Errorf("%d rows, %d without columns, %d at another place", len(seen), empty, moved)
+	}
+}

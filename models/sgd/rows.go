@@ -5,6 +5,7 @@ package sgd
 
 import (
 	"fmt"
+	"math/rand/v2"
 
 	"tributary/models/dataset"
 	"tributary/models/linear"
@@ -28,6 +29,16 @@ type sparse struct {
 
 // Prepare encodes a table's rows with the state's fitted pipeline. They serve all later states of the job.
 func Prepare(p *optim.Program, s *optim.State, t *dataset.Table) (*Rows, error) {
+	r, err := prepare(p, s, t)
+	if err != nil {
+		return nil, err
+	}
+	r.train = r.train.mixed(rand.New(rand.NewPCG(p.Model.Averaging.Seed, 0)))
+	return r, nil
+}
+
+// prepare keeps the table's order.
+func prepare(p *optim.Program, s *optim.State, t *dataset.Table) (*Rows, error) {
 	if p.Model.Averaging == nil {
 		return nil, fmt.Errorf("%w: solver %s doesn't average", linear.ErrState, p.Model.Solver)
 	}
@@ -46,6 +57,19 @@ func collect(d *linear.Design, held bool) sparse {
 		out.values = append(out.values, values...)
 		out.start = append(out.start, len(out.columns))
 	})
+	return out
+}
+
+// mixed are the rows in random order.
+func (r *sparse) mixed(random *rand.Rand) sparse {
+	out := sparse{label: make([]bool, 0, len(r.label)), start: append(make([]int, 0, len(r.start)), 0),
+		columns: make([]int32, 0, len(r.columns)), values: make([]float64, 0, len(r.values))}
+	for _, i := range random.Perm(len(r.label)) {
+		columns, values := r.row(i)
+		out.label = append(out.label, r.label[i])
+		out.columns, out.values = append(out.columns, columns...), append(out.values, values...)
+		out.start = append(out.start, len(out.columns))
+	}
 	return out
 }
 
