@@ -7,7 +7,7 @@ ROWS ?= 1000000
 BYTES ?= 10000000000
 BUILD = $(GO) build -trimpath -buildvcs=false -ldflags=-s
 
-.PHONY: all build test demo fuzz bench bench-solvers bench-memory curve onnx-check generate clean
+.PHONY: all build test demo fuzz bench bench-solvers bench-memory bench-wide curve onnx-check generate clean
 
 all: build
 
@@ -38,6 +38,9 @@ bench-solvers: ## our solvers beside scikit-learn, liblinear, implicit, xLearn a
 
 bench-memory: ## a participant's peak memory with a CSV file of 10 GB (BYTES=…; SCRATCH=a folder with three times that): needs Linux
 	$(GO) run ./deploy/bench/memory -bytes $(BYTES) -dir "$(SCRATCH)"
+
+bench-wide: ## one round of federated averaging of 20 million coefficients, without network
+	$(GO) run ./deploy/bench/wide
 
 curve: ## quality against ε on Adult (needs TRIBUTARY_DATA): a table, curve.png and curve.svg in bin/
 	$(GO) run ./deploy/bench/curve -out bin

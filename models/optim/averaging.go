@@ -39,8 +39,8 @@ const (
 	MaxEpochs            = 100
 	MaxBatch             = 1 << 20
 	MaxFactors           = 256
-	MaxAveraged          = 1 << 21 // coefficients: a state then has 16 MiB, the most that a round carries
-	maxChange            = 4.0     // of a coefficient in a round; larger ones are clipped
+	MaxAveraged          = 1<<24 + 1<<22 // coefficients; those of a job are fewer, see jobspec: its states and its model must travel, too
+	maxChange            = 4.0           // of a coefficient in a round; larger ones are clipped
 	adamMean, adamSquare = 0.9, 0.99
 	adamFloor            = 1e-3
 )

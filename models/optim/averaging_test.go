@@ -170,3 +170,22 @@ func TestParseAveragingProgramIsStrict(t *testing.T) {
 		}
 	}
 }
+
+// What a participant is ready to fetch as a state covers the largest that a step gives, without the bound's fixed part, too.
+func TestStatesKeepToTheirBound(t *testing.T) {
+	averaged, sampled, private := averagingProgram(t), machineSampledProgram(t), privateProgram(t)
+	sampledStates, _, _ := runSampled(t, sampled)
+	for p, states := range map[*Program][]*State{averaged: averagingRun(t, averaged), sampled: sampledStates} {
+		for i, s := range states {
+			if n, most := len(s.Encode()), p.MaxStateBytes()-1<<20+4096; n > most {
+				t.Errorf("%s, state %d: %d bytes, want at most %d", p.solver.name(), i, n, most)
+			}
+		}
+	}
+	states, _ := runPrivate(t, private)
+	for i, s := range states {
+		if n := len(s.Encode()); n > private.MaxStateBytes() {
+			t.Errorf("state %d: %d bytes", i, n)
+		}
+	}
+}

@@ -31,6 +31,7 @@ const ALS = "als"
 // Bounds of matrix factorisations.
 const (
 	MaxItems       = 10_000
+	MaxFactored    = 1 << 21 // coefficients
 	MaxFactorLanes = 1 << 22 // of the items' normal equations: a payload then has 27 MB
 	MaxAlpha       = 1000.0
 	MaxTopK        = 1000

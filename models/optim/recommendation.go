@@ -75,7 +75,7 @@ func (e Evaluation) ranking() bool { return e.Recall || e.NDCG || e.MAP || e.Cov
 // checkSize refuses catalogues whose sums or states are too long.
 func (f factorization) checkSize() error {
 	d := f.FactorLength()
-	if n := f.Items() * d * (d + 3) / 2; f.Model.Solver == ALS && n > MaxFactorLanes || f.coefficients() > MaxAveraged {
+	if n := f.Items() * d * (d + 3) / 2; f.Model.Solver == ALS && n > MaxFactorLanes || f.coefficients() > MaxFactored {
 		return fmt.Errorf("model.factors: %d items with %d factors are summed in %d values, at most %d are possible\nhint: use fewer factors, or list fewer values of the item in the contract", f.Items(), f.Model.Factors, n, MaxFactorLanes)
 	}
 	return nil

@@ -41,6 +41,9 @@ type State struct {
 // Initial is the state before any round: nothing is fitted, the coefficients will be zero.
 func (p *Program) Initial() *State { return &State{kind: Fit, solver: p.solver} }
 
+// MaxStateBytes bounds the length of the program's encoded states, but for those of L-BFGS, which have 64 MiB at most.
+func (p *Program) MaxStateBytes() int { return 40*p.Coefficients() + 64*p.columns() + 1<<20 }
+
 // advance starts the state after an opened round: what the solver remembers isn't carried over.
 func (s *State) advance(next RoundKind) *State {
 	return &State{kind: next, step: s.step + 1, rounds: s.rounds, fitted: s.fitted, w: s.w, groups: s.groups, solver: s.solver}

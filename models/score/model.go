@@ -15,7 +15,7 @@ var ErrModel = errors.New("not a model that can be scored")
 
 // Limits of a document. Within them no score overflows: 10,000 products of a value and a coefficient are below 1e122.
 const (
-	MaxDocument    = 96 << 20 // bytes: 2²¹ coefficients, the most that a model has, with a line each
+	MaxDocument    = 128 << 20 // bytes: the largest factorization machine of a job, 2²¹ numbers, has about half of that
 	maxFactors     = 256
 	maxClasses     = 256
 	maxOffset      = 1e3

@@ -35,7 +35,8 @@ const (
 	fedAdamRate       = 0.02
 	averagingRounds   = 20
 	averagingTolerant = 1e-5
-	maxAveraged       = 1 << 21 // coefficients of a model
+	// Coefficients of a model: its states have 16 to 64 MiB, its JSON document about 60 MB, and an upload 14 to 28 MB.
+	maxAveraged = 1 << 21
 )
 
 // Averaging says how participants train between two rounds and how their changes

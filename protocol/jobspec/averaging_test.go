@@ -70,7 +70,7 @@ func TestAveragingProblemsNameTheirPlaceAndRemedy(t *testing.T) {
 	}
 	text = strings.Replace(averagingSpec(t, averagingModel), "privacy: exact", `privacy: {unit: record, epsilon: "1", delta: "1e-5"}`, 1)
 	if _, problems := ParseSpec([]byte(text)); len(problems) == 0 {
-		t.Error("a private factorization machine")
+		t.Error("averaging in a private job")
 	}
 }
 
@@ -153,5 +153,34 @@ func TestPrivateMachineResolves(t *testing.T) {
 	_, problems := Resolve(mustSpec(t, wide), mustContract(t, edit(t, string(read(t, "shop-customers.yaml")), "values: [mobile, desktop, tablet]", "values: ["+strings.Join(values, ", ")+"]")), tenMembers())
 	if len(problems) != 1 || !strings.Contains(problems[0].Message, "dp_sgd has at most 327680") || !strings.Contains(problems[0].Hint, "fewer factors") {
 		t.Errorf("%v", problems)
+	}
+}
+
+// A machine's columns may be far more than Newton's, and its coefficients as many as the deployed path carries; more are refused where
+// the job is submitted, by a message that says what to change.
+func TestAMachinesSizeIsBounded(t *testing.T) {
+	contract := func(values int) *Contract {
+		var list []string
+		for i := range values {
+			list = append(list, fmt.Sprint("v", i))
+		}
+		return mustContract(t, "{version: 1, name: c, revision: 1, key: id, max_rows: 9, label: {column: y, positive: 1, negative: 0}, columns: {k: {type: category, values: ["+strings.Join(list, ", ")+"]}}}")
+	}
+	spec := func(model string) *Spec {
+		return mustSpec(t, "version: 1\nname: j\ncontract: c@1\nfeatures: [{columns: [k], transform: one_hot}]\nmodel: "+model+"\nprivacy: exact\nrun: {mode: sealed}\n")
+	}
+	c := contract(8159)
+	r := mustResolve(t, spec("{type: factorization_machine, factors: 256}"), c, Options{F: 1, Contributors: 4})
+	if n := r.Coefficients(); n != 8160*257+1 || n > maxAveraged {
+		t.Errorf("%d coefficients", n)
+	}
+	for model, want := range map[string][2]string{
+		"{type: factorization_machine, factors: 256}": {"the model has 2097378 coefficients, at most 2097152 can be averaged", "fewer factors"},
+		"{type: logistic_regression}":                 {"8162 output columns with the intercept, newton takes at most 2000", "fewer values"},
+	} {
+		_, problems := Resolve(spec(model), contract(8160), Options{F: 1, Contributors: 4})
+		if len(problems) != 1 || !strings.Contains(problems[0].Message, want[0]) || !strings.Contains(problems[0].Hint, want[1]) {
+			t.Errorf("%s: %v", model, problems)
+		}
 	}
 }

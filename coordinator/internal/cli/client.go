@@ -22,7 +22,7 @@ import (
 
 const (
 	callTimeout = 30 * time.Second
-	maxReply    = 97 << 20 // bytes: the longest exported model
+	maxReply    = 128 << 20 // bytes: a model's document, see score.MaxDocument
 )
 
 func dial(address string, fingerprint [32]byte, certificates ...tls.Certificate) (*grpc.ClientConn, error) {

@@ -56,7 +56,7 @@ func (n *Node) gather(ctx context.Context, l *live, p *wire.Plan, in *round.Plan
 		}
 	}
 	if l.member.NeedsState(p) {
-		in.State, err = n.Client.Fetch(ctx, pb.FetchKind_FETCH_STATE, p.Job, p.StateDigest, round.MaxVerified)
+		in.State, err = n.Client.Fetch(ctx, pb.FetchKind_FETCH_STATE, p.Job, p.StateDigest, max(round.MaxVerified, l.terms.program.MaxStateBytes()))
 		if errors.Is(err, client.ErrNotFound) {
 			return refusal(round.RuleState, "", "the coordinator doesn't have the state that its plan names")
 		}
