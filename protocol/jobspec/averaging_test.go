@@ -175,7 +175,7 @@ func TestAMachinesSizeIsBounded(t *testing.T) {
 		t.Errorf("%d coefficients", n)
 	}
 	for model, want := range map[string][2]string{
-		"{type: factorization_machine, factors: 256}": {"the model has 2097378 coefficients, at most 2097152 can be averaged", "fewer factors"},
+		"{type: factorization_machine, factors: 256}": {"the model has 2097378 coefficients, a state holds at most 2097152", "fewer factors"},
 		"{type: logistic_regression}":                 {"8162 output columns with the intercept, newton takes at most 2000", "fewer values"},
 	} {
 		_, problems := Resolve(spec(model), contract(8160), Options{F: 1, Contributors: 4})
