@@ -22,11 +22,11 @@ type documentBuckets struct {
 }
 
 func parseBuckets(o *object) int {
-	return int(o.integer("buckets", pipeline.MinBuckets, pipeline.MaxBuckets))
+	return int(o.integer("buckets", pipeline.MinHashBuckets, pipeline.MaxHashBuckets))
 }
 
 func parseCross(o *object, f *pipeline.Feature, private bool) {
-	f.Kind, f.Cross, f.Buckets = pipeline.Category, o.texts("of"), parseBuckets(o)
+	f.Kind, f.Cross, f.HashBuckets = pipeline.Category, o.texts("of"), parseBuckets(o)
 	if o.err == nil && len(f.Cross) == 0 {
 		o.fail("of", "no features")
 	}
@@ -36,7 +36,7 @@ func parseCross(o *object, f *pipeline.Feature, private bool) {
 }
 
 func (p *Program) documentBuckets(f *pipeline.Feature) documentBuckets {
-	d := documentBuckets{f.Name, "category", f.Cross, f.Buckets, f.Nullable, f.MissingIndicator, &f.MinCount}
+	d := documentBuckets{f.Name, "category", f.Cross, f.HashBuckets, f.Nullable, f.MissingIndicator, &f.MinCount}
 	if f.Cross != nil {
 		d.Kind = "cross"
 	}
@@ -59,7 +59,7 @@ type exportBuckets struct {
 // exportBuckets gives the columns of the feature whose first column is i as one.
 func (p *Program) exportBuckets(s *State, i int) exportColumn {
 	f := &p.spec.Features()[p.spec.Columns()[i].Feature]
-	b := &exportBuckets{Count: f.Buckets, Cross: f.Cross, Kept: []int{}, Coefficients: []float64{}}
+	b := &exportBuckets{Count: f.HashBuckets, Cross: f.Cross, Kept: []int{}, Coefficients: []float64{}}
 	unit := p.labelUnit(s)
 	half := math.Sqrt(unit) // two factors are multiplied
 	var tests []*exportTest
@@ -95,7 +95,7 @@ func (p *Program) exportBuckets(s *State, i int) exportColumn {
 func (p *Program) codes(feature int) string {
 	f := &p.spec.Features()[feature]
 	h := sha256.New()
-	fmt.Fprintf(h, "%q of %d", f.Name, f.Buckets)
+	fmt.Fprintf(h, "%q of %d", f.Name, f.HashBuckets)
 	of, levels := p.spec.Crossed(feature)
 	for k, i := range of {
 		fmt.Fprintf(h, " %q of %d", p.spec.Features()[i].Values, levels[k])

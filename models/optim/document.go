@@ -125,7 +125,7 @@ func (p *Program) Document() ([]byte, error) {
 			out.Features = append(out.Features, n)
 			continue
 		}
-		if f.Buckets > 0 {
+		if f.HashBuckets > 0 {
 			out.Features = append(out.Features, p.documentBuckets(&f))
 			continue
 		}

@@ -151,7 +151,7 @@ func (p *Program) exportModel(s *State) *exportModel {
 	}
 	for i, c := range p.spec.Columns() {
 		switch {
-		case p.spec.Features()[c.Feature].Buckets == 0 || c.Role != pipeline.CategoryRole:
+		case p.spec.Features()[c.Feature].HashBuckets == 0 || c.Role != pipeline.CategoryRole:
 			m.Columns = append(m.Columns, p.exportColumn(s, c, i))
 		case c.Code == 0:
 			m.Columns = append(m.Columns, p.exportBuckets(s, i))

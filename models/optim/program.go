@@ -220,7 +220,7 @@ func parseFeature(o *object, private bool) pipeline.Feature {
 	case "category":
 		f.Kind = pipeline.Category
 		if _, hashed := o.keys["buckets"]; hashed {
-			f.Buckets = parseBuckets(o)
+			f.HashBuckets = parseBuckets(o)
 		} else {
 			f.Values = o.texts("values")
 		}

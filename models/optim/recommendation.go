@@ -46,7 +46,7 @@ func (p *Program) checkRecommendation(doc *object, features []pipeline.Feature) 
 	switch {
 	case len(features) != want || features[0].Kind != pipeline.Category || want == 2 && features[1].Kind != pipeline.Number:
 		doc.fail("features", "want the item, a category, and with explicit feedback the rating, a number")
-	case features[0].Buckets > 0:
+	case features[0].HashBuckets > 0:
 		doc.fail("features[0].buckets", "an item needs a name\nhint: list the items' values in the contract")
 	case features[0].MissingIndicator || len(features[0].Values) > MaxItems:
 		doc.fail("features[0]", "an item has no missing_indicator, and at most %d values", MaxItems)

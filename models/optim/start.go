@@ -142,7 +142,7 @@ func (p *Program) keys() []string {
 		switch f := p.spec.Features()[c.Feature]; {
 		case f.Log1p && c.Role == pipeline.ValueRole:
 			out[i] = "log1p " + c.Name
-		case f.Buckets > 0 && c.Role == pipeline.CategoryRole:
+		case f.HashBuckets > 0 && c.Role == pipeline.CategoryRole:
 			if of != c.Feature {
 				codes, of = p.codes(c.Feature), c.Feature
 			}

@@ -48,11 +48,11 @@ type Feature struct {
 	Clip        float64 // standardised values are clamped to ±Clip deviations
 	Scale       bool    // the range mapped to [-1, 1]: nothing of the data is needed for it; excludes Standardize and Clip
 
-	// Categories only: values that the contract lists, or Buckets of values that it doesn't, or of a cross's cells.
-	Values   []string
-	Buckets  int
-	Cross    []string // the names of the features before it that are crossed; nil: not a cross
-	MinCount int64    // a column with fewer training rows in the sum folds into NAME=other
+	// Categories only: values that the contract lists, or HashBuckets of values that it doesn't, or of a cross's cells.
+	Values      []string
+	HashBuckets int
+	Cross       []string // the names of the features before it that are crossed; nil: not a cross
+	MinCount    int64    // a column with fewer training rows in the sum folds into NAME=other
 }
 
 // Role is what an output column stands for.
@@ -126,7 +126,7 @@ func NewSpecOf(features []Feature, most int) (*Spec, error) {
 		}
 		outputs[c.Name] = true
 	}
-	if err := s.checkBucketNames(outputs); err != nil {
+	if err := s.checkHashNames(outputs); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -140,7 +140,7 @@ func columnsOf(i int, f *Feature) []Column {
 		}
 		return out
 	}
-	out := bucketColumns(i, f)
+	out := hashColumns(i, f)
 	for code, v := range f.Values {
 		out = append(out, Column{Name: f.Name + "=" + v, Feature: i, Role: CategoryRole, Code: code})
 	}
@@ -165,7 +165,7 @@ func (f *Feature) check() error {
 }
 
 func (f *Feature) checkNumber() error {
-	if len(f.Values) != 0 || f.MinCount != 0 || f.Buckets != 0 || f.Cross != nil {
+	if len(f.Values) != 0 || f.MinCount != 0 || f.HashBuckets != 0 || f.Cross != nil {
 		return errors.New("a number has no values, buckets or min_count")
 	}
 	if !(math.Abs(f.Min) <= MaxMagnitude && math.Abs(f.Max) <= MaxMagnitude) {
@@ -199,8 +199,8 @@ func (f *Feature) checkCategory() error {
 	if f.Min != 0 || f.Max != 0 || f.Log1p || f.Standardize || f.Clip != 0 || f.Scale {
 		return errors.New("a category has no range, log1p, standardize, scale or clip")
 	}
-	if f.Buckets != 0 || f.Cross != nil {
-		if err := f.checkBuckets(); err != nil {
+	if f.HashBuckets != 0 || f.Cross != nil {
+		if err := f.checkHashBuckets(); err != nil {
 			return err
 		}
 	} else if len(f.Values) == 0 {

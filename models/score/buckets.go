@@ -66,7 +66,7 @@ func (c *column) level(v Value) int64 {
 }
 
 func (c *column) countLevels() int64 {
-	f := pipeline.Feature{Values: c.Values, Buckets: c.Buckets, Nullable: c.Nullable}
+	f := pipeline.Feature{Values: c.Values, HashBuckets: c.Buckets, Nullable: c.Nullable}
 	return f.Levels()
 }
 
@@ -79,7 +79,7 @@ func (m *Model) readBuckets(o *object, name, feature string) {
 	b := o.object("buckets")
 	b.only("count", "cross", "kept", "coefficients", "factors", "tests")
 	out := buckets{first: len(m.coefficient) / len(m.intercept)}
-	out.count = b.integer("count", pipeline.MinBuckets, pipeline.MaxBuckets)
+	out.count = b.integer("count", pipeline.MinHashBuckets, pipeline.MaxHashBuckets)
 	out.readKept(&b)
 	m.coefficient = append(m.coefficient, b.numbers("coefficients", len(out.kept)*len(m.intercept), maxCoefficient)...)
 	b.foreign(m.Factors == 0, "factors")

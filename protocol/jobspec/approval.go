@@ -160,7 +160,7 @@ func (p *page) seatStops(in ApprovalInput) {
 func featureText(f Feature, features []Feature) string {
 	var parts []string
 	switch {
-	case f.Kind == Cross || f.Buckets > 0:
+	case f.Kind == Cross || f.HashBuckets > 0:
 		parts = append(parts, f.openText(features))
 	case f.Kind == Category && f.MinCount == 0:
 		parts = append(parts, fmt.Sprintf("one-hot over %d values", len(f.Values)))

@@ -26,10 +26,10 @@ func (d *document) crossSpec(v value, keys map[string]value, f *FeatureSpec) {
 	if n := len(f.Cross); n > 0 && (n < 2 || n > maxCrossed) {
 		d.at(cross.path, cross.at, fmt.Sprintf("a cross of %d columns is not of 2 to %d", n, maxCrossed), "list them like cross: [country, device]")
 	}
-	f.Buckets = crossBuckets
+	f.HashBuckets = crossBuckets
 	if v, ok := keys["buckets"]; ok {
-		if f.Buckets, ok = d.integer(v, minBuckets, maxBuckets); ok {
-			checkBuckets(d.report, v.path, f.Buckets)
+		if f.HashBuckets, ok = d.integer(v, minBuckets, maxBuckets); ok {
+			checkBuckets(d.report, v.path, f.HashBuckets)
 		}
 	}
 }
@@ -77,7 +77,7 @@ func crosses(s *Spec, c *Contract, out []Feature, report report) []Feature {
 			report("these columns are crossed already, as "+out[single+first].Name, "remove one of the two", at)
 			continue
 		}
-		f.Buckets = min(cells(out, f.Of), group.Buckets)
+		f.HashBuckets = min(cells(out, f.Of), group.HashBuckets)
 		out = append(out, f)
 	}
 	return out
@@ -105,7 +105,7 @@ func cells(features []Feature, of []string) int64 {
 				continue
 			}
 			n := int64(f.codes())
-			if f.Buckets == 0 {
+			if f.HashBuckets == 0 {
 				n++
 			}
 			if f.Nullable {
@@ -118,7 +118,7 @@ func cells(features []Feature, of []string) int64 {
 }
 
 // codes counts a category's values, a cross's combinations, or the buckets of either.
-func (f *Feature) codes() int { return len(f.Values) + int(f.Buckets) }
+func (f *Feature) codes() int { return len(f.Values) + int(f.HashBuckets) }
 
 // checkCrosses checks the crosses of a job that was read from JSON against its features.
 func (r *Resolved) checkCrosses(report report) {
@@ -138,9 +138,9 @@ func (r *Resolved) checkCrosses(report report) {
 				return
 			}
 		}
-		if n := cells(r.Features[:i], f.Of); f.Buckets != n || n > maxBuckets {
-			if checkBuckets(report, child(path, "buckets"), f.Buckets); f.Buckets > n {
-				report(fmt.Sprintf("%d buckets for %d combinations", f.Buckets, n), "", child(path, "buckets"))
+		if n := cells(r.Features[:i], f.Of); f.HashBuckets != n || n > maxBuckets {
+			if checkBuckets(report, child(path, "buckets"), f.HashBuckets); f.HashBuckets > n {
+				report(fmt.Sprintf("%d buckets for %d combinations", f.HashBuckets, n), "", child(path, "buckets"))
 			}
 		}
 		if r.Private == nil {
@@ -154,11 +154,11 @@ func (f *Feature) openText(features []Feature) string {
 	var text string
 	switch {
 	case f.Kind == Category:
-		text = fmt.Sprintf("one-hot over %d buckets of a public hash", f.Buckets)
-	case f.Buckets == cells(features, f.Of):
-		text = fmt.Sprintf("each combination by itself, in %d columns", f.Buckets)
+		text = fmt.Sprintf("one-hot over %d buckets of a public hash", f.HashBuckets)
+	case f.HashBuckets == cells(features, f.Of):
+		text = fmt.Sprintf("each combination by itself, in %d columns", f.HashBuckets)
 	default:
-		text = fmt.Sprintf("combinations, hashed into %d columns", f.Buckets)
+		text = fmt.Sprintf("combinations, hashed into %d columns", f.HashBuckets)
 	}
 	if f.MinCount > 0 {
 		text += fmt.Sprintf(", fewer than %d rows fold into other", f.MinCount)
@@ -170,7 +170,7 @@ func (f *Feature) openText(features []Feature) string {
 func (p *page) guessable(j *Resolved) {
 	var names []string
 	for _, f := range j.Features {
-		if f.Kind == Category && f.Buckets > 0 {
+		if f.Kind == Category && f.HashBuckets > 0 {
 			names = append(names, f.Name)
 		}
 	}

@@ -57,8 +57,8 @@ func TestOpenCategoriesAndCrossesAreResolved(t *testing.T) {
 	}
 	// By default a cross of more than 16,384 combinations is hashed into so many.
 	wide := mustResolve(t, mustSpec(t, edit(t, text, ", buckets: 1024", "")), c, fourMembers())
-	if f := wide.Features[len(wide.Features)-1]; f.Buckets != 16384 {
-		t.Errorf("%d buckets by default", f.Buckets)
+	if f := wide.Features[len(wide.Features)-1]; f.HashBuckets != 16384 {
+		t.Errorf("%d buckets by default", f.HashBuckets)
 	}
 	if v := Variations(r, wide); len(v) != 1 || v[0].Path != "program.features[city*device].buckets" {
 		t.Errorf("%+v", v)

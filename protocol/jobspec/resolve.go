@@ -167,7 +167,7 @@ func newFeature(kind string, g FeatureSpec, col *Column, group, path string, rep
 		report("column "+col.Name+" is a number; one_hot is for categories", forNumbers, path)
 		return f, false
 	case col.Kind == Category:
-		f.Values, f.Buckets, f.MinCount = slices.Clone(col.Values), col.Buckets, g.MinCount
+		f.Values, f.HashBuckets, f.MinCount = slices.Clone(col.Values), col.Buckets, g.MinCount
 		return f, true
 	}
 	const leaveOut = "leave log1p out for this column"

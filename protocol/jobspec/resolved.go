@@ -50,7 +50,7 @@ type Feature struct {
 	Min, Max         float64
 	Values           []string
 	Of               []string // of a cross: the features before it that it combines
-	Buckets          int64    // in place of Values, of an open category or a cross
+	HashBuckets      int64    // in place of Values, of an open category or a cross
 	Nullable         bool
 	Log1p            bool
 	Standardize      bool
@@ -161,7 +161,7 @@ func (r *Resolved) program() *programJSON {
 		p.Model.Tolerance = &m.Tolerance
 	}
 	for _, f := range r.Features {
-		j := featureJSON{Name: f.Name, Kind: f.Kind, Of: f.Of, Buckets: f.Buckets, Nullable: f.Nullable, MissingIndicator: f.MissingIndicator}
+		j := featureJSON{Name: f.Name, Kind: f.Kind, Of: f.Of, Buckets: f.HashBuckets, Nullable: f.Nullable, MissingIndicator: f.MissingIndicator}
 		switch {
 		case f.Kind != Number && private:
 			j.Values = f.Values
@@ -234,7 +234,7 @@ func ParseResolved(data []byte) (*Resolved, error) {
 	r.Expires = milliseconds(in.ExpiresMs, maxExpires, f.report, "expires_ms")
 	for _, j := range in.Program.Features {
 		r.Features = append(r.Features, Feature{
-			Name: j.Name, Kind: j.Kind, Min: or0(j.Min), Max: or0(j.Max), Values: j.Values, Of: j.Of, Buckets: j.Buckets, Nullable: j.Nullable, Log1p: or0(j.Log1p),
+			Name: j.Name, Kind: j.Kind, Min: or0(j.Min), Max: or0(j.Max), Values: j.Values, Of: j.Of, HashBuckets: j.Buckets, Nullable: j.Nullable, Log1p: or0(j.Log1p),
 			Standardize: or0(j.Standardize), Clip: or0(j.Clip), Scale: or0(j.Scale), MissingIndicator: j.MissingIndicator, MinCount: or0(j.MinCount)})
 	}
 	r.Model.Recommendation = in.Program.Model.Recommendation.recommendation(r.Features)

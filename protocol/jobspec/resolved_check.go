@@ -107,10 +107,10 @@ func (f *Feature) check(report report, path string, private bool) {
 	if f.Kind == Cross {
 		return // see checkCrosses
 	}
-	if len(f.Of) > 0 || f.Kind == Number && f.Buckets != 0 {
+	if len(f.Of) > 0 || f.Kind == Number && f.HashBuckets != 0 {
 		report("only crosses are of columns, and only they and categories have buckets", "", path)
 	}
-	col := Column{Name: f.Name, Kind: f.Kind, Min: f.Min, Max: f.Max, Outside: OutsideClip, Values: f.Values, Buckets: f.Buckets, Other: OtherKeep}
+	col := Column{Name: f.Name, Kind: f.Kind, Min: f.Min, Max: f.Max, Outside: OutsideClip, Values: f.Values, Buckets: f.HashBuckets, Other: OtherKeep}
 	if col.Open() {
 		col.Other = ""
 	}
@@ -177,7 +177,7 @@ func (r *Resolved) Conforms(c *Contract) error {
 		switch {
 		case !ok || col.Kind != f.Kind:
 			return fmt.Errorf("the job's %s column %s is not in the contract", f.Kind, f.Name)
-		case f.Min != col.Min || f.Max != col.Max || f.Nullable != col.Nullable || f.Buckets != col.Buckets || !slices.Equal(f.Values, col.Values):
+		case f.Min != col.Min || f.Max != col.Max || f.Nullable != col.Nullable || f.HashBuckets != col.Buckets || !slices.Equal(f.Values, col.Values):
 			return fmt.Errorf("the job declares column %s otherwise than the contract", f.Name)
 		}
 	}

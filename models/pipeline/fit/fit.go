@@ -64,8 +64,8 @@ func check(f *pipeline.Feature, c *dataset.Column, m dataset.Memory) error {
 		}
 		return nil
 	}
-	if c.Buckets != f.Buckets {
-		return fmt.Errorf("%d hash buckets, the job has %d\nhint: the contract differs from the job's", c.Buckets, f.Buckets)
+	if c.Buckets != f.HashBuckets {
+		return fmt.Errorf("%d hash buckets, the job has %d\nhint: the contract differs from the job's", c.Buckets, f.HashBuckets)
 	}
 	if len(c.Values) != len(f.Values) {
 		return fmt.Errorf("%d values, the job has %d\nhint: the contract differs from the job's", len(c.Values), len(f.Values))

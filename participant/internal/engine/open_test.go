@@ -124,7 +124,7 @@ func TestValuesOfOpenCategoriesNeverLeave(t *testing.T) {
 // An operator's floor for counts holds for crosses and buckets as for listed values.
 func TestFloorHoldsForCrosses(t *testing.T) {
 	p := config.Policy{Contracts: []string{"shop@1"}, Privacy: []string{jobspec.KindExact}, Modes: []string{jobspec.ModeSealed}, MinCountFloor: 50}
-	for _, f := range []jobspec.Feature{{Name: "a*b", Kind: jobspec.Cross, Of: []string{"a", "b"}, Buckets: 64, MinCount: 49}, {Name: "a", Kind: jobspec.Category, Buckets: 64, MinCount: 49}} {
+	for _, f := range []jobspec.Feature{{Name: "a*b", Kind: jobspec.Cross, Of: []string{"a", "b"}, HashBuckets: 64, MinCount: 49}, {Name: "a", Kind: jobspec.Category, HashBuckets: 64, MinCount: 49}} {
 		r := &jobspec.Resolved{Contract: jobspec.ContractRef{Name: "shop", Revision: 1}, Kind: jobspec.KindExact, Mode: jobspec.ModeSealed, Features: []jobspec.Feature{f}}
 		terms := &terms{resolved: r, proposal: &round.Proposal{Manifest: &wire.Manifest{}}}
 		if err := checkPolicy(p, terms); err == nil || !strings.Contains(err.Error(), "column "+f.Name+" folds values with fewer than 49 rows") {

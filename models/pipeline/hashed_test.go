@@ -8,10 +8,10 @@ import (
 
 func bucketFeatures() []Feature {
 	return []Feature{
-		{Name: "city", Kind: Category, Buckets: 8, MinCount: 20, Nullable: true, MissingIndicator: true},
+		{Name: "city", Kind: Category, HashBuckets: 8, MinCount: 20, Nullable: true, MissingIndicator: true},
 		{Name: "country", Kind: Category, Values: []string{"DE", "FR"}, MinCount: 20},
-		{Name: "city*country", Kind: Category, Cross: []string{"city", "country"}, Buckets: 27, MinCount: 20},
-		{Name: "country*city", Kind: Category, Cross: []string{"country", "city"}, Buckets: 16, MinCount: 20},
+		{Name: "city*country", Kind: Category, Cross: []string{"city", "country"}, HashBuckets: 27, MinCount: 20},
+		{Name: "country*city", Kind: Category, Cross: []string{"country", "city"}, HashBuckets: 16, MinCount: 20},
 	}
 }
 
@@ -65,16 +65,16 @@ func TestBucketsAreFittedLikeValues(t *testing.T) {
 
 func TestImpossibleBucketsAreRefused(t *testing.T) {
 	for want, change := range map[string]func([]Feature) []Feature{
-		"7 buckets":            func(f []Feature) []Feature { f[0].Buckets = 7; return f },
-		"1 buckets":            func(f []Feature) []Feature { f[0].Buckets = 1; return f },
-		"524288 buckets":       func(f []Feature) []Feature { f[0].Buckets = 1 << 19; return f },
-		"-8 buckets":           func(f []Feature) []Feature { f[0].Buckets = -8; return f },
+		"7 buckets":            func(f []Feature) []Feature { f[0].HashBuckets = 7; return f },
+		"1 buckets":            func(f []Feature) []Feature { f[0].HashBuckets = 1; return f },
+		"524288 buckets":       func(f []Feature) []Feature { f[0].HashBuckets = 1 << 19; return f },
+		"-8 buckets":           func(f []Feature) []Feature { f[0].HashBuckets = -8; return f },
 		"both values":          func(f []Feature) []Feature { f[0].Values = []string{"a"}; return f },
-		"no values":            func(f []Feature) []Feature { f[0].Buckets = 0; return f },
-		"28 buckets for 27":    func(f []Feature) []Feature { f[2].Buckets = 28; return f },
-		"26 buckets for 27":    func(f []Feature) []Feature { f[2].Buckets = 26; return f },
-		"32 buckets for 27":    func(f []Feature) []Feature { f[3].Buckets = 32; return f },
-		"0 buckets":            func(f []Feature) []Feature { f[2].Buckets = 0; return f },
+		"no values":            func(f []Feature) []Feature { f[0].HashBuckets = 0; return f },
+		"28 buckets for 27":    func(f []Feature) []Feature { f[2].HashBuckets = 28; return f },
+		"26 buckets for 27":    func(f []Feature) []Feature { f[2].HashBuckets = 26; return f },
+		"32 buckets for 27":    func(f []Feature) []Feature { f[3].HashBuckets = 32; return f },
+		"0 buckets":            func(f []Feature) []Feature { f[2].HashBuckets = 0; return f },
 		"1 of the 2":           func(f []Feature) []Feature { return append(f[:1], f[2]) },
 		"can't be crossed":     func(f []Feature) []Feature { f[1] = Feature{Name: "country", Kind: Number, Max: 1, Clip: 1}; return f },
 		"never missing":        func(f []Feature) []Feature { f[2].Nullable = true; return f },
@@ -83,7 +83,7 @@ func TestImpossibleBucketsAreRefused(t *testing.T) {
 		"a cross of 1":         func(f []Feature) []Feature { f[2].Cross, f[2].Name = f[2].Cross[:1], "city"; return f },
 		`column "city#5" twic`: func(f []Feature) []Feature { return append(f, Feature{Name: "city#5", Kind: Number, Max: 1, Clip: 1}) },
 		"no values, buckets": func(f []Feature) []Feature {
-			return append(f, Feature{Name: "x", Kind: Number, Max: 1, Clip: 1, Buckets: 2})
+			return append(f, Feature{Name: "x", Kind: Number, Max: 1, Clip: 1, HashBuckets: 2})
 		},
 	} {
 		if _, err := NewSpec(change(bucketFeatures())); !errors.Is(err, ErrSpec) || !strings.Contains(err.Error(), want) {
@@ -91,8 +91,8 @@ func TestImpossibleBucketsAreRefused(t *testing.T) {
 		}
 	}
 	wide := bucketFeatures()[:1]
-	wide[0].Buckets = MaxBuckets
-	if s, err := NewSpec(wide); err != nil || len(s.Columns()) != MaxBuckets+2 {
+	wide[0].HashBuckets = MaxHashBuckets
+	if s, err := NewSpec(wide); err != nil || len(s.Columns()) != MaxHashBuckets+2 {
 		t.Errorf("2^18 buckets: %v", err)
 	}
 	// A name that looks like a bucket's, but isn't one of it.

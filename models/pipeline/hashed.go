@@ -13,18 +13,18 @@ import (
 
 // Bounds of such features.
 const (
-	MinBuckets = 2
-	MaxBuckets = 1 << 18
-	MaxCrossed = 3 // features of one cross
+	MinHashBuckets = 2
+	MaxHashBuckets = 1 << 18
+	MaxCrossed     = 3 // features of one cross
 )
 
 // Codes counts a category's codes: values or buckets.
-func (f *Feature) Codes() int { return len(f.Values) + f.Buckets }
+func (f *Feature) Codes() int { return len(f.Values) + f.HashBuckets }
 
 // Levels counts what a category may be in a cross: its codes, then "other" if its values are listed, then missing if it may be.
 func (f *Feature) Levels() int64 {
 	n := int64(f.Codes())
-	if f.Buckets == 0 {
+	if f.HashBuckets == 0 {
 		n++
 	}
 	if f.Nullable {
@@ -74,12 +74,12 @@ func (s *Spec) ColumnName(i int) string {
 	return c.Name
 }
 
-func (f *Feature) checkBuckets() error {
+func (f *Feature) checkHashBuckets() error {
 	if len(f.Values) > 0 {
 		return errors.New("both values and buckets\nhint: a category lists its values, or hashes them into buckets")
 	}
-	if f.Cross == nil && bits.OnesCount(uint(f.Buckets)) != 1 || f.Buckets < MinBuckets || f.Buckets > MaxBuckets {
-		return fmt.Errorf("%d buckets, want a power of two from %d to %d", f.Buckets, MinBuckets, MaxBuckets)
+	if f.Cross == nil && bits.OnesCount(uint(f.HashBuckets)) != 1 || f.HashBuckets < MinHashBuckets || f.HashBuckets > MaxHashBuckets {
+		return fmt.Errorf("%d buckets, want a power of two from %d to %d", f.HashBuckets, MinHashBuckets, MaxHashBuckets)
 	}
 	return nil
 }
@@ -114,31 +114,31 @@ func (s *Spec) checkCross() error {
 		}
 	}
 	// Three features of 2^18 levels have 2^54 cells.
-	if product := Product(levels); int64(f.Buckets) != product && (int64(f.Buckets) > product || bits.OnesCount(uint(f.Buckets)) != 1) {
-		return fmt.Errorf("%d buckets for %d cells\nhint: as many, or fewer and a power of two", f.Buckets, product)
+	if product := Product(levels); int64(f.HashBuckets) != product && (int64(f.HashBuckets) > product || bits.OnesCount(uint(f.HashBuckets)) != 1) {
+		return fmt.Errorf("%d buckets for %d cells\nhint: as many, or fewer and a power of two", f.HashBuckets, product)
 	}
 	return nil
 }
 
-// bucketColumns are a feature's columns for its buckets.
-func bucketColumns(feature int, f *Feature) []Column {
-	out := make([]Column, f.Buckets, f.Buckets+2)
+// hashColumns are a feature's columns for its buckets.
+func hashColumns(feature int, f *Feature) []Column {
+	out := make([]Column, f.HashBuckets, f.HashBuckets+2)
 	for code := range out {
 		out[code] = Column{Feature: feature, Role: CategoryRole, Code: code}
 	}
 	return out
 }
 
-// checkBucketNames refuses a named column that is called as a bucket is.
-func (s *Spec) checkBucketNames(named map[string]bool) error {
+// checkHashNames refuses a named column that is called as a bucket is.
+func (s *Spec) checkHashNames(named map[string]bool) error {
 	for i := range s.features {
 		f := &s.features[i]
-		if f.Buckets == 0 {
+		if f.HashBuckets == 0 {
 			continue
 		}
 		for name := range named {
 			number, ok := strings.CutPrefix(name, f.Name+"#")
-			if n, err := strconv.Atoi(number); ok && err == nil && n >= 0 && n < f.Buckets && strconv.Itoa(n) == number {
+			if n, err := strconv.Atoi(number); ok && err == nil && n >= 0 && n < f.HashBuckets && strconv.Itoa(n) == number {
 				return fmt.Errorf("%w: feature %q: output column %q twice\nhint: rename a value or a column in the contract", ErrSpec, f.Name, name)
 			}
 		}
