@@ -197,6 +197,7 @@ func parseFeature(o *object, private bool) pipeline.Feature {
 	case "number":
 		f.Kind = pipeline.Number
 		f.Min, f.Max = o.number("min"), o.number("max")
+		parseDerivedNumber(o, &f, private)
 		f.Log1p = o.boolean("log1p")
 		if private {
 			if f.Scale = o.boolean("scale"); !f.Scale {
@@ -211,8 +212,10 @@ func parseFeature(o *object, private bool) pipeline.Feature {
 		if !private {
 			f.MinCount = o.integer("min_count", 0, 1<<(MaxBits-1))
 		}
+	case kindBuckets, kindDatePart:
+		parseDerived(o, &f, kind, private)
 	default:
-		o.fail("kind", "unknown kind %q\nhint: number or category", kind)
+		o.fail("kind", "unknown kind %q\nhint: number, category, %s or %s", kind, kindBuckets, kindDatePart)
 	}
 	return f
 }

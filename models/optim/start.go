@@ -110,7 +110,7 @@ func (p *Program) StartFrom(old *Program, s *State) ([]float64, error) {
 	size := p.columns() + 1
 	for i, c := range p.spec.Columns() {
 		values, ok := natural[p.key(c)]
-		if !ok {
+		if !ok || p.refitted(c) {
 			continue
 		}
 		common++

@@ -30,9 +30,17 @@ func Columns(s *pipeline.Spec, t *dataset.Table) ([]*dataset.Column, error) {
 	var out []*dataset.Column
 	for i := range s.Features() {
 		f := &s.Features()[i]
-		c, ok := t.Column(f.Name)
+		c, ok := t.Column(f.Input())
 		if !ok {
-			return nil, fmt.Errorf("%w: no column %q\nhint: add it to the binding's columns", ErrTable, f.Name)
+			return nil, fmt.Errorf("%w: no column %q\nhint: add it to the binding's columns", ErrTable, f.Input())
+		}
+		if f.Date != nil || f.Buckets != nil {
+			derived, err := derive(s, i, c)
+			if err != nil {
+				return nil, fmt.Errorf("%w: column %q: %w", ErrTable, f.Input(), err)
+			}
+			out = append(out, derived)
+			continue
 		}
 		if err := check(f, c); err != nil {
 			return nil, fmt.Errorf("%w: column %q: %w", ErrTable, f.Name, err)
@@ -46,17 +54,8 @@ func check(f *pipeline.Feature, c *dataset.Column) error {
 	if (f.Kind == pipeline.Number) != (c.Numbers != nil) {
 		return errors.New("numbers and categories mixed up\nhint: the contract's type of the column differs from the job's")
 	}
-	const nullHint = "\nhint: declare the column nullable in the contract, or fill or filter such rows"
 	if f.Kind == pipeline.Number {
-		for i, x := range c.Numbers {
-			if math.IsNaN(x) && !f.Nullable {
-				return fmt.Errorf("row %d: missing value"+nullHint, i+1)
-			}
-			if x < f.Min || x > f.Max {
-				return fmt.Errorf("row %d: a number outside %g..%g\nhint: widen the contract's range, or let the contract clip", i+1, f.Min, f.Max)
-			}
-		}
-		return nil
+		return checkNumbers(f, c.Numbers)
 	}
 	if len(c.Values) != len(f.Values) {
 		return fmt.Errorf("%d values, the job has %d\nhint: the contract differs from the job's", len(c.Values), len(f.Values))
@@ -69,6 +68,20 @@ func check(f *pipeline.Feature, c *dataset.Column) error {
 	for i, code := range c.Codes {
 		if code == dataset.Missing && !f.Nullable {
 			return fmt.Errorf("row %d: missing value"+nullHint, i+1)
+		}
+	}
+	return nil
+}
+
+const nullHint = "\nhint: declare the column nullable in the contract, or fill or filter such rows"
+
+func checkNumbers(f *pipeline.Feature, numbers []float64) error {
+	for i, x := range numbers {
+		if math.IsNaN(x) && !f.Nullable {
+			return fmt.Errorf("row %d: missing value"+nullHint, i+1)
+		}
+		if x < f.Min || x > f.Max {
+			return fmt.Errorf("row %d: a number outside %g..%g\nhint: widen the contract's range, or let the contract clip", i+1, f.Min, f.Max)
 		}
 	}
 	return nil
@@ -100,6 +113,12 @@ func Sums(s *pipeline.Spec, t *dataset.Table) (pipeline.Totals, error) {
 		}
 	}
 	for i, c := range columns {
+		if s.SketchOf(i) != nil {
+			sketch(s, i, t, c, &out)
+			if c.Codes != nil {
+				continue
+			}
+		}
 		if c.Numbers != nil {
 			at := s.NumberIndex(i)
 			out.Present[at], out.Sum[at], out.Square[at] = number(s, i, t, c.Numbers)
