@@ -43,8 +43,8 @@ func (b *Buckets) check(lo, hi float64) error {
 	return nil
 }
 
-// bucketOf is the number of edges that a value reaches.
-func bucketOf(edges []float64, x float64) int {
+// BucketOf is the number of edges that a value reaches, of edges in order: the bucket that it is in.
+func BucketOf(edges []float64, x float64) int {
 	i, reached := slices.BinarySearch(edges, x)
 	for reached && i < len(edges) && edges[i] == x { // equal edges: the buckets between are empty
 		i++
@@ -173,7 +173,7 @@ func (s *Spec) Code(feature int, x float64) int32 {
 	case k != nil:
 		return int32(k.Bin(x))
 	}
-	return int32(bucketOf(s.features[feature].Buckets.Edges, x))
+	return int32(BucketOf(s.features[feature].Buckets.Edges, x))
 }
 
 // bucketColumns is CategoryColumns of fitted buckets: their codes are bins.
@@ -188,7 +188,7 @@ func (s *Spec) bucketColumns(f *Fitted, feature int) []int {
 	}
 	out[0], out[k.bins+1] = column(s.MissingColumn(feature)), s.OtherColumn(feature)
 	for i := range k.bins {
-		out[i+1] = column(s.first[feature] + bucketOf(edges, k.Edge(i)))
+		out[i+1] = column(s.first[feature] + BucketOf(edges, k.Edge(i)))
 	}
 	return out
 }
@@ -198,7 +198,7 @@ func (s *Spec) bucketCounts(f *Fitted, feature int, t *Totals) []int64 {
 	k, edges, out := s.sketches[feature], s.Edges(f, feature), make([]int64, s.width(feature))
 	missing := t.Rows
 	for i, n := range k.counts(t) {
-		out[bucketOf(edges, k.Edge(i))] += n
+		out[BucketOf(edges, k.Edge(i))] += n
 		missing -= n
 	}
 	at := s.OtherColumn(feature)

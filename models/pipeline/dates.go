@@ -142,3 +142,21 @@ func (f *Feature) Input() string {
 	}
 	return f.Name
 }
+
+// TimeLayouts are the forms in which dates and times are read, as package time lays them out; without a zone they are UTC.
+func TimeLayouts() []string {
+	return []string{time.DateTime, time.DateOnly, time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02T15:04"}
+}
+
+// ParseTime reads a date or a time of years 1 to 9999 as Unix seconds: fractions are cut off.
+func ParseTime(text string) (seconds float64, err error) {
+	if len(text) <= 64 {
+		for _, layout := range TimeLayouts() {
+			t, err := time.Parse(layout, text)
+			if t = t.UTC(); err == nil && t.Year() >= 1 && t.Year() <= 9999 {
+				return float64(t.Unix()), nil
+			}
+		}
+	}
+	return 0, errors.New("expected a date such as 2011-12-09, or a time such as 2011-12-09 12:50:00 or 2011-12-09T12:50:00Z")
+}

@@ -230,7 +230,7 @@ func TestBucketsOfQuantiles(t *testing.T) {
 	for _, r := range rows {
 		at := columns[s.Code(1, r[1])+1]
 		counts[s.Columns()[at].Name]++
-		if x := r[1]; !math.IsNaN(x) && at != s.FirstColumn(1)+bucketOf(edges, x) {
+		if x := r[1]; !math.IsNaN(x) && at != s.FirstColumn(1)+BucketOf(edges, x) {
 			t.Fatalf("%g is in %s, the edges are %v", x, s.Columns()[at].Name, edges)
 		}
 	}

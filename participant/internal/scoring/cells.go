@@ -7,29 +7,30 @@ import (
 )
 
 // added names the columns that scoring adds.
-func added(m *score.Model, columns []score.Column, explain bool) []string {
+func added(m *score.Model, explain bool) []string {
 	if m.Classes != nil {
-		return addedByClass(m, columns, explain)
+		return addedByClass(m, explain)
 	}
 	names := []string{"probability"}
 	if !explain {
 		return names
 	}
 	names = append(names, "logit", "logit:(intercept)")
-	for _, c := range columns {
-		names = append(names, "logit:"+c.Name)
+	features := m.Features()
+	for _, name := range features {
+		names = append(names, "logit:"+name)
 	}
 	if m.Factors > 0 {
-		for i, a := range columns {
-			for _, b := range columns[i+1:] {
-				names = append(names, pairName(a.Name, b.Name))
+		for i, a := range features {
+			for _, b := range features[i+1:] {
+				names = append(names, pairName(a, b))
 			}
 		}
 	}
 	return names
 }
 
-func addedByClass(m *score.Model, columns []score.Column, explain bool) []string {
+func addedByClass(m *score.Model, explain bool) []string {
 	names := []string{"predicted"}
 	for _, class := range m.Classes {
 		names = append(names, "probability:"+class)
@@ -40,8 +41,8 @@ func addedByClass(m *score.Model, columns []score.Column, explain bool) []string
 	for _, class := range m.Classes {
 		logit := "logit:" + class
 		names = append(names, logit, logit+":(intercept)")
-		for _, c := range columns {
-			names = append(names, logit+":"+c.Name)
+		for _, name := range m.Features() {
+			names = append(names, logit+":"+name)
 		}
 	}
 	return names

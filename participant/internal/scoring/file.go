@@ -34,7 +34,7 @@ type Result struct {
 }
 
 // Score writes a file's scores. The kept columns come first, then probability; with Explain also logit, logit:(intercept),
-// logit:NAME for each of the model's columns, and logit:NAME*NAME for each pair of a factorization machine. Where the label has
+// logit:NAME for each of the model's features, and logit:NAME*NAME for each pair of a factorization machine. Where the label has
 // classes, these are predicted and probability:CLASS for each; with Explain also logit:CLASS, logit:CLASS:(intercept) and
 // logit:CLASS:NAME, class by class. Rows that can't be scored are told in a *source.DataError, and nothing is written.
 func (f File) Score(ctx context.Context, m *score.Model) (Result, error) {
@@ -145,7 +145,7 @@ func (f File) scorer(m *score.Model, in *source.Records) (*scorer, error) {
 	for _, i := range s.kept {
 		s.header = append(s.header, in.Header[i])
 	}
-	for _, name := range added(m, s.columns, f.Explain) {
+	for _, name := range added(m, f.Explain) {
 		if slices.Contains(s.header, name) {
 			return nil, fmt.Errorf("%w: row 1: there is a column %q already\nhint: leave it out with --keep", source.ErrHeader, name)
 		}

@@ -79,7 +79,7 @@ type handler struct {
 // Handler answers POST /v1/score and GET /healthz.
 func Handler(m *score.Model, document []byte) http.Handler {
 	digest := sha256.Sum256(document)
-	h := &handler{model: m, told: len(m.Columns()) * max(len(m.Classes), 1), slots: make(chan struct{}, 4*runtime.GOMAXPROCS(0))}
+	h := &handler{model: m, told: len(m.Features()) * max(len(m.Classes), 1), slots: make(chan struct{}, 4*runtime.GOMAXPROCS(0))}
 	h.health, _ = json.Marshal(map[string]any{"status": "ok", "model": hex.EncodeToString(digest[:]), "type": m.Type}) // strings: it can't fail
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/score", h.score)
