@@ -45,7 +45,7 @@ type Resolved struct {
 // Standardize, Clip and MinCount for exact jobs, Scale for private ones.
 type Feature struct {
 	Name             string
-	Kind             Kind // Number or Category
+	Kind             Kind // Number, Category, kindBuckets or kindDatePart
 	Min, Max         float64
 	Values           []string
 	Nullable         bool
@@ -55,6 +55,10 @@ type Feature struct {
 	Scale            bool    // by the declared range to [-1, 1]; always in private jobs
 	MissingIndicator bool
 	MinCount         int64 // rows
+
+	Buckets   *Buckets  // kindBuckets
+	Quantiles []float64 // two, of a number that is clamped to them; nil: it isn't
+	Date      *DatePart // kindDatePart, and days of a date
 }
 
 // Outputs returns how many columns the model has, the intercept included: one
@@ -63,9 +67,7 @@ func (r *Resolved) Outputs() int {
 	n := 1
 	for _, f := range r.Features {
 		n++
-		if f.Kind == Category {
-			n += len(f.Values)
-		}
+		n += f.codes()
 		if f.MissingIndicator {
 			n++
 		}
@@ -142,6 +144,11 @@ type featureJSON struct {
 	Scale            *bool    `json:"scale,omitempty"`
 	MissingIndicator bool     `json:"missing_indicator"`
 	MinCount         *int64   `json:"min_count,omitempty"`
+
+	ClipQuantiles []float64 `json:"clip_quantiles,omitempty"`
+	Edges         []float64 `json:"edges,omitempty"`
+	Quantiles     int64     `json:"quantiles,omitempty"`
+	Date          *DatePart `json:"date,omitempty"`
 }
 
 func (r *Resolved) program() *programJSON {
@@ -157,7 +164,9 @@ func (r *Resolved) program() *programJSON {
 	}
 	for _, f := range r.Features {
 		j := featureJSON{Name: f.Name, Kind: f.Kind, Nullable: f.Nullable, MissingIndicator: f.MissingIndicator}
+		j.derived(&f, private)
 		switch {
+		case f.Kind == kindBuckets || f.Kind == kindDatePart:
 		case f.Kind == Category && private:
 			j.Values = f.Values
 		case f.Kind == Category:
@@ -230,9 +239,11 @@ func ParseResolved(data []byte) (*Resolved, error) {
 	r.RoundTimeout = milliseconds(in.RoundTimeoutMs, maxRoundTimeout, f.report, "round_timeout_ms")
 	r.Expires = milliseconds(in.ExpiresMs, maxExpires, f.report, "expires_ms")
 	for _, j := range in.Program.Features {
-		r.Features = append(r.Features, Feature{
+		f := Feature{
 			Name: j.Name, Kind: j.Kind, Min: or0(j.Min), Max: or0(j.Max), Values: j.Values, Nullable: j.Nullable, Log1p: or0(j.Log1p),
-			Standardize: or0(j.Standardize), Clip: or0(j.Clip), Scale: or0(j.Scale), MissingIndicator: j.MissingIndicator, MinCount: or0(j.MinCount)})
+			Standardize: or0(j.Standardize), Clip: or0(j.Clip), Scale: or0(j.Scale), MissingIndicator: j.MissingIndicator, MinCount: or0(j.MinCount)}
+		f.readDerived(&j)
+		r.Features = append(r.Features, f)
 	}
 	r.Model.Recommendation = in.Program.Model.Recommendation.recommendation(r.Features)
 	r.check(f.report)

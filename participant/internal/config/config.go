@@ -33,6 +33,7 @@ type Policy struct {
 	Privacy       []string // kinds of jobs: exact, private; default [exact]
 	Modes         []string // default [sealed]
 	MinCohort     int      // organisations; default 3
+	Quantiles     bool     // exact jobs may count training rows in fine bins, to fit quantiles; by default refused: a bin with one row tells its value
 	MinCountFloor int64    // rows; an exact job may fold rare categories at this count or above; default 0, no floor
 	Automatic     bool     // default: every job waits for `approve`
 }
@@ -43,12 +44,16 @@ func (p *Policy) Text() string {
 	if p.Automatic {
 		approve = "automatic"
 	}
+	quantiles := ""
+	if p.Quantiles {
+		quantiles = "quantiles: allow\n"
+	}
 	contracts := "[" + strings.Join(p.Contracts, ", ") + "]"
 	rest := fmt.Sprintf("\nprivacy: [%s]\nmodes: [%s]\nmin_cohort: %d\nmin_count_floor: %d\napprove: %s\n", strings.Join(p.Privacy, ", "), strings.Join(p.Modes, ", "), p.MinCohort, p.MinCountFloor, approve)
-	if len(contracts)+len(rest) > maxPolicyText {
+	if len(contracts)+len(rest)+len(quantiles) > maxPolicyText {
 		contracts = fmt.Sprintf("%d, whose list has SHA-256 %x", len(p.Contracts), sha256.Sum256([]byte(contracts)))
 	}
-	return "contracts: " + contracts + rest
+	return "contracts: " + contracts + rest + quantiles
 }
 
 // maxPolicyText is what a wire.Policy holds, less what stands before the list.

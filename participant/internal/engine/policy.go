@@ -28,10 +28,14 @@ func checkPolicy(p config.Policy, t *terms) error {
 		return refusal(round.RulePolicy, "The cohort is smaller than the participant's policy allows.", "a cohort of %d, policy.min_cohort is %d", len(t.proposal.Manifest.Cohort), p.MinCohort)
 	}
 	for _, f := range r.Features {
-		if r.Kind == jobspec.KindExact && f.Kind == jobspec.Category && f.MinCount < p.MinCountFloor {
+		if r.Kind == jobspec.KindExact && f.Folds() && f.MinCount < p.MinCountFloor {
 			return refusal(round.RulePolicy, "A min_count is smaller than the participant's policy allows.",
 				"column %s folds values with fewer than %d rows, policy.min_count_floor is %d", f.Name, f.MinCount, p.MinCountFloor)
 		}
+	}
+	if names := r.Sketched(); len(names) > 0 && !p.Quantiles {
+		return refusal(round.RulePolicy, "The participant's policy doesn't allow fitted quantiles: leave them out, or ask its operator for quantiles: allow.",
+			"quantiles of %s are fitted from counts in fine bins, and policy.quantiles doesn't allow it", strings.Join(names, ", "))
 	}
 	if len(r.Groups) > 0 && r.MinGroup < p.MinCountFloor {
 		return refusal(round.RulePolicy, "A min_count is smaller than the participant's policy allows.",

@@ -70,7 +70,7 @@ func readTable(ctx context.Context, in table, header []string, b Binding, c *job
 	}
 	for i := range c.Columns {
 		switch col := &c.Columns[i]; col.Kind {
-		case jobspec.Number:
+		case jobspec.Number, jobspec.Date:
 			r.rows.columns = append(r.rows.columns, dataset.Column{Name: col.Name, Numbers: []float64{}})
 		case jobspec.Category:
 			r.rows.columns = append(r.rows.columns, dataset.Column{Name: col.Name, Codes: []int32{}, Values: col.Values})
@@ -172,7 +172,7 @@ func (r *reader) row(record []string) {
 	for i := range r.columns {
 		f := &r.columns[i]
 		cell := strings.TrimSpace(record[f.index])
-		if f.column.Kind == jobspec.Number {
+		if f.column.Numeric() {
 			v, w := f.number(cell)
 			if w != nil {
 				r.wrong(*f, w)
