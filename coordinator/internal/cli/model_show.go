@@ -29,7 +29,9 @@ type exported struct {
 		Number      *struct {
 			Mean float64 `json:"mean"`
 			SD   float64 `json:"sd"`
+			clamped
 		} `json:"number"`
+		Bucket *bucket `json:"bucket"`
 	} `json:"columns"`
 	Metrics struct {
 		Confusion [][]int64 `json:"confusion"`
@@ -84,6 +86,10 @@ func (m *exported) show(w io.Writer, j *pb.JobInfo, e *evaluation.Evaluation) {
 		last := len(row) - 1
 		if c.Number != nil {
 			row[last-2], row[last-1] = fmt.Sprintf("%.6g", c.Number.Mean), fmt.Sprintf("%.6g", c.Number.SD)
+			row[last] = c.Number.note()
+		}
+		if c.Bucket != nil {
+			row[last] = c.Bucket.note()
 		}
 		if c.Folded {
 			row[last] = "too rare: folded into other"
