@@ -48,14 +48,13 @@ func dated(rows int) *realData {
 	return &realData{d, func(row map[string]string, i int) int { return i % 4 }}
 }
 
-// TestTransformsOverRealProcesses: quantiles, buckets and parts of dates in an exact job, between nodes whose policies allow
-// quantiles; what is exported scores the files as the job evaluated them. Then a private job with public buckets.
+// TestTransformsOverRealProcesses: quantiles, buckets and parts of dates in an exact job; what is exported scores the files as the job evaluated them. Then a private job with public buckets.
 func TestTransformsOverRealProcesses(t *testing.T) {
 	d := dated(4_000)
-	allowing := strings.Replace(strings.Replace(d.config(), "privacy: [exact]", "privacy: [exact, private]", 1), "approve:", "quantiles: allow, approve:", 1)
+	config := strings.Replace(d.config(), "privacy: [exact]", "privacy: [exact, private]", 1)
 	var members []consortium.Member
 	for i := range 4 {
-		members = append(members, consortium.Member{Name: fmt.Sprintf("holder-%d", i+1), Organisation: fmt.Sprintf("Holder %d", i+1), Role: "both", Config: allowing})
+		members = append(members, consortium.Member{Name: fmt.Sprintf("holder-%d", i+1), Organisation: fmt.Sprintf("Holder %d", i+1), Role: "both", Config: config})
 	}
 	var nodes []*consortium.Node
 	c := started(t, release, members, func(n *consortium.Node) {

@@ -7,7 +7,8 @@ import (
 )
 
 // Quantiles of a column are fitted from a sketch that can be summed: counts of training rows in bins which the contract's range
-// alone determines. As in DDSketch [MRL19] bins are relative: their edges are the numbers with few leading bits in their
+// alone determines. So that no bin tells of single rows, each participant counts its rows in groups of SketchGroup neighbours or
+// more, see Group: below every edge of a bin it counts fewer than SketchGroup rows too many or too few. As in DDSketch [MRL19] bins are relative: their edges are the numbers with few leading bits in their
 // mantissa, so that a bin is found from the bits of a number alone, without a logarithm, and is the same everywhere.
 //
 // [MRL19] C. Masson, J. E. Rim, H. K. Lee: DDSketch: A Fast and Fully-Mergeable Quantile Sketch with Relative-Error Guarantees.
@@ -15,6 +16,9 @@ import (
 
 // MaxBins bounds the bins of a sketch.
 const MaxBins = 512
+
+// SketchGroup is the least number of rows that a participant counts in a bin, as long as it has so many at all.
+const SketchGroup = 20
 
 // sketchOctaves is how many powers of two below the range's largest are told apart from zero.
 const sketchOctaves = 14
@@ -89,6 +93,37 @@ func (k *Sketch) edge(x float64) (int, bool) {
 	return i, k.Edge(i) == x
 }
 
+// Group gives for each bin the one in which its rows are counted: neighbouring bins are put together until they have SketchGroup
+// rows, and the rest with the last of them; all are counted where the middle one of their rows lies.
+func Group(counts []int64) []int {
+	out := make([]int, len(counts))
+	start, rows := 0, int64(0)
+	last := -1 // the first bin of the last group
+	settle := func(from, to int) {
+		middle := int64(0)
+		for _, n := range counts[from:to] {
+			middle += n
+		}
+		at, half := from, (middle+1)/2
+		for half -= counts[at]; half > 0; half -= counts[at] {
+			at++
+		}
+		for i := from; i < to; i++ {
+			out[i] = at
+		}
+	}
+	for i, n := range counts {
+		if rows += n; rows >= SketchGroup {
+			settle(start, i+1)
+			last, start, rows = start, i+1, 0
+		}
+	}
+	if start < len(counts) {
+		settle(max(last, 0), len(counts))
+	}
+	return out
+}
+
 // quantile gives the bin that the ⌈q·n⌉-th smallest of n values lies in, the smallest for q = 0; counts are by bin.
 func quantile(counts []int64, q float64) int {
 	n := int64(0)
@@ -104,8 +139,8 @@ func quantile(counts []int64, q float64) int {
 	return len(counts) - 1
 }
 
-// bounds are the values to which a number is clamped: the bins' edges around both quantiles. A value beyond them is beyond the
-// exact quantile, too, and each is within a bin's width of it.
+// bounds are the values to which a number is clamped: the bins' edges around both quantiles of what is counted. Of rows that are
+// counted where they are, each is within a bin's width of the exact quantile, and not inside of it.
 func (k *Sketch) bounds(counts []int64, quantiles [2]float64) (lo, hi float64) {
 	lo, hi = k.lo, k.hi
 	if quantiles[0] > 0 {
@@ -187,7 +222,7 @@ func (s *Spec) Learnt() (bounds, edges int) { return s.bounds, s.edges }
 // counts are the rows by bin of a feature.
 func (k *sketched) counts(t *Totals) []int64 { return t.Bins[k.bin : k.bin+k.bins] }
 
-// checkSketches holds sketches to what rows give: counts to the rows, moments to the edges of their bin and to the whole column's.
+// checkSketches holds sketches to what rows give: counts to the rows, moments to what counts allow and to the whole column's.
 func (s *Spec) checkSketches(t *Totals, uncertainty float64) error {
 	if len(t.Bins) != s.bins || len(t.BinSum) != s.moments || len(t.BinSquare) != s.moments || len(t.Present) != s.numbers || len(t.Sum) != s.numbers || len(t.Square) != s.numbers {
 		return fmt.Errorf("%w: the sketches have the wrong shape", ErrInconsistent)
@@ -219,11 +254,9 @@ func (s *Spec) checkMoments(feature int, k *sketched, t *Totals, uncertainty flo
 	sum, square := 0.0, 0.0
 	for i, count := range k.counts(t) {
 		n, first, second := float64(count), t.BinSum[k.moment+i], t.BinSquare[k.moment+i]
-		a, b := s.Unit(feature, k.Edge(i)), s.Unit(feature, k.Edge(i+1))
 		slack := float64(2*uncertainty) + float64(n*0x1p-40)
 		// Written so that NaN fails.
-		within := first >= float64(n*a)-slack && first <= float64(n*b)+slack &&
-			second >= float64(n*float64(a*a))-slack && second <= float64(n*float64(b*b))+slack &&
+		within := second >= -slack && second <= first+slack && first <= n+slack &&
 			float64(n*second) >= float64(first*first)-float64(float64(float64(4*n)+2)*slack)
 		if !within {
 			return fmt.Errorf("%w: column %q: bin %d has %d rows, whose sums are %g and %g of the range", ErrInconsistent, s.features[feature].Name, i, count, first, second)
@@ -252,8 +285,9 @@ func (s *Spec) fitSketches(f *Fitted, t *Totals) {
 	}
 }
 
-// asFitted gives the totals of the rows as the fitted bounds and edges make them: moments of clamped numbers, which follow exactly
-// because bounds are edges of bins; and rows by bucket among the categories' counts.
+// asFitted gives the totals of the rows as the fitted bounds and edges make them: moments of clamped numbers and rows by bucket among
+// the categories' counts. As bounds and edges are those of bins, both are exact but for the few rows that are counted on the other
+// side of one.
 func (s *Spec) asFitted(f *Fitted, t Totals) Totals {
 	if s.bins == 0 {
 		return t
@@ -277,20 +311,25 @@ func (s *Spec) asFitted(f *Fitted, t Totals) Totals {
 	return t
 }
 
-// clampMoments replaces a column's sums by those of its clamped values.
+// clampMoments replaces a column's sums by those of its clamped values. Rows that are counted between the bounds though they lie
+// beyond don't count for more than clamped values can: of n within [a, b], n·a ≤ Σu ≤ n·b and Σ(u-a)(b-u) ≥ 0.
 func (s *Spec) clampMoments(f *Fitted, feature int, t *Totals) {
 	k, at := s.sketches[feature], s.number[feature]
 	lo, hi := f.Bounds[k.bound], f.Bounds[k.bound+1]
 	first, second := 0.0, 0.0
+	a, b := s.Unit(feature, lo), s.Unit(feature, hi)
 	for i, count := range k.counts(t) {
-		sum, square := t.BinSum[k.moment+i], t.BinSquare[k.moment+i]
-		if below, above := k.Edge(i) < lo, k.Edge(i+1) > hi; below || above {
-			edge := s.Unit(feature, lo)
-			if above {
-				edge = s.Unit(feature, hi)
-			}
-			sum = float64(edge * float64(count))
-			square = float64(float64(edge*edge) * float64(count))
+		n, sum, square := float64(count), t.BinSum[k.moment+i], t.BinSquare[k.moment+i]
+		switch below, above := k.Edge(i) < lo, k.Edge(i+1) > hi; {
+		case count == 0: // but for the quantisation
+			sum, square = 0, 0
+		case above:
+			sum, square = float64(n*b), float64(n*float64(b*b))
+		case below:
+			sum, square = float64(n*a), float64(n*float64(a*a))
+		default:
+			sum = min(max(sum, float64(n*a)), float64(n*b))
+			square = min(max(square, float64(sum/n*sum)), float64((a+b)*sum)-float64(n*float64(a*b)))
 		}
 		first, second = first+sum, second+square
 	}

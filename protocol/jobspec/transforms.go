@@ -17,6 +17,9 @@ const (
 	maxSketchBins = 512 // pipeline.MaxBins
 )
 
+// SketchGroup is the least number of rows that a participant counts in a bin of a sketch: pipeline.SketchGroup.
+const SketchGroup = 20
+
 // Buckets cut a number's range at edges that everybody knows, or into buckets of about as many rows, whose edges are fitted.
 type Buckets struct {
 	Edges     []float64
@@ -251,7 +254,7 @@ func (r *Resolved) Sketched() (names []string) {
 // sketches says what the sums for quantiles tell.
 func (p *page) sketches(j *Resolved) {
 	if names := j.Sketched(); len(names) > 0 {
-		p.line("Also, for quantiles of %s: how many training rows lie in each of up to %d bins of the column's range, however few, and of numbers that are clamped the sum of the values in each bin and of their squares. A bin with one row tells that row's value: of clamped numbers exactly, of buckets within the bin.", strings.Join(names, ", "), maxSketchBins)
+		p.line("Also, for quantiles of %s: how many training rows lie in each of up to %d bins of the column's range and, of numbers that are clamped, the sum of their values and of the squares. Each participant counts neighbouring rows together, %d or more (all of them, if it has fewer), where the middle one lies.", strings.Join(names, ", "), maxSketchBins, SketchGroup)
 	}
 }
 

@@ -51,7 +51,7 @@ func codes(numbers []float64, code func(float64) int32) []int32 {
 	return out
 }
 
-// sketch appends what a feature's quantiles are fitted from.
+// sketch appends what a feature's quantiles are fitted from: rows, and of numbers their sums, in groups.
 func sketch(s *pipeline.Spec, feature int, t *dataset.Table, c *dataset.Column, out *pipeline.Totals) {
 	k := s.SketchOf(feature)
 	bins := make([]int64, k.Bins())
@@ -61,7 +61,7 @@ func sketch(s *pipeline.Spec, feature int, t *dataset.Table, c *dataset.Column, 
 				bins[code]++
 			}
 		}
-		out.Bins = append(out.Bins, bins...)
+		out.Bins = append(out.Bins, grouped(bins, pipeline.Group(bins))...)
 		return
 	}
 	first, second := make([]compensated, len(bins)), make([]compensated, len(bins))
@@ -74,8 +74,20 @@ func sketch(s *pipeline.Spec, feature int, t *dataset.Table, c *dataset.Column, 
 		first[at].add(u)
 		second[at].add(u * u)
 	}
-	out.Bins = append(out.Bins, bins...)
+	sums, squares := make([]float64, len(bins)), make([]float64, len(bins))
 	for i := range bins {
-		out.BinSum, out.BinSquare = append(out.BinSum, first[i].total()), append(out.BinSquare, second[i].total())
+		sums[i], squares[i] = first[i].total(), second[i].total()
 	}
+	groups := pipeline.Group(bins)
+	out.Bins = append(out.Bins, grouped(bins, groups)...)
+	out.BinSum, out.BinSquare = append(out.BinSum, grouped(sums, groups)...), append(out.BinSquare, grouped(squares, groups)...)
+}
+
+// grouped counts each bin's values in the bin of its group.
+func grouped[T int64 | float64](values []T, groups []int) []T {
+	out := make([]T, len(values))
+	for i, v := range values {
+		out[groups[i]] += v
+	}
+	return out
 }

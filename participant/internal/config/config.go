@@ -33,8 +33,8 @@ type Policy struct {
 	Privacy       []string // kinds of jobs: exact, private; default [exact]
 	Modes         []string // default [sealed]
 	MinCohort     int      // organisations; default 3
-	Quantiles     bool     // exact jobs may count training rows in fine bins, to fit quantiles; by default refused: a bin with one row tells its value
 	MinCountFloor int64    // rows; an exact job may fold rare categories at this count or above; default 0, no floor
+	NoQuantiles   bool     // exact jobs that count training rows in fine bins, in groups of 20 or more, are refused; default: they aren't
 	Automatic     bool     // default: every job waits for `approve`
 }
 
@@ -45,8 +45,8 @@ func (p *Policy) Text() string {
 		approve = "automatic"
 	}
 	quantiles := ""
-	if p.Quantiles {
-		quantiles = "quantiles: allow\n"
+	if p.NoQuantiles {
+		quantiles = "quantiles: refuse\n"
 	}
 	contracts := "[" + strings.Join(p.Contracts, ", ") + "]"
 	rest := fmt.Sprintf("\nprivacy: [%s]\nmodes: [%s]\nmin_cohort: %d\nmin_count_floor: %d\napprove: %s\n", strings.Join(p.Privacy, ", "), strings.Join(p.Modes, ", "), p.MinCohort, p.MinCountFloor, approve)

@@ -91,9 +91,9 @@ func (t *tree) policy(v value) Policy {
 	if v, ok := keys["quantiles"]; ok {
 		word := t.text(v)
 		if word != "allow" && word != "refuse" {
-			t.problem(v, "by default they are refused", "%q is neither allow nor refuse", word)
+			t.problem(v, "by default they are allowed", "%q is neither allow nor refuse", word)
 		}
-		p.Quantiles = word == "allow"
+		p.NoQuantiles = word == "refuse"
 	}
 	if v, ok := keys["min_count_floor"]; ok {
 		p.MinCountFloor = t.integer(v, 0, 1<<31)

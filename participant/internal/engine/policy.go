@@ -33,9 +33,9 @@ func checkPolicy(p config.Policy, t *terms) error {
 				"column %s folds values with fewer than %d rows, policy.min_count_floor is %d", f.Name, f.MinCount, p.MinCountFloor)
 		}
 	}
-	if names := r.Sketched(); len(names) > 0 && !p.Quantiles {
-		return refusal(round.RulePolicy, "The participant's policy doesn't allow fitted quantiles: leave them out, or ask its operator for quantiles: allow.",
-			"quantiles of %s are fitted from counts in fine bins, and policy.quantiles doesn't allow it", strings.Join(names, ", "))
+	if names := r.Sketched(); len(names) > 0 && (p.NoQuantiles || p.MinCountFloor > jobspec.SketchGroup) {
+		return refusal(round.RulePolicy, "The participant's policy doesn't allow fitted quantiles: leave clip and buckets with quantiles out, or list the buckets' edges.",
+			"quantiles of %s are fitted from counts in fine bins of %d rows or more; policy.quantiles refuses that, or policy.min_count_floor is above", strings.Join(names, ", "), jobspec.SketchGroup)
 	}
 	if len(r.Groups) > 0 && r.MinGroup < p.MinCountFloor {
 		return refusal(round.RulePolicy, "A min_count is smaller than the participant's policy allows.",

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"tributary/models/optim"
+	"tributary/models/pipeline"
 	"tributary/models/pipeline/fit"
 	"tributary/protocol/jobspec"
 )
@@ -65,6 +66,9 @@ func TestWrongDatesAreTold(t *testing.T) {
 
 // What a spec resolves to is a program that the models read, and rows by the contract fit it.
 func TestResolvedTransformsFitTheirRows(t *testing.T) {
+	if jobspec.SketchGroup != pipeline.SketchGroup {
+		t.Errorf("approvals tell of groups of %d rows, sums have %d", jobspec.SketchGroup, pipeline.SketchGroup)
+	}
 	c, rows, err := datesOf(t, datesContract, "id,age,since,churned\na,30,2016-02-29,yes\nb,40,2017-05-01,no\nc,50,,no\n")
 	if err != nil {
 		t.Fatal(err)
