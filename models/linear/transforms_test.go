@@ -325,3 +325,21 @@ func TestPrivateBucketsAndDatesKeepTheBound(t *testing.T) {
 		}
 	}
 }
+
+// A warm start takes over what means the same in both jobs: buckets between fitted edges don't, and start at zero.
+func TestWarmStartLeavesFittedBucketsOut(t *testing.T) {
+	table := transformed(3000, 11)
+	j := transformedJob(2)
+	p := j.program(t)
+	s, _ := train(t, p, split(table, 2))
+	w, err := p.StartFrom(p, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range p.Pipeline().Columns() {
+		fitted := strings.HasPrefix(c.Name, "age:q")
+		if fitted != (w[i] == 0) && s.Coefficients()[i] != 0 {
+			t.Errorf("%s starts at %g", c.Name, w[i])
+		}
+	}
+}

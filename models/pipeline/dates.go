@@ -107,21 +107,36 @@ func (d *Date) Range() (lo, hi float64) {
 }
 
 // Number is the days from the first date to that of a time in Unix seconds, within the dates' range; NaN stays NaN.
-func (d *Date) Number(seconds float64) float64 {
-	if math.IsNaN(seconds) {
-		return seconds
-	}
+func (d *Date) Number(seconds float64) float64 { return d.Numbers()(seconds) }
+
+// Numbers is Number for many times.
+func (d *Date) Numbers() func(seconds float64) float64 {
 	lo, hi := d.Range()
-	return float64(dayOf(min(max(seconds, lo), hi)) - dayOf(lo))
+	first := dayOf(lo)
+	return func(seconds float64) float64 {
+		if math.IsNaN(seconds) {
+			return seconds
+		}
+		return float64(dayOf(min(max(seconds, lo), hi)) - first)
+	}
 }
 
 // Code is the index into the feature's values of a time in Unix seconds, within the dates' range; -1: missing.
-func (d *Date) Code(seconds float64) int32 {
-	if math.IsNaN(seconds) {
-		return -1
-	}
+func (d *Date) Code(seconds float64) int32 { return d.Codes()(seconds) }
+
+// Codes is Code for many times.
+func (d *Date) Codes() func(seconds float64) int32 {
 	lo, hi := d.Range()
-	t := time.Unix(int64(math.Floor(min(max(seconds, lo), hi))), 0).UTC()
+	return func(seconds float64) int32 {
+		if math.IsNaN(seconds) {
+			return -1
+		}
+		return d.code(min(max(seconds, lo), hi), lo)
+	}
+}
+
+func (d *Date) code(seconds, lo float64) int32 {
+	t := time.Unix(int64(math.Floor(seconds)), 0).UTC()
 	switch d.Part {
 	case Year:
 		return int32(t.Year() - time.Unix(int64(lo), 0).UTC().Year())

@@ -25,7 +25,7 @@ const sketchOctaves = 14
 
 // Sketch divides a range into bins: bin i holds Edge(i) ≤ x < Edge(i+1), the last one its upper edge, too. Each bin is at most
 // 2^-Bits of its edge nearer to zero wide, but for those that touch ±Floor or zero: Floor is 2^-14 of the largest power of two
-// within the range, or less. Bits is at least 5, and 4 in ranges of both signs; narrower ranges have more, up to MaxBins bins.
+// that a bound of the range reaches. Bits is at least 5, and 4 in ranges of both signs; narrower ranges have more, up to MaxBins bins.
 type Sketch struct {
 	Bits   int     // of the mantissa that tell bins apart
 	Floor  float64 // numbers nearer to zero are one bin

@@ -30,15 +30,15 @@ func (b *Buckets) count() int {
 	if b.Edges != nil {
 		return len(b.Edges) + 1
 	}
-	return int(b.Quantiles)
+	return int(min(max(b.Quantiles, 0), maxBuckets+1))
 }
 
 // codes counts the output columns of a feature's values: 0 of a number's.
 func (f *Feature) codes() int {
-	switch f.Kind {
-	case kindBuckets:
+	switch { // what is read from JSON may lack either
+	case f.Kind == kindBuckets && f.Buckets != nil:
 		return f.Buckets.count()
-	case kindDatePart:
+	case f.Kind == kindDatePart && f.Date != nil:
 		return f.Date.count()
 	}
 	return len(f.Values)

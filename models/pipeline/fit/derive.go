@@ -27,11 +27,12 @@ func derive(s *pipeline.Spec, feature int, c *dataset.Column) (*dataset.Column, 
 			}
 		}
 		if f.Date.Part != pipeline.Days {
-			return &dataset.Column{Name: f.Name, Codes: codes(numbers, f.Date.Code), Values: f.Values}, nil
+			return &dataset.Column{Name: f.Name, Codes: codes(numbers, f.Date.Codes()), Values: f.Values}, nil
 		}
+		days := f.Date.Numbers()
 		numbers = make([]float64, len(c.Numbers))
 		for i, x := range c.Numbers {
-			numbers[i] = f.Date.Number(x)
+			numbers[i] = days(x)
 		}
 	}
 	if err := checkNumbers(f, numbers); err != nil {
