@@ -18,14 +18,6 @@ type Buckets struct {
 	Quantiles int       // how many buckets of about as many rows are fitted; 0 with Edges
 }
 
-// count is the number of buckets.
-func (b *Buckets) count() int {
-	if b.Edges != nil {
-		return len(b.Edges) + 1
-	}
-	return b.Quantiles
-}
-
 func (b *Buckets) check(lo, hi float64) error {
 	switch {
 	case (b.Edges == nil) == (b.Quantiles == 0):
