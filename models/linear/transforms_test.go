@@ -343,3 +343,40 @@ func TestWarmStartLeavesFittedBucketsOut(t *testing.T) {
 		}
 	}
 }
+
+// However few rows there are and wherever the groups' rows lie, sums of clamped and standardised numbers stay within their lanes,
+// which quantise checks.
+func TestSumsOfClampedNumbersStayInTheirLanes(t *testing.T) {
+	for seed := range uint64(60) {
+		r := rand.New(rand.NewPCG(seed, 12))
+		table := transformed(300+r.IntN(400), 100+seed)
+		income, _ := table.Column("income")
+		for i := range income.Numbers {
+			switch seed % 3 {
+			case 1: // nearly constant
+				if income.Numbers[i] = 5000; r.IntN(30) == 0 {
+					income.Numbers[i] = 1e7 * r.Float64()
+				}
+			case 2: // far apart
+				income.Numbers[i] = math.Pow(10, float64(r.IntN(8)))
+			}
+		}
+		j := transformedJob(3)
+		j.features = []feature{j.features[0].with("log1p", seed%2 == 0).with("clip_quantiles", []float64{0.01 * float64(r.IntN(20)), 0.95 + 0.01*float64(r.IntN(5))})}
+		p := j.program(t)
+		parties := split(table, 3)
+		designs := make([]*linear.Design, 3)
+		s, _, err := round(t, p, p.Initial(), parties, designs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k, party := range parties {
+			if designs[k], err = linear.Prepare(p, s, party); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, _, err = round(t, p, s, parties, designs); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+	}
+}
