@@ -165,6 +165,7 @@ func (e *encoder) fitted(f *pipeline.Fitted) {
 	for _, folded := range f.Folded {
 		e.flag(folded)
 	}
+	e.learnt(f)
 }
 
 func (d *decoder) fitted(p *Program) *pipeline.Fitted {
@@ -183,6 +184,7 @@ func (d *decoder) fitted(p *Program) *pipeline.Fitted {
 			f.Folded[i] = d.flag()
 		}
 	}
+	d.learnt(spec, f)
 	return f
 }
 

@@ -20,6 +20,9 @@ type documentNumber struct {
 	Clip             *float64 `json:"clip,omitempty"`
 	Scale            bool     `json:"scale,omitempty"`
 	MissingIndicator bool     `json:"missing_indicator"`
+
+	Quantiles []float64     `json:"clip_quantiles,omitempty"`
+	Date      *documentDate `json:"date,omitempty"`
 }
 
 type documentCategory struct {
@@ -117,8 +120,12 @@ func (p *Program) Document() ([]byte, error) {
 		Evaluate: documentEvaluate{HoldOut: p.Evaluate.HoldOut, Metrics: []string{}},
 	}
 	for _, f := range p.spec.Features() {
+		if d := p.documentDerived(&f); d != nil {
+			out.Features = append(out.Features, d)
+			continue
+		}
 		if f.Kind == pipeline.Number {
-			n := documentNumber{f.Name, "number", f.Min, f.Max, f.Nullable, f.Log1p, &f.Standardize, &f.Clip, f.Scale, f.MissingIndicator}
+			n := documentNumber{f.Name, "number", f.Min, f.Max, f.Nullable, f.Log1p, &f.Standardize, &f.Clip, f.Scale, f.MissingIndicator, documentQuantiles(&f), documentDateOf(&f)}
 			if p.Private() {
 				n.Standardize, n.Clip = nil, nil
 			}

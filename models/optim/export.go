@@ -17,11 +17,11 @@ var ErrNotFitted = errors.New("no model before FIT")
 //
 //	1/(1+exp(-(intercept + Σ coefficient·value)/norm))
 //
-// over the columns. A number is first clamped to [min, max]; its value is (t-mean)/sd clamped to ±clip when it is standardised or
+// over the columns. A number is first clamped to [min, max], then to [lowest, highest] if it has them; its value is (t-mean)/sd clamped to ±clip when it is standardised or
 // scaled and t otherwise, t being log(1+x) or x; 0 when it is missing or the column is folded. An indicator's value is 1 or 0;
-// values of folded columns, unlisted values, and missing ones without a column of their own count as the feature's "other"; those
-// of an open category or a cross are numbered, see package hashing. The norm is √(1+Σ value²) where unit_norm is set, as in private
-// linear models, and 1 elsewhere. A factorization machine adds
+// a bucket's is 1 where from ≤ x < to, the number or what date says of a date; values of folded columns, unlisted values, and missing
+// ones without a column of their own count as the feature's "other"; those of an open category or a cross are numbered, see package
+// hashing. The norm is √(1+Σ value²) where unit_norm is set, as in private linear models, and 1 elsewhere. A factorization machine adds
 // Σ_{i<j} ⟨factor_i, factor_j⟩·value_i·value_j over its columns to the sum. Counts and metrics of a private model are noised.
 // The offset, a column of the record that isn't among the others, clamped to its [min, max] and never missing, is added to the sum. With classes there is such a sum for each, of
 // intercepts and coefficients by class, and a class's probability is exp(its sum) by the total of these. A test says how surely a
@@ -55,9 +55,12 @@ type exportModel struct {
 type exportColumn struct {
 	Name        string        `json:"name"`
 	Feature     string        `json:"feature"`
-	Role        string        `json:"role"` // number, missing, value, buckets, other
+	Role        string        `json:"role"` // number, missing, value, bucket, buckets, other
 	Value       *string       `json:"value,omitempty"`
 	Number      *exportNumber `json:"number,omitempty"`
+	Bucket      *exportBucket `json:"bucket,omitempty"`
+	Range       *exportRange  `json:"range,omitempty"`    // of a number in buckets; on their other
+	Date        *documentDate `json:"date,omitempty"`     // of a part of a date; on its number or other
 	Nullable    bool          `json:"nullable,omitempty"` // the feature may be missing; on its number or other
 	Folded      bool          `json:"folded"`
 	Coefficient *float64      `json:"coefficient,omitempty"`
@@ -93,6 +96,9 @@ type exportNumber struct {
 	Mean        float64 `json:"mean"`
 	SD          float64 `json:"sd"`
 	Clip        float64 `json:"clip"`
+
+	Lowest  *float64 `json:"lowest,omitempty"` // fitted quantiles
+	Highest *float64 `json:"highest,omitempty"`
 }
 
 type exportMetrics struct {
@@ -225,6 +231,7 @@ func (p *Program) exportColumn(s *State, c pipeline.Column, i int) exportColumn 
 	case pipeline.OtherRole:
 		out.Role, out.Nullable = "other", f.Nullable
 	}
+	p.exportDerived(s, c, &out)
 	return out
 }
 

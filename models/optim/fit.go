@@ -21,13 +21,15 @@ func (p *Program) EncodeFit(t pipeline.Totals) [][]float64 {
 	squareWhole, squarePart := parts(t.Square)
 	labelSum, labelSumPart := parts([]float64{t.LabelSum})
 	labelSquare, labelSquarePart := parts([]float64{t.LabelSquare})
-	return p.assemble(Fit, map[string][]float64{
+	values := map[string][]float64{
 		segRows: one(t.Rows), segPositives: one(t.Positives), segClasses: floats(t.Classes), segHeldOut: one(t.HeldOut),
 		segPresent:  floats(t.Present),
 		segSumWhole: sumWhole, segSumPart: sumPart, segSquareWhole: squareWhole, segSquarePart: squarePart,
 		segTargetSumWhole: labelSum, segTargetSumPart: labelSumPart, segTargetSquareWhole: labelSquare, segTargetSquarePart: labelSquarePart,
 		segCategories: floats(t.Counts), segGroupRows: floats(t.Groups),
-	})
+	}
+	encodeSketches(values, t)
+	return p.assemble(Fit, values)
 }
 
 func parts(values []float64) (whole, part []float64) {
@@ -47,13 +49,20 @@ func join(whole, part []float64) []float64 {
 	return out
 }
 
-func (p *Program) applyFit(s *State, v map[string][]float64) (*State, Report, error) {
+// totals are what a FIT sum says of training rows and features.
+func totals(v map[string][]float64) pipeline.Totals {
 	t := pipeline.Totals{
-		Rows: int64(v[segRows][0]), HeldOut: int64(v[segHeldOut][0]),
-		Present: counts(v[segPresent]),
-		Sum:     join(v[segSumWhole], v[segSumPart]), Square: join(v[segSquareWhole], v[segSquarePart]),
+		Rows: int64(v[segRows][0]), Present: counts(v[segPresent]),
+		Sum: join(v[segSumWhole], v[segSumPart]), Square: join(v[segSquareWhole], v[segSquarePart]),
 		Counts: counts(v[segCategories]),
 	}
+	decodeSketches(v, &t)
+	return t
+}
+
+func (p *Program) applyFit(s *State, v map[string][]float64) (*State, Report, error) {
+	t := totals(v)
+	t.HeldOut = int64(v[segHeldOut][0])
 	switch {
 	case p.Target != nil:
 		t.LabelSum = v[segTargetSumWhole][0] + v[segTargetSumPart][0]

@@ -317,10 +317,7 @@ func (l lbfgs) direction(g []float64, pairs []pair, curvature []float64) []float
 
 // curvatures are Σx²/4 + λ (of a squared loss Σx² + λ) of each coefficient, Σx² being what FIT opened: the bound of its second derivative.
 func (l lbfgs) curvatures(f *pipeline.Fitted, v map[string][]float64) []float64 {
-	squares := append(l.spec.Squares(f, pipeline.Totals{
-		Present: counts(v[segPresent]), Sum: join(v[segSumWhole], v[segSumPart]), Square: join(v[segSquareWhole], v[segSquarePart]),
-		Rows: f.Rows, Counts: counts(v[segCategories]),
-	}), float64(f.Rows))
+	squares := append(l.spec.Squares(f, totals(v)), float64(f.Rows))
 	var out []float64
 	for range l.blocks() {
 		rate := 0.25

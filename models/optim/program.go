@@ -209,6 +209,7 @@ func parseFeature(o *object, private bool) pipeline.Feature {
 	case "number":
 		f.Kind = pipeline.Number
 		f.Min, f.Max = o.number("min"), o.number("max")
+		parseDerivedNumber(o, &f, private)
 		f.Log1p = o.boolean("log1p")
 		if private {
 			if f.Scale = o.boolean("scale"); !f.Scale {
@@ -229,8 +230,10 @@ func parseFeature(o *object, private bool) pipeline.Feature {
 		}
 	case "cross":
 		parseCross(o, &f, private)
+	case kindBuckets, kindDatePart:
+		parseDerived(o, &f, kind, private)
 	default:
-		o.fail("kind", "unknown kind %q\nhint: number, category or cross", kind)
+		o.fail("kind", "unknown kind %q\nhint: number, category, cross, %s or %s", kind, kindBuckets, kindDatePart)
 	}
 	return f
 }

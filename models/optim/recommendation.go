@@ -2,6 +2,7 @@ package optim
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"tributary/models/pipeline"
@@ -48,6 +49,8 @@ func (p *Program) checkRecommendation(doc *object, features []pipeline.Feature) 
 		doc.fail("features", "want the item, a category, and with explicit feedback the rating, a number")
 	case features[0].HashBuckets > 0:
 		doc.fail("features[0].buckets", "an item needs a name\nhint: list the items' values in the contract")
+	case slices.ContainsFunc(features, derived):
+		doc.fail("features", "an item and a rating have no buckets, dates or clip_quantiles")
 	case features[0].MissingIndicator || len(features[0].Values) > MaxItems:
 		doc.fail("features[0]", "an item has no missing_indicator, and at most %d values", MaxItems)
 	case want == 2 && (features[1].MissingIndicator || features[1].Standardize || features[1].Log1p):

@@ -59,7 +59,8 @@ func (n newton) layout(kind RoundKind, add func(name string, length int, scale u
 		add(segSumPart, numbers, lane)
 		add(segSquareWhole, numbers, 1)
 		add(segSquarePart, numbers, lane)
-		add(segCategories, n.spec.Indicators(), 1)
+		add(segCategories, n.spec.Counted(), 1)
+		n.layoutSketches(add)
 		add(segGroupRows, n.groupCount(), 1)
 	case Train:
 		add(segRows, 1, 1)

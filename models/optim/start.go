@@ -116,9 +116,10 @@ func (p *Program) StartFrom(old *Program, s *State) ([]float64, error) {
 	natural := old.natural(s)
 	out, common := make([]float64, p.Coefficients()), 0
 	size := p.columns() + 1
+	columns := p.spec.Columns()
 	for i, key := range p.keys() {
 		values, ok := natural[key]
-		if !ok {
+		if !ok || p.refitted(columns[i]) {
 			continue
 		}
 		common++

@@ -20,7 +20,10 @@ type Totals struct {
 	Present []int64   // per number: rows where it isn't missing
 	Sum     []float64 // per number: Σu, u = Spec.Unit(x) in [0, 1]
 	Square  []float64 // per number: Σu²
-	Counts  []int64   // per category column in order: rows
+	Counts  []int64   // per category column in order, but those of fitted buckets: rows
+
+	Bins              []int64   // per feature with a sketch in order: rows by bin where it isn't missing
+	BinSum, BinSquare []float64 // per number that is clamped to quantiles: Σu and Σu² by bin
 
 	Groups []int64 // held-out rows by group, of jobs that evaluate by groups; nothing is fitted from them
 }
@@ -33,18 +36,26 @@ type Fitted struct {
 
 	Mean, SD []float64 // per number, in units of Spec.Unit; 0 and 1 unless standardised; SD > 0
 	Folded   []bool    // per output column: carries nothing (its values are 0), as Fit explains
+
+	Bounds []float64 // per number that is clamped to quantiles: the least and the largest value, in the contract's units
+	Edges  []float64 // per feature of fitted buckets: the edges between them, in the contract's units
 }
 
 // Fit derives means, population deviations and folded columns. uncertainty bounds the error of each Sum and Square (of their
 // quantisation). A category column with fewer than MinCount rows folds into NAME=other; a number's missing indicator with
 // fewer than MissingMinCount rows, and a standardised number whose variance can't be told from 0, are dropped (deviation 1).
 func (s *Spec) Fit(t Totals, uncertainty float64) (*Fitted, error) {
-	if err := s.checkTotals(t, uncertainty); err != nil {
-		return nil, err
-	}
 	out := &Fitted{
 		Rows: t.Rows, Positives: t.Positives, HeldOut: t.HeldOut, Classes: t.Classes,
 		Mean: make([]float64, s.numbers), SD: make([]float64, s.numbers), Folded: make([]bool, len(s.columns)),
+	}
+	if err := s.checkSketches(&t, uncertainty); err != nil {
+		return nil, err
+	}
+	s.fitSketches(out, &t)
+	t = s.asFitted(out, t)
+	if err := s.checkTotals(t, uncertainty); err != nil {
+		return nil, err
 	}
 	indicator := 0
 	for i, c := range s.columns {
@@ -58,7 +69,7 @@ func (s *Spec) Fit(t Totals, uncertainty float64) (*Fitted, error) {
 		default:
 			out.SD[n] = 1
 			if f.Standardize {
-				out.Folded[i] = !out.standardize(n, t, uncertainty)
+				out.Folded[i] = !out.standardize(n, t, s.uncertainty(c.Feature, uncertainty))
 			}
 		}
 	}
@@ -131,7 +142,7 @@ func (s *Spec) checkTotals(t Totals, uncertainty float64) error {
 			continue
 		}
 		present, sum, square := float64(t.Present[n]), t.Sum[n], t.Square[n]
-		if t.Present[n] < 0 || t.Present[n] > t.Rows || !inUnit(present, sum, square, uncertainty) {
+		if t.Present[n] < 0 || t.Present[n] > t.Rows || !inUnit(present, sum, square, s.uncertainty(c.Feature, uncertainty)) {
 			return fmt.Errorf("%w: column %q has %d of %d rows, mean %g and mean square %g of its range", ErrInconsistent, c.Name, t.Present[n], t.Rows, sum/present, square/present)
 		}
 	}
@@ -154,6 +165,9 @@ func (s *Spec) Check(f *Fitted) error {
 	if f.Rows < 1 || f.Classes == nil && f.LabelSD == 0 && (f.Positives < 1 || f.Positives >= f.Rows) || f.HeldOut < 0 {
 		return fmt.Errorf("%w: %d rows, %d positives, %d held out", ErrInconsistent, f.Rows, f.Positives, f.HeldOut)
 	}
+	if err := s.checkLearnt(f); err != nil {
+		return err
+	}
 	for i, c := range s.columns {
 		feature, n := &s.features[c.Feature], s.number[c.Feature]
 		if c.Role == OtherRole && f.Folded[i] || c.Role == ValueRole && f.Folded[i] && !feature.Standardize {
@@ -173,6 +187,7 @@ func (s *Spec) Check(f *Fitted) error {
 
 // Squares are Σx² of each output column over the training rows, as fitted: about those of clipped numbers, 0 of folded columns.
 func (s *Spec) Squares(f *Fitted, t Totals) []float64 {
+	t = s.asFitted(f, t)
 	out := make([]float64, len(s.columns))
 	indicator := 0
 	for i, c := range s.columns {
@@ -234,6 +249,9 @@ func (s *Spec) Plain() *Fitted {
 // Number is the output of a number's value column; NaN stands for a missing value and gives 0.
 func (s *Spec) Number(f *Fitted, feature int, x float64) float64 {
 	spec, n := &s.features[feature], s.number[feature]
+	if lo, hi, ok := s.Bounds(f, feature); ok {
+		x = min(max(x, lo), hi)
+	}
 	switch {
 	case math.IsNaN(x) || f.Folded[s.first[feature]]:
 		return 0
@@ -249,6 +267,9 @@ func (s *Spec) Number(f *Fitted, feature int, x float64) float64 {
 // CategoryColumns maps a category's codes to its output columns: index code+1, so that 0 is a missing value. fitted nil maps
 // as before folding.
 func (s *Spec) CategoryColumns(f *Fitted, feature int) []int {
+	if s.sketches[feature] != nil {
+		return s.bucketColumns(f, feature)
+	}
 	values := s.features[feature].Codes()
 	other := s.OtherColumn(feature)
 	out := make([]int, values+2)
@@ -282,5 +303,6 @@ func (s *Spec) Natural(f *Fitted, feature int) (mean, sd float64) {
 // Equal compares two fitted pipelines.
 func (f *Fitted) Equal(g *Fitted) bool {
 	return f.Rows == g.Rows && f.Positives == g.Positives && f.HeldOut == g.HeldOut && f.LabelMean == g.LabelMean && f.LabelSD == g.LabelSD && slices.Equal(f.Classes, g.Classes) &&
-		slices.Equal(f.Mean, g.Mean) && slices.Equal(f.SD, g.SD) && slices.Equal(f.Folded, g.Folded)
+		slices.Equal(f.Mean, g.Mean) && slices.Equal(f.SD, g.SD) && slices.Equal(f.Folded, g.Folded) &&
+		slices.Equal(f.Bounds, g.Bounds) && slices.Equal(f.Edges, g.Edges)
 }

@@ -109,8 +109,8 @@ func (s *Spec) checkCross() error {
 		return fmt.Errorf("%d of the %d crossed features come before it\nhint: list a cross after its features", len(of), len(f.Cross))
 	}
 	for _, i := range of {
-		if g := &s.features[i]; g.Kind != Category || g.Cross != nil {
-			return fmt.Errorf("feature %q can't be crossed\nhint: cross categories", g.Name)
+		if g := &s.features[i]; g.Kind != Category || g.Cross != nil || g.Buckets != nil || g.Date != nil {
+			return fmt.Errorf("feature %q can't be crossed\nhint: cross columns of categories", g.Name)
 		}
 	}
 	// Three features of 2^18 levels have 2^54 cells.

@@ -42,11 +42,15 @@ type Feature struct {
 	MissingIndicator bool
 
 	// Numbers only.
-	Min, Max    float64 // the contract's range, Min < Max
-	Log1p       bool    // log(1+x) before anything else; needs Min > -1
-	Standardize bool    // (x-mean)/sd over the sum's training rows
-	Clip        float64 // standardised values are clamped to ±Clip deviations
-	Scale       bool    // the range mapped to [-1, 1]: nothing of the data is needed for it; excludes Standardize and Clip
+	Min, Max    float64     // the contract's range, Min < Max
+	Log1p       bool        // log(1+x) before anything else; needs Min > -1
+	Standardize bool        // (x-mean)/sd over the sum's training rows
+	Clip        float64     // standardised values are clamped to ±Clip deviations
+	Scale       bool        // the range mapped to [-1, 1]: nothing of the data is needed for it; excludes Standardize and Clip
+	Quantiles   *[2]float64 // clamped to these fitted quantiles of the training rows before anything else; nil: not
+
+	Buckets *Buckets // a number as indicators: the Kind is Category, and Min and Max are the number's
+	Date    *Date    // a part of a date
 
 	// Categories only: values that the contract lists, or HashBuckets of values that it doesn't, or of a cross's cells.
 	Values      []string
@@ -82,6 +86,9 @@ type Spec struct {
 	number   []int        // per feature: its index among the numbers, or -1
 	ranges   [][2]float64 // per feature: its Range
 	numbers  int
+
+	sketches                     []*sketched // per feature: nil if it has none
+	bins, moments, bounds, edges int         // of all sketches
 }
 
 // NewSpec checks the features and lays out their columns. An error names the feature.
@@ -100,6 +107,7 @@ func NewSpecOf(features []Feature, most int) (*Spec, error) {
 		}
 		f.Values = append([]string(nil), f.Values...)
 		f.Cross = append([]string(nil), f.Cross...)
+		f.name()
 		s.features = append(s.features, f)
 		if err := s.checkCross(); err != nil {
 			return nil, fmt.Errorf("%w: feature %q: %w", ErrSpec, f.Name, err)
@@ -112,6 +120,7 @@ func NewSpecOf(features []Feature, most int) (*Spec, error) {
 			s.number[i] = s.numbers
 			s.numbers++
 		}
+		s.sketch(&f)
 		s.columns = append(s.columns, columnsOf(i, &f)...)
 		if len(s.columns)+1 > most {
 			return nil, fmt.Errorf("%w: feature %q: more than %d output columns with the intercept\nhint: leave out one_hot features with many values, or list fewer values or fewer buckets in the contract (the rest becomes other)", ErrSpec, f.Name, most)
@@ -141,8 +150,8 @@ func columnsOf(i int, f *Feature) []Column {
 		return out
 	}
 	out := hashColumns(i, f)
-	for code, v := range f.Values {
-		out = append(out, Column{Name: f.Name + "=" + v, Feature: i, Role: CategoryRole, Code: code})
+	for code, name := range f.columnNames() {
+		out = append(out, Column{Name: name, Feature: i, Role: CategoryRole, Code: code})
 	}
 	out = append(out, Column{Name: f.Name + "=other", Feature: i, Role: OtherRole})
 	if f.MissingIndicator {
@@ -168,14 +177,19 @@ func (f *Feature) checkNumber() error {
 	if len(f.Values) != 0 || f.MinCount != 0 || f.HashBuckets != 0 || f.Cross != nil {
 		return errors.New("a number has no values, buckets or min_count")
 	}
-	if !(math.Abs(f.Min) <= MaxMagnitude && math.Abs(f.Max) <= MaxMagnitude) {
-		return fmt.Errorf("range %g..%g is not within ±%g\nhint: declare the column in a larger unit", f.Min, f.Max, float64(MaxMagnitude))
+	if f.Buckets != nil {
+		return errors.New("buckets are a category's")
 	}
-	if !(f.Min < f.Max) {
-		return fmt.Errorf("min %g is not below max %g\nhint: widen the contract's range", f.Min, f.Max)
+	if f.Date != nil {
+		if err := f.Date.check(f); err != nil {
+			return err
+		}
 	}
-	if f.Max-f.Min < 1/MaxMagnitude {
-		return fmt.Errorf("range %g..%g is narrower than %g\nhint: declare the column in a smaller unit", f.Min, f.Max, 1/MaxMagnitude)
+	if err := f.checkRange(); err != nil {
+		return err
+	}
+	if q := f.Quantiles; q != nil && !(q[0] >= 0 && q[0] < q[1] && q[1] <= 1) {
+		return fmt.Errorf("quantiles %g and %g are not ascending within 0..1", q[0], q[1])
 	}
 	if f.Log1p && !(f.Min > -1) {
 		return fmt.Errorf("log1p needs min > -1, the contract has %g\nhint: drop log1p, or raise the column's min in the contract", f.Min)
@@ -184,7 +198,7 @@ func (f *Feature) checkNumber() error {
 		return fmt.Errorf("range %g..%g vanishes under log1p\nhint: widen the contract's range", f.Min, f.Max)
 	}
 	if f.Scale {
-		if f.Standardize || f.Clip != 0 {
+		if f.Standardize || f.Clip != 0 || f.Quantiles != nil {
 			return errors.New("a scaled number has no standardize or clip")
 		}
 		return nil
@@ -195,7 +209,26 @@ func (f *Feature) checkNumber() error {
 	return nil
 }
 
+func (f *Feature) checkRange() error {
+	if !(math.Abs(f.Min) <= MaxMagnitude && math.Abs(f.Max) <= MaxMagnitude) {
+		return fmt.Errorf("range %g..%g is not within ±%g\nhint: declare the column in a larger unit", f.Min, f.Max, float64(MaxMagnitude))
+	}
+	if !(f.Min < f.Max) {
+		return fmt.Errorf("min %g is not below max %g\nhint: widen the contract's range", f.Min, f.Max)
+	}
+	if f.Max-f.Min < 1/MaxMagnitude {
+		return fmt.Errorf("range %g..%g is narrower than %g\nhint: declare the column in a smaller unit", f.Min, f.Max, 1/MaxMagnitude)
+	}
+	return nil
+}
+
 func (f *Feature) checkCategory() error {
+	if f.derived() {
+		return f.checkDerived()
+	}
+	if f.Quantiles != nil {
+		return errors.New("a category has no quantiles")
+	}
 	if f.Min != 0 || f.Max != 0 || f.Log1p || f.Standardize || f.Clip != 0 || f.Scale {
 		return errors.New("a category has no range, log1p, standardize, scale or clip")
 	}

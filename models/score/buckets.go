@@ -47,7 +47,10 @@ type cross struct {
 
 // encode is the encoded column of a row's cell. The row's values have been encoded by themselves without an error.
 func (x *cross) encode(m *Model, row []Value) int {
-	code := x.cell.Code(func(k int) int64 { return m.columns[x.of[k]].level(row[x.of[k]]) })
+	code := x.cell.Code(func(k int) int64 {
+		c := &m.columns[x.of[k]]
+		return c.level(row[c.from])
+	})
 	return x.buckets.at(code, x.other)
 }
 
@@ -127,7 +130,7 @@ func (m *Model) beginCross(o *object, name string, b buckets) {
 	x := cross{name: name, buckets: b, other: none}
 	for i, s := range names {
 		at, ok := m.index[s]
-		if !ok || at == none || slices.Contains(names[:i], s) || m.columns[at].Kind != pipeline.Category {
+		if !ok || at == none || slices.Contains(names[:i], s) || m.columns[at].Kind != pipeline.Category || m.columns[at].bucketed || m.columns[at].date != nil {
 			o.fail("cross", "want names of categories before it, none twice")
 			return
 		}
@@ -193,7 +196,8 @@ func (c *column) numberLevels() {
 	}
 }
 
-// Terms names what an explanation tells contributions of: the record's columns, then crosses of them, such as "country*device".
+// Terms names what an explanation tells contributions of, in its order: the record's columns, but parts of a date one by one
+// ("since.days", "since.month"), then crosses, such as "country*device".
 func (m *Model) Terms() []string {
 	out := make([]string, m.terms())
 	for i := range out {
@@ -273,13 +277,17 @@ func (m *Model) Encoded(row []Value) ([]string, error) {
 
 // TermColumns are the indices of the record's columns that a term, by its index in Terms, is of; nil if it has no buckets.
 func (m *Model) TermColumns(term int) []int {
+	of := []int{term}
 	if k := term - len(m.columns); k >= 0 {
-		return m.crosses[k].of
-	}
-	if m.columns[term].buckets == nil {
+		of = m.crosses[k].of
+	} else if m.columns[term].buckets == nil {
 		return nil
 	}
-	return []int{term}
+	out := make([]int, len(of))
+	for i, feature := range of {
+		out[i] = m.columns[feature].from
+	}
+	return out
 }
 
 // String is the value as it is written; "" if it is missing.

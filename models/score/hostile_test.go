@@ -43,7 +43,7 @@ func TestHostileDocumentsNameTheField(t *testing.T) {
 		{`"feature":"age","role":"number"`, `"feature":"a\u0007","role":"number"`, "columns[0].feature: want 1 to"},
 		{`"feature":"age","role":"missing"`, `"feature":"old","role":"missing"`, "columns[1].role: "},
 		{`"role":"number"`, `"role":"missing"`, "columns[0].role: "},
-		{`"role":"number"`, `"role":"bucket"`, "columns[0].role: want"},
+		{`"role":"number"`, `"role":"bin"`, "columns[0].role: want"},
 		{`"role":"missing"`, `"role":"value","value":"x"`, "columns[1].role: a value after"},
 		{`"role":"missing"`, `"role":"other"`, "columns[1].role: "},
 		{`"role":"missing"`, `"role":"number"`, "columns[1].feature: "},

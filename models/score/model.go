@@ -37,6 +37,7 @@ type Kind = pipeline.Kind
 type Column struct {
 	Name     string
 	Kind     Kind
+	Date     bool     // a number that is written as a date, or as a time (see pipeline.TimeLayouts); Min and Max are Unix seconds
 	Nullable bool     // it may be missing
 	Min, Max float64  // of a number: what is beyond counts as the bound
 	Values   []string // of a category: what isn't listed counts as "other"
@@ -56,9 +57,10 @@ type Model struct {
 	// Target is the range of a label that is a number; nil: it has values. A score is the number that is predicted, then.
 	Target *Range
 
-	columns  []column
+	columns  []column // by feature, but for crosses
 	crosses  []cross
-	index    map[string]int // of a column by its name
+	index    map[string]int // of a feature by its name
+	inputs   []input        // the record's columns
 	unitNorm bool           // encoded rows, with a 1 for the intercept, are scaled to norm 1
 
 	intercept []float64 // by class; one where the label has two values
@@ -67,9 +69,10 @@ type Model struct {
 	factor      []float64 // × Factors
 }
 
-// column is a record's column with what was fitted for it.
+// column is a feature: a record's column, or a part of one, with what was fitted for it.
 type column struct {
 	Column
+	derived
 	log1p, centred bool             // centred: (t-mean)/sd, clamped to ±clip
 	mean, sd, clip float64          // after log1p
 	number         int              // encoded column of a number's value, or none
@@ -84,11 +87,11 @@ type column struct {
 // none: no encoded column, the value adds nothing.
 const none = -1
 
-// Columns are what a record needs, in the order of a row: the features, then the offset if the model has one. The caller must not change Values.
+// Columns are what a record needs, in the order of a row: those of the features, then the offset if the model has one. The caller must not change Values.
 func (m *Model) Columns() []Column {
-	out := make([]Column, len(m.columns))
-	for i := range m.columns {
-		out[i] = m.columns[i].Column
+	out := make([]Column, len(m.inputs))
+	for i := range m.inputs {
+		out[i] = m.inputs[i].Column
 	}
 	return out
 }
@@ -151,7 +154,9 @@ func parse(document []byte) (*Model, error) {
 		}
 	}
 	m.checkBuckets(&o)
-	m.readOffset(&o)
+	if m.readOffset(&o); *o.err == nil {
+		m.collect(&o)
+	}
 	return m, *o.err
 }
 
@@ -193,6 +198,21 @@ func (m *Model) encoded(o *object) {
 		n := o.object("number")
 		c.readNumber(&n)
 		c.number, c.Nullable = at, o.flag("nullable")
+		keys = append(keys, "date")
+		c.readDate(o)
+	case "bucket":
+		keys = append(keys, "bucket")
+		if c == nil {
+			c = m.begin(o, feature, pipeline.Category)
+			c.bucketed = true
+		}
+		if !c.bucketed || c.other != none || !printable(name) {
+			o.fail("role", "a bucket after the other columns of %q, or without a name", feature)
+			return
+		}
+		c.readBucket(o, at)
+		role = strings.TrimPrefix(name, feature) // a name of its own
+		feature = name[:len(name)-len(role)]
 	case "value":
 		keys = append(keys, "value")
 		if c == nil {
@@ -201,7 +221,7 @@ func (m *Model) encoded(o *object) {
 		v := o.text("value")
 		_, twice := c.codes[v]
 		switch {
-		case c.Kind != pipeline.Category || c.other != none || c.buckets != nil:
+		case c.Kind != pipeline.Category || c.other != none || c.buckets != nil || c.bucketed:
 			o.fail("role", "a value after the other columns of %q", feature)
 		case twice || !printable(v):
 			o.fail("value", "want 1 to %d bytes without control characters, and no value twice", pipeline.MaxNameBytes)
@@ -210,12 +230,17 @@ func (m *Model) encoded(o *object) {
 		}
 		role = "=" + v
 	case "other":
-		keys = append(keys, "nullable")
+		keys = append(keys, "nullable", "date")
 		if c == nil || c.Kind != pipeline.Category || c.other != none || at == none {
 			o.fail("role", "%q has no values before, other twice, or folds", feature)
 			return
 		}
 		c.other, c.Nullable = i, o.flag("nullable")
+		if c.bucketed {
+			keys = append(keys, "range")
+			c.endBuckets(o)
+		}
+		c.readDate(o)
 		role = "=other"
 	case "missing":
 		if c == nil || c.indicates || c.Kind == pipeline.Category && c.other == none {
@@ -252,11 +277,12 @@ func (m *Model) begin(o *object, name string, kind Kind) *column {
 }
 
 func (c *column) readNumber(o *object) {
-	o.only("min", "max", "log1p", "standardize", "scale", "mean", "sd", "clip")
+	o.only("min", "max", "log1p", "standardize", "scale", "mean", "sd", "clip", "lowest", "highest")
 	c.Min, c.Max = o.number("min", pipeline.MaxMagnitude), o.number("max", pipeline.MaxMagnitude)
 	c.log1p, c.centred = o.boolean("log1p"), o.boolean("standardize")
 	c.centred = o.flag("scale") || c.centred
 	c.mean, c.sd, c.clip = o.number("mean", pipeline.MaxMagnitude), o.number("sd", pipeline.MaxMagnitude), o.number("clip", pipeline.MaxClip)
+	c.readBounds(o)
 	switch {
 	case *o.err != nil:
 	case !(c.Min < c.Max):
@@ -290,6 +316,7 @@ func (m *Model) readOffset(doc *object) {
 	default:
 		c := m.begin(&o, name, pipeline.Number)
 		c.Min, c.Max, c.number = low, high, len(m.coefficient)
+		c.lo, c.hi = low, high
 		m.coefficient = append(m.coefficient, 1)
 	}
 }

@@ -10,11 +10,11 @@ const absentHint = "give every column of the model; null, or nothing in CSV, is 
 // Row picks a record's values in the order of Columns. Every column must be there, a missing value as the zero Value; others are
 // ignored. The error is a *RecordError.
 func (m *Model) Row(record map[string]Value) ([]Value, error) {
-	row := make([]Value, len(m.columns))
-	for i := range m.columns {
-		v, ok := record[m.columns[i].Name]
+	row := make([]Value, len(m.inputs))
+	for i := range m.inputs {
+		v, ok := record[m.inputs[i].Name]
 		if !ok {
-			return nil, &RecordError{m.columns[i].Name, "the record doesn't have it", absentHint}
+			return nil, &RecordError{m.inputs[i].Name, "the record doesn't have it", absentHint}
 		}
 		row[i] = v
 	}
@@ -28,9 +28,9 @@ func (m *Model) RowJSON(record []byte) ([]Value, error) {
 	if o.read(record); wrong != nil {
 		return nil, &RecordError{Message: wrong.Error()}
 	}
-	row := make([]Value, len(m.columns))
-	for i := range m.columns {
-		name := m.columns[i].Name
+	row := make([]Value, len(m.inputs))
+	for i := range m.inputs {
+		name := m.inputs[i].Name
 		raw, ok := o.keys[name]
 		if !ok {
 			return nil, &RecordError{name, "the record doesn't have it", absentHint}
@@ -79,18 +79,18 @@ type encoded struct {
 
 // active is what one of a row's columns is encoded as: all its other encoded columns are 0.
 type active struct {
-	column int // of the record; a cross's comes after all of them
+	column int // of the model's features; a cross's comes after all of them
 	at     int // encoded
 	x      float64
 }
 
 func (m *Model) encode(row []Value) (encoded, error) {
-	if len(row) != len(m.columns) {
-		return encoded{}, fmt.Errorf("%d values, the model has %d columns", len(row), len(m.columns))
+	if len(row) != len(m.inputs) {
+		return encoded{}, fmt.Errorf("%d values, the model has %d columns", len(row), len(m.inputs))
 	}
-	out, square := encoded{make([]active, 0, len(row)), 1}, 1.0
-	for i := range row {
-		at, x, err := m.columns[i].encode(row[i])
+	out, square := encoded{make([]active, 0, len(m.columns)), 1}, 1.0
+	for i := range m.columns {
+		at, x, err := m.columns[i].encode(row[m.columns[i].from])
 		if err != nil {
 			return encoded{}, err
 		}
@@ -99,7 +99,7 @@ func (m *Model) encode(row []Value) (encoded, error) {
 		}
 	}
 	for k := range m.crosses {
-		out.active, square = append(out.active, active{len(row) + k, m.crosses[k].encode(m, row), 1}), square+1
+		out.active, square = append(out.active, active{len(m.columns) + k, m.crosses[k].encode(m, row), 1}), square+1
 	}
 	if m.unitNorm {
 		out.norm = math.Sqrt(square)

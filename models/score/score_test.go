@@ -190,7 +190,7 @@ func explained(t *testing.T, m *score.Model, row []score.Value) {
 	}
 	sum, size := e.Intercept, math.Abs(e.Intercept)
 	for i, c := range e.Columns {
-		if c.Column != m.Columns()[i].Name {
+		if c.Column != m.Terms()[i] {
 			t.Fatalf("column %d is %s", i, c.Column)
 		}
 		sum, size = sum+c.Logit, size+math.Abs(c.Logit)

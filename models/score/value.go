@@ -85,13 +85,21 @@ func (c *column) encode(v Value) (at int, x float64, err error) {
 	if v.kind == missingValue {
 		switch {
 		case !c.Nullable:
-			return none, 0, &RecordError{c.Name, "the value is missing", "the model was trained on a column that is never missing; fill it in, or leave the record out"}
+			return none, 0, &RecordError{c.input(), "the value is missing", "the model was trained on a column that is never missing; fill it in, or leave the record out"}
 		case c.Kind == pipeline.Category && c.missing == none:
 			return c.other, 1, nil
 		}
 		return c.missing, 1, nil
 	}
-	if c.Kind == pipeline.Category {
+	switch {
+	case c.date != nil && c.date.Part != pipeline.Days:
+		return c.part(v)
+	case c.date != nil:
+		if x, err = c.seconds(v); err != nil {
+			return none, 0, err
+		}
+		v = Number(c.date.Number(x))
+	case c.Kind == pipeline.Category && !c.bucketed:
 		if v.kind == numberValue {
 			return none, 0, &RecordError{c.Name, "want a category, got a number", "write it in quotes if it is one of the model's values"}
 		}
@@ -112,6 +120,10 @@ func (c *column) encode(v Value) (at int, x float64, err error) {
 		return none, 0, &RecordError{c.Name, "the number isn't finite", ""}
 	}
 	x = min(max(x, c.Min), c.Max)
+	if c.bucketed {
+		return c.bucket(x), 1, nil
+	}
+	x = min(max(x, c.lo), c.hi)
 	if c.log1p {
 		x = pipeline.Log1p(x)
 	}
@@ -121,14 +133,26 @@ func (c *column) encode(v Value) (at int, x float64, err error) {
 	return c.number, x, nil
 }
 
+// input is the record's column that a feature is made of.
+func (c *column) input() string {
+	if c.date != nil {
+		return c.date.Column
+	}
+	return c.Name
+}
+
 // Beyond reports whether a value of the column of that index is scored as another: a category that the model doesn't list as
 // "other", a number outside its range as the bound.
 func (m *Model) Beyond(column int, v Value) bool {
-	c := &m.columns[column]
+	in := &m.inputs[column]
+	c := &m.columns[in.feature]
 	switch {
 	case v.kind == missingValue:
 		return false
-	case c.Kind == pipeline.Category:
+	case in.Date:
+		at, err := c.seconds(v)
+		return err == nil && (at < in.Min || at > in.Max)
+	case in.Kind == pipeline.Category:
 		_, known := c.codes[v.text]
 		return !known && c.buckets == nil
 	case v.kind == textValue:

@@ -60,6 +60,7 @@ func ApprovalText(in ApprovalInput) string {
 	if len(j.Groups) > 0 {
 		line("Also, by group of %s: how many held-out rows each group has and, for groups of %d or more, their held-out scores by label in 64 bins. A smaller group's scores aren't summed, nor those of further groups of its column until %d rows or more are left out together.", j.groupNames(), j.MinGroup, j.MinGroup)
 	}
+	b.sketches(j)
 	if j.Holdout.From > 0 {
 		line("The tenths are the same in all jobs: together with jobs that hold out others, the sums of some tenths alone follow by difference.")
 	}
@@ -158,8 +159,9 @@ func (p *page) seatStops(in ApprovalInput) {
 }
 
 func featureText(f Feature, features []Feature) string {
-	var parts []string
+	parts := f.derivedText()
 	switch {
+	case f.Kind == kindBuckets || f.Kind == kindDatePart:
 	case f.Kind == Cross || f.HashBuckets > 0:
 		parts = append(parts, f.openText(features))
 	case f.Kind == Category && f.MinCount == 0:

@@ -23,6 +23,7 @@ type Kind string
 const (
 	Number   Kind = "number"
 	Category Kind = "category"
+	Date     Kind = "date"
 	Split    Kind = "split" // only says which rows a job evaluates on
 )
 
@@ -59,13 +60,15 @@ type Label struct {
 }
 
 // Column is one column of a contract. Min, Max and Outside are set for numbers,
-// Values for categories and splits, Other for categories.
+// and for dates, whose bounds are Unix seconds; First and Last for dates; Values for categories and splits, Other for categories.
 type Column struct {
 	Name     string
 	Kind     Kind
 	Min, Max float64 // finite, Min < Max
 	Outside  string
-	Nullable bool     // numbers and categories
+	First    string // 2006-01-02, the first and the last day
+	Last     string
+	Nullable bool     // numbers, dates and categories
 	Values   []string // in the contract's order, which is that of the codes
 	Buckets  int64    // of a category without Values and Other, whose values are hashed: see Open
 	Other    string
@@ -160,10 +163,10 @@ func (d *document) column(name string, v value) Column {
 	}
 	known := []string{"type", "min", "max", "outside", "nullable", "values", "buckets", "other"}
 	_, keys, _ := d.fields(v, known...)
-	if !d.require(v, keys, map[string]string{"type": "one of number, category, split"}, "type") {
+	if !d.require(v, keys, map[string]string{"type": "one of number, date, category, split"}, "type") {
 		return c
 	}
-	kind, ok := d.choice(keys["type"], string(Number), string(Category), string(Split))
+	kind, ok := d.choice(keys["type"], string(Number), string(Date), string(Category), string(Split))
 	if !ok {
 		return c
 	}
@@ -173,6 +176,10 @@ func (d *document) column(name string, v value) Column {
 	case Number:
 		allowed = []string{"type", "min", "max", "outside", "nullable"}
 		d.require(v, keys, map[string]string{"min": "the range bounds every sum; declare it", "max": "the range bounds every sum; declare it"}, "min", "max")
+		c.Outside = OutsideClip
+	case Date:
+		allowed = []string{"type", "min", "max", "outside", "nullable"}
+		d.require(v, keys, map[string]string{"min": "the first date, such as 2015-01-01", "max": "the last date, such as 2030-12-31"}, "min", "max")
 		c.Outside = OutsideClip
 	case Category:
 		allowed = []string{"type", "values", "buckets", "other", "nullable"}
@@ -192,10 +199,21 @@ func (d *document) column(name string, v value) Column {
 		}
 		d.columnField(&c, key, field)
 	}
+	if c.Kind == Date {
+		c.dates(c.First, c.Last)
+	}
 	return c
 }
 
 func (d *document) columnField(c *Column, key string, v value) {
+	switch {
+	case c.Kind == Date && key == "min":
+		c.First = d.date(v)
+		return
+	case c.Kind == Date && key == "max":
+		c.Last = d.date(v)
+		return
+	}
 	switch key {
 	case "min":
 		c.Min, _ = d.number(v)
@@ -209,7 +227,7 @@ func (d *document) columnField(c *Column, key string, v value) {
 		c.Other, _ = d.choice(v, OtherKeep, OtherReject)
 	case "buckets":
 		var ok bool
-		if c.Buckets, ok = d.integer(v, minBuckets, maxBuckets); !ok {
+		if c.Buckets, ok = d.integer(v, minHashBuckets, maxHashBuckets); !ok {
 			c.Buckets = -1 // open all the same
 		}
 	case "values":

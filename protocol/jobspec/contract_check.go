@@ -82,6 +82,8 @@ func (c *Column) check(report report, path string) {
 		if c.Outside != OutsideClip && c.Outside != OutsideReject {
 			report(show(c.Outside)+" is not one of clip, reject", "", child(path, "outside"))
 		}
+	case Date:
+		c.checkDates(report, path)
 	case Category:
 		if c.Open() {
 			c.checkOpen(report, path)
@@ -94,7 +96,7 @@ func (c *Column) check(report report, path string) {
 	case Split:
 		c.checkValues(report, path)
 	default:
-		report(show(string(c.Kind))+" is not one of number, category, split", "", child(path, "type"))
+		report(show(string(c.Kind))+" is not one of number, date, category, split", "", child(path, "type"))
 	}
 }
 

@@ -31,8 +31,8 @@ type contractJSON struct {
 type columnJSON struct {
 	Name     string   `json:"name"`
 	Type     Kind     `json:"type"`
-	Min      *float64 `json:"min,omitempty"`
-	Max      *float64 `json:"max,omitempty"`
+	Min      *bound   `json:"min,omitempty"`
+	Max      *bound   `json:"max,omitempty"`
 	Outside  *string  `json:"outside,omitempty"`
 	Values   []string `json:"values,omitempty"`
 	Buckets  int64    `json:"buckets,omitempty"`
@@ -51,7 +51,9 @@ func (c *Contract) Canonical() []byte {
 		j := columnJSON{Name: col.Name, Type: col.Kind}
 		switch col.Kind {
 		case Number:
-			j.Min, j.Max, j.Outside, j.Nullable = &col.Min, &col.Max, &col.Outside, &col.Nullable
+			j.Min, j.Max, j.Outside, j.Nullable = numberBound(&col.Min), numberBound(&col.Max), &col.Outside, &col.Nullable
+		case Date:
+			j.Min, j.Max, j.Outside, j.Nullable = dateBound(col.First), dateBound(col.Last), &col.Outside, &col.Nullable
 		case Category:
 			j.Values, j.Buckets, j.Other, j.Nullable = col.Values, col.Buckets, &col.Other, &col.Nullable
 			if col.Open() {
@@ -77,9 +79,9 @@ func ParseContractJSON(data []byte) (*Contract, error) {
 	}
 	c := &Contract{Name: in.Name, Revision: in.Revision, Key: in.Key, MaxRows: in.MaxRows, Label: or0(in.Label)}
 	for _, j := range in.Columns {
-		c.Columns = append(c.Columns, Column{
-			Name: j.Name, Kind: j.Type, Values: j.Values, Min: or0(j.Min), Max: or0(j.Max),
-			Outside: or0(j.Outside), Buckets: j.Buckets, Other: or0(j.Other), Nullable: or0(j.Nullable)})
+		col := Column{Name: j.Name, Kind: j.Type, Values: j.Values, Outside: or0(j.Outside), Buckets: j.Buckets, Other: or0(j.Other), Nullable: or0(j.Nullable)}
+		col.bounds(or0(j.Min), or0(j.Max))
+		c.Columns = append(c.Columns, col)
 	}
 	f := newFindings(nil)
 	c.check(f.report)

@@ -16,7 +16,7 @@ const (
 
 // crossSpec reads an entry of features that is a cross.
 func (d *document) crossSpec(v value, keys map[string]value, f *FeatureSpec) {
-	for _, key := range []string{"columns", "transform", "missing", "clip"} {
+	for _, key := range []string{"columns", "transform", "date_parts", "missing", "clip"} {
 		if other, ok := keys[key]; ok {
 			d.at(other.path, other.at, "a cross has no "+key, "remove it; a cross counts each combination, with a missing value as one more")
 		}
@@ -28,7 +28,7 @@ func (d *document) crossSpec(v value, keys map[string]value, f *FeatureSpec) {
 	}
 	f.HashBuckets = crossBuckets
 	if v, ok := keys["buckets"]; ok {
-		if f.HashBuckets, ok = d.integer(v, minBuckets, maxBuckets); ok {
+		if f.HashBuckets, ok = d.integer(v, minHashBuckets, maxHashBuckets); ok {
 			checkBuckets(d.report, v.path, f.HashBuckets)
 		}
 	}
@@ -67,7 +67,7 @@ func crosses(s *Spec, c *Contract, out []Feature, report report) []Feature {
 				}
 				ok = false
 			case out[k].Kind != Category:
-				wrong(fmt.Sprintf("column %s is a %s; a cross is of categories", name, out[k].Kind), "declare a category in the contract, such as age_band")
+				wrong("column "+name+" isn't a category; a cross is of categories", "declare a category in the contract, such as age_band")
 			}
 		}
 		if !ok {
@@ -117,9 +117,6 @@ func cells(features []Feature, of []string) int64 {
 	return product
 }
 
-// codes counts a category's values, a cross's combinations, or the buckets of either.
-func (f *Feature) codes() int { return len(f.Values) + int(f.HashBuckets) }
-
 // checkCrosses checks the crosses of a job that was read from JSON against its features.
 func (r *Resolved) checkCrosses(report report) {
 	for i := range r.Features {
@@ -138,7 +135,7 @@ func (r *Resolved) checkCrosses(report report) {
 				return
 			}
 		}
-		if n := cells(r.Features[:i], f.Of); f.HashBuckets != n || n > maxBuckets {
+		if n := cells(r.Features[:i], f.Of); f.HashBuckets != n || n > maxHashBuckets {
 			if checkBuckets(report, child(path, "buckets"), f.HashBuckets); f.HashBuckets > n {
 				report(fmt.Sprintf("%d buckets for %d combinations", f.HashBuckets, n), "", child(path, "buckets"))
 			}

@@ -59,8 +59,13 @@ func columnDifference(a, b Column) []string {
 	if a.Kind != b.Kind {
 		return out
 	}
-	say("min", decimalOf(a.Min), decimalOf(b.Min))
-	say("max", decimalOf(a.Max), decimalOf(b.Max))
+	if a.Kind == Date {
+		say("min", a.First, b.First)
+		say("max", a.Last, b.Last)
+	} else {
+		say("min", decimalOf(a.Min), decimalOf(b.Min))
+		say("max", decimalOf(a.Max), decimalOf(b.Max))
+	}
 	say("outside", a.Outside, b.Outside)
 	say("nullable", strconv.FormatBool(a.Nullable), strconv.FormatBool(b.Nullable))
 	say("other", a.Other, b.Other)

@@ -8,8 +8,8 @@ import (
 // An open category doesn't list its values: each has a number, by a public hash of the column's name and the value (SPEC §13) that
 // participants compute. The values themselves never leave them.
 const (
-	minBuckets = 2
-	maxBuckets = 1 << 18
+	minHashBuckets = 2
+	maxHashBuckets = 1 << 18
 )
 
 // Open reports whether a category's values aren't listed.
@@ -40,8 +40,8 @@ func (c *Column) checkOpen(report report, path string) {
 }
 
 func checkBuckets(report report, path string, n int64) {
-	if n < minBuckets || n > maxBuckets || bits.OnesCount64(uint64(n)) != 1 {
-		report(fmt.Sprintf("%d buckets are not a power of two from %d to %d", n, minBuckets, maxBuckets),
+	if n < minHashBuckets || n > maxHashBuckets || bits.OnesCount64(uint64(n)) != 1 {
+		report(fmt.Sprintf("%d buckets are not a power of two from %d to %d", n, minHashBuckets, maxHashBuckets),
 			"write 1024, 4096, 16384, …: about ten times as many as there are frequent values, so that few share one", path)
 	}
 }

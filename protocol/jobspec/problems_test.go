@@ -138,7 +138,7 @@ func TestContractProblemsNameTheirPlaceAndRemedy(t *testing.T) {
 		"key a column":       {"  fold: ", "  customer_id: {type: number, min: 0, max: 1}\n  fold: ", "columns.customer_id", "{type: number, min: 0, max: 1}", "key can't be a column", "remove"},
 		"column twice":       {"  fold: ", "  age: {type: number, min: 0, max: 1}\n  fold: ", "columns.age", "age: {type: number, min: 0, ", "appears twice", ""},
 		"column name":        {"  fold: ", `  "a=b": `, `columns.a=b`, "{type: split", "not a column name", "letters"},
-		"type":               {"type: split", "type: splitt", "columns.fold.type", "splitt", "not one of number, category, split", "did you mean split?"},
+		"type":               {"type: split", "type: splitt", "columns.fold.type", "splitt", "not one of number, date, category, split", "did you mean split?"},
 		"type missing":       {"{type: split, ", "{", "columns.fold.type", "{values: [train", `"type" is missing`, ""},
 		"not a mapping":      {"{type: split, values: [train, test]}", "split", "columns.fold", "split ", "expected keys", "{type: number"},
 		"min missing":        {"min: 16, ", "", "columns.age.min", "{type: number, max: 110}", `"min" is missing`, "bounds every sum"},

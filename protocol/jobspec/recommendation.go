@@ -251,7 +251,7 @@ func (r *Resolved) checkMatrix(report report) {
 	}
 	fits := len(r.Features) == len(kinds)
 	for i, f := range r.Features {
-		fits = fits && f.Kind == kinds[i] && f.HashBuckets == 0 && !f.MissingIndicator && !f.Log1p && !f.Standardize
+		fits = fits && f.Kind == kinds[i] && f.HashBuckets == 0 && !f.MissingIndicator && !f.Log1p && !f.Standardize && f.Date == nil && f.Quantiles == nil
 	}
 	if !fits {
 		report("a matrix_factorization reads its item, and its rating if there is one", "", "program.features")

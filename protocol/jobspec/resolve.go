@@ -109,8 +109,12 @@ func features(s *Spec, c *Contract, report report) (out []Feature) {
 				report("column "+name+" is already a feature, at "+first, "remove one of them", path)
 				continue
 			}
-			if feature, ok := newFeature(s.Privacy.Kind, group, col, at, path, report); ok {
-				seen[name] = path
+			for _, feature := range newFeatures(s.Privacy.Kind, group, col, at, path, report) {
+				if first, twice := seen[feature.Name]; twice {
+					report("column "+feature.Name+" is already a feature, at "+first, "remove one of them", path)
+					continue
+				}
+				seen[feature.Name] = path
 				out = append(out, feature)
 			}
 		}

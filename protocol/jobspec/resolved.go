@@ -46,7 +46,7 @@ type Resolved struct {
 // Standardize, Clip and MinCount for exact jobs, Scale for private ones.
 type Feature struct {
 	Name             string
-	Kind             Kind // Number, Category or Cross
+	Kind             Kind // Number, Category, Cross, kindBuckets or kindDatePart
 	Min, Max         float64
 	Values           []string
 	Of               []string // of a cross: the features before it that it combines
@@ -58,6 +58,10 @@ type Feature struct {
 	Scale            bool    // by the declared range to [-1, 1]; always in private jobs
 	MissingIndicator bool
 	MinCount         int64 // rows
+
+	Buckets   *Buckets  // kindBuckets
+	Quantiles []float64 // two, of a number that is clamped to them; nil: it isn't
+	Date      *DatePart // kindDatePart, and days of a date
 }
 
 // Outputs returns how many columns the model has, the intercept included: one
@@ -147,6 +151,11 @@ type featureJSON struct {
 	Scale            *bool    `json:"scale,omitempty"`
 	MissingIndicator bool     `json:"missing_indicator"`
 	MinCount         *int64   `json:"min_count,omitempty"`
+
+	ClipQuantiles []float64 `json:"clip_quantiles,omitempty"`
+	Edges         []float64 `json:"edges,omitempty"`
+	Quantiles     int64     `json:"quantiles,omitempty"`
+	Date          *DatePart `json:"date,omitempty"`
 }
 
 func (r *Resolved) program() *programJSON {
@@ -162,7 +171,9 @@ func (r *Resolved) program() *programJSON {
 	}
 	for _, f := range r.Features {
 		j := featureJSON{Name: f.Name, Kind: f.Kind, Of: f.Of, Buckets: f.HashBuckets, Nullable: f.Nullable, MissingIndicator: f.MissingIndicator}
+		j.derived(&f, private)
 		switch {
+		case f.Kind == kindBuckets || f.Kind == kindDatePart:
 		case f.Kind != Number && private:
 			j.Values = f.Values
 		case f.Kind != Number:
@@ -233,9 +244,11 @@ func ParseResolved(data []byte) (*Resolved, error) {
 	r.RoundTimeout = milliseconds(in.RoundTimeoutMs, maxRoundTimeout, f.report, "round_timeout_ms")
 	r.Expires = milliseconds(in.ExpiresMs, maxExpires, f.report, "expires_ms")
 	for _, j := range in.Program.Features {
-		r.Features = append(r.Features, Feature{
+		f := Feature{
 			Name: j.Name, Kind: j.Kind, Min: or0(j.Min), Max: or0(j.Max), Values: j.Values, Of: j.Of, HashBuckets: j.Buckets, Nullable: j.Nullable, Log1p: or0(j.Log1p),
-			Standardize: or0(j.Standardize), Clip: or0(j.Clip), Scale: or0(j.Scale), MissingIndicator: j.MissingIndicator, MinCount: or0(j.MinCount)})
+			Standardize: or0(j.Standardize), Clip: or0(j.Clip), Scale: or0(j.Scale), MissingIndicator: j.MissingIndicator, MinCount: or0(j.MinCount)}
+		f.readDerived(&j)
+		r.Features = append(r.Features, f)
 	}
 	r.Model.Recommendation = in.Program.Model.Recommendation.recommendation(r.Features)
 	r.check(f.report)

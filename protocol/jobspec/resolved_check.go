@@ -117,6 +117,11 @@ func (f *Feature) check(report report, path string, private bool) {
 	if !columnText.MatchString(f.Name) {
 		report(show(f.Name)+" is not a column name", "", child(path, "name"))
 	}
+	f.checkDerived(report, path, private)
+	if f.Kind == kindBuckets || f.Kind == kindDatePart {
+		f.checkIndicator(report, path)
+		return
+	}
 	if f.Kind != Number && f.Kind != Category {
 		report(show(string(f.Kind))+" is not one of number, category", "", child(path, "kind"))
 		return
@@ -135,6 +140,10 @@ func (f *Feature) check(report report, path string, private bool) {
 	if f.Kind == Number && f.Log1p && (f.Min <= -1 || log1pVanishes(f.Min, f.Max)) {
 		report(fmt.Sprintf("log1p needs a range above -1 that it keeps apart, not %v to %v", f.Min, f.Max), "", child(path, "min"))
 	}
+	f.checkIndicator(report, path)
+}
+
+func (f *Feature) checkIndicator(report report, path string) {
 	if f.MissingIndicator && !f.Nullable {
 		report("a column that is never missing has no indicator", "", child(path, "missing_indicator"))
 	}
@@ -172,6 +181,12 @@ func (r *Resolved) Conforms(c *Contract) error {
 	for _, f := range r.Features {
 		if f.Kind == Cross {
 			continue // of features that are checked
+		}
+		if f.Date != nil || f.Kind == kindBuckets {
+			if err := f.derivedConforms(c); err != nil {
+				return err
+			}
+			continue
 		}
 		col, ok := c.Column(f.Name)
 		switch {

@@ -81,7 +81,10 @@ func (r ContractRef) String() string { return r.Name + "@" + strconv.FormatInt(r
 // FeatureSpec is one entry of features: columns that share a transform.
 type FeatureSpec struct {
 	Columns          []string
-	Transforms       []string // log1p, standardize, scale, one_hot, in the order written
+	Transforms       []string // days, log1p, standardize, scale, one_hot, in the order written
+	DateParts        []string // of dates
+	Buckets          *Buckets
+	Quantiles        []float64 // two, to which numbers are clamped; nil: none
 	MissingIndicator bool
 	Clip             float64 // standard deviations; for standardize in exact jobs
 	MinCount         int64   // rows; for one_hot and crosses in exact jobs
@@ -245,14 +248,17 @@ func (d *document) features(v value) (features []FeatureSpec) {
 
 func (d *document) feature(v value) FeatureSpec {
 	f := FeatureSpec{Clip: defaultClip, MinCount: defaultMinCount}
-	_, keys, ok := d.fields(v, "columns", "cross", "transform", "missing", "clip", "min_count", "buckets")
+	_, keys, ok := d.fields(v, "columns", "cross", "transform", "date_parts", "buckets", "missing", "clip", "min_count")
 	if !ok {
 		return f
 	}
 	if _, cross := keys["cross"]; cross {
 		d.crossSpec(v, keys, &f)
-	} else if d.require(v, keys, map[string]string{"columns": "list the contract's columns"}, "columns"); d.given(child(v.path, "buckets")) {
-		d.report("buckets are a cross's; those of a column are in the contract", "remove buckets", child(v.path, "buckets"))
+	} else {
+		d.require(v, keys, map[string]string{"columns": "list the contract's columns"}, "columns")
+		if v, ok := keys["buckets"]; ok {
+			f.Buckets = d.buckets(v)
+		}
 	}
 	if v, ok := keys["columns"]; ok {
 		f.Columns = d.names(v, "a feature needs at least one column")
@@ -265,9 +271,10 @@ func (d *document) feature(v value) FeatureSpec {
 		f.MissingIndicator = word == "indicator"
 	}
 	if v, ok := keys["clip"]; ok {
-		if f.Clip, ok = d.number(v); ok && !(f.Clip > 0 && f.Clip <= maxClip) {
-			d.at(v.path, v.at, fmt.Sprintf("clip %v is not above 0 and at most %v standard deviations", f.Clip, maxClip), "")
-		}
+		d.clip(v, &f)
+	}
+	if v, ok := keys["date_parts"]; ok {
+		f.DateParts = d.dateParts(v)
 	}
 	if v, ok := keys["min_count"]; ok {
 		f.MinCount, _ = d.integer(v, 1, maxMinCount)
@@ -295,18 +302,22 @@ func (d *document) transforms(v value) (out []string) {
 		list, _ = d.items(v)
 	}
 	for _, e := range list {
-		if t, ok := d.choice(e, "log1p", "standardize", "one_hot", "scale"); ok {
+		if t, ok := d.choice(e, "log1p", "standardize", "one_hot", "scale", transformDays); ok {
 			out = append(out, t)
 		}
 	}
-	switch s := strings.Join(out, ","); {
+	rest := out
+	if len(out) > 0 && out[0] == transformDays && !contains(out, "one_hot") {
+		rest = out[1:]
+	}
+	switch s := strings.Join(rest, ","); {
 	case d.broken[v.path] || d.around[v.path]:
 	case s == "" || s == "log1p" || s == "standardize" || s == "scale" || s == "one_hot" || s == "log1p,standardize" || s == "log1p,scale":
 	case s == "standardize,log1p" || s == "scale,log1p":
-		d.at(v.path, v.at, "log1p can't follow "+out[0], "write [log1p, "+out[0]+"]")
+		d.at(v.path, v.at, "log1p can't follow "+rest[0], "write [log1p, "+rest[0]+"]")
 	default:
 		d.at(v.path, v.at, "the transforms "+strings.Join(out, ", ")+" don't go together",
-			"use one_hot alone; in an exact job log1p, standardize or [log1p, standardize]; in a private one scale or [log1p, scale]")
+			"use one_hot alone; in an exact job log1p, standardize or [log1p, standardize]; in a private one scale or [log1p, scale]; days comes first, and only of dates")
 	}
 	return out
 }

@@ -39,9 +39,10 @@ func (d *document) matchKind(s *Spec) {
 
 // matchOptions checks the options of a feature's transforms.
 func (d *document) matchOptions(f *FeatureSpec, at string, private bool) {
+	d.matchTransforms(f, at, private)
 	clip, count, transform := child(at, "clip"), child(at, "min_count"), child(at, "transform")
 	switch {
-	case !d.given(clip) || contains(f.Transforms, "standardize"):
+	case !d.given(clip) || contains(f.Transforms, "standardize") || f.Quantiles != nil && !d.given(child(clip, "deviations")):
 	case private:
 		d.report("clip counts standard deviations, which a private job doesn't release", "remove clip: scale keeps to the contract's declared range", clip, transform)
 	default:
@@ -51,7 +52,7 @@ func (d *document) matchOptions(f *FeatureSpec, at string, private bool) {
 	case !d.given(count):
 	case private:
 		d.report("min_count needs the counts of categories, which a private job doesn't release", "remove min_count: the noise covers rare categories", count)
-	case !contains(f.Transforms, "one_hot") && f.Cross == nil:
+	case !contains(f.Transforms, "one_hot") && f.Cross == nil && f.Buckets == nil && !d.given(child(at, "date_parts")):
 		d.report("min_count folds rare categories and needs one_hot", "add one_hot or remove min_count", count, transform)
 	}
 	if private {

@@ -464,6 +464,7 @@ type ScoreContribution struct {
 	Column        string                 `protobuf:"bytes,1,opt,name=column,proto3" json:"column,omitempty"`
 	Second        string                 `protobuf:"bytes,2,opt,name=second,proto3" json:"second,omitempty"` // the other column of a pair
 	Logit         float64                `protobuf:"fixed64,3,opt,name=logit,proto3" json:"logit,omitempty"`
+	Encoded       string                 `protobuf:"bytes,4,opt,name=encoded,proto3" json:"encoded,omitempty"` // of an open category or a cross: the encoded column, such as "city#17"
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -519,6 +520,13 @@ func (x *ScoreContribution) GetLogit() float64 {
 	return 0
 }
 
+func (x *ScoreContribution) GetEncoded() string {
+	if x != nil {
+		return x.Encoded
+	}
+	return ""
+}
+
 var File_scoring_proto protoreflect.FileDescriptor
 
 const file_scoring_proto_rawDesc = "" +
@@ -557,11 +565,12 @@ const file_scoring_proto_rawDesc = "" +
 	"\x05logit\x18\x01 \x01(\x01R\x05logit\x12\x1c\n" +
 	"\tintercept\x18\x02 \x01(\x01R\tintercept\x129\n" +
 	"\acolumns\x18\x03 \x03(\v2\x1f.tributary.v1.ScoreContributionR\acolumns\x125\n" +
-	"\x05pairs\x18\x04 \x03(\v2\x1f.tributary.v1.ScoreContributionR\x05pairs\"Y\n" +
+	"\x05pairs\x18\x04 \x03(\v2\x1f.tributary.v1.ScoreContributionR\x05pairs\"s\n" +
 	"\x11ScoreContribution\x12\x16\n" +
 	"\x06column\x18\x01 \x01(\tR\x06column\x12\x16\n" +
 	"\x06second\x18\x02 \x01(\tR\x06second\x12\x14\n" +
-	"\x05logit\x18\x03 \x01(\x01R\x05logit2H\n" +
+	"\x05logit\x18\x03 \x01(\x01R\x05logit\x12\x18\n" +
+	"\aencoded\x18\x04 \x01(\tR\aencoded2H\n" +
 	"\aScoring\x12=\n" +
 	"\x05Score\x12\x1a.tributary.v1.ScoreRequest\x1a\x18.tributary.v1.ScoreReplyB\x17Z\x15tributary/protocol/pbb\x06proto3"
 

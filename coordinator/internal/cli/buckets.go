@@ -20,15 +20,15 @@ type buckets struct {
 // mostBuckets is how many of a column are shown on a terminal.
 const mostBuckets = 20
 
-// bucket is one that is shown.
-type bucket struct {
+// shownBucket is one that is shown.
+type shownBucket struct {
 	name         string
 	coefficients []float64
 	test         *wald
 }
 
 // largest gives the buckets with the largest coefficients, in the order of their numbers, and what to say of the others.
-func (m *exported) largest(b *buckets, feature string) (shown []bucket, rest string) {
+func (m *exported) largest(b *buckets, feature string) (shown []shownBucket, rest string) {
 	n := len(b.Kept)
 	if n == 0 {
 		return nil, fmt.Sprintf("all %d of %s are too rare: folded into other", b.Count, feature)
@@ -48,7 +48,7 @@ func (m *exported) largest(b *buckets, feature string) (shown []bucket, rest str
 	order = order[:min(n, mostBuckets)]
 	slices.Sort(order)
 	for _, i := range order {
-		one := bucket{fmt.Sprintf("%s#%d%s", feature, b.Kept[i], m.cell(b, b.Kept[i])), b.Coefficients[i*per : (i+1)*per], nil}
+		one := shownBucket{fmt.Sprintf("%s#%d%s", feature, b.Kept[i], m.cell(b, b.Kept[i])), b.Coefficients[i*per : (i+1)*per], nil}
 		if len(b.Tests) == n {
 			one.test = b.Tests[i]
 		}

@@ -29,12 +29,14 @@ type exported struct {
 		Number      *struct {
 			Mean float64 `json:"mean"`
 			SD   float64 `json:"sd"`
+			clamped
 		} `json:"number"`
 		Feature  string   `json:"feature"`
 		Role     string   `json:"role"`
 		Value    string   `json:"value"`
 		Nullable bool     `json:"nullable"`
 		Buckets  *buckets `json:"buckets"`
+		Bucket   *bucket  `json:"bucket"`
 	} `json:"columns"`
 	Metrics struct {
 		Confusion [][]int64 `json:"confusion"`
@@ -99,6 +101,10 @@ func (m *exported) show(w io.Writer, j *pb.JobInfo, e *evaluation.Evaluation) {
 		last := len(row) - 1
 		if c.Number != nil {
 			row[last-2], row[last-1] = fmt.Sprintf("%.6g", c.Number.Mean), fmt.Sprintf("%.6g", c.Number.SD)
+			row[last] = c.Number.note()
+		}
+		if c.Bucket != nil {
+			row[last] = c.Bucket.note()
 		}
 		if c.Folded {
 			row[last] = "too rare: folded into other"

@@ -45,3 +45,13 @@ func TestShownModelHasItsClasses(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestShownModelTellsFittedBoundsAndBuckets(t *testing.T) {
+	got := shown(t, `{"type":"logistic_regression","l2":1,"intercept":-1,"columns":[{"name":"income","coefficient":2,"number":{"mean":40,"sd":10,"lowest":1008,"highest":18944}},
+		{"name":"age:q1","coefficient":1,"bucket":{"to":31.5}},{"name":"age:q2","coefficient":1,"bucket":{"from":31.5,"to":45.25}},{"name":"age:q3","coefficient":1,"bucket":{"from":45.25}},{"name":"age:q4","folded":true,"coefficient":0,"bucket":{"from":45.25}}]}`)
+	for _, want := range []string{"income 2 40 10 clamped to 1008..18944", "age:q1 1 below 31.5", "age:q2 1 31.5 to below 45.25", "age:q3 1 45.25 or more", "age:q4 0 too rare"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in %s", want, got)
+		}
+	}
+}

@@ -70,11 +70,14 @@ type encoded struct {
 	Number               *number
 	Nullable             bool
 	Buckets              *buckets
+	Bucket               *bucket
+	Range                *struct{ Min, Max float64 } // of a number in buckets
 }
 
 type number struct {
 	Min, Max, Mean, SD, Clip  float64
 	Log1p, Standardize, Scale bool
+	Lowest, Highest           *float64 // fitted quantiles
 }
 
 // Encode writes a document of this program's own optim.Export as an ONNX model.
@@ -132,6 +135,8 @@ func (e *encoder) encode() error {
 			if err := e.cross(f); err != nil {
 				return err
 			}
+		case "bucket":
+			e.buckets(f)
 		default:
 			e.category(f)
 		}
@@ -177,7 +182,8 @@ func (e *encoder) number(f []encoded) {
 	c, in, n := f[0], f[0].Feature, f[0].Number
 	e.input(in, e.real)
 	missing := e.node("IsNaN", []string{in})
-	low, high := e.scalar(n.Min), e.scalar(n.Max)
+	least, most := n.bounds()
+	low, high := e.scalar(least), e.scalar(most)
 	x := e.node("Where", []string{missing, low, in})
 	x = e.node("Clip", []string{x, low, high})
 	if n.Log1p {

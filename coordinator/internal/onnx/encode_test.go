@@ -51,7 +51,7 @@ func TestGraphIsInOrder(t *testing.T) {
 			inputs = append(inputs, string(fields(t, in)[1][0]))
 			known[inputs[len(inputs)-1]] = true
 		}
-		want := "age basket share visits constant country v1 device straße"
+		want := "age basket share visits constant income debt v2 since.days since.month country v1 device straße"
 		if kind.offset {
 			want += " prior"
 		}

@@ -53,6 +53,7 @@ func drawn(r *rand.Rand, k kind) []byte {
 	add("share", "missing", ":missing", true, nil)
 	number("visits", 0, 300, 2.85, 2.85, 1, true, false, true, false)
 	number("constant", 0, 1, 0.5, 1, 64, false, true, false, true)
+	derived(add)
 	for _, c := range []struct {
 		name    string
 		values  int
@@ -117,6 +118,9 @@ func drawnRows(r *rand.Rand, m *score.Model) (columns map[string][]any, rows [][
 			var v score.Value
 			var cell any
 			switch n := len(c.Values); {
+			case c.Date:
+				row = append(row, drawnDate(r, columns))
+				continue
 			case n > 0 && r.IntN(10) == 0:
 				cell = ""
 			case n > 0:

@@ -31,12 +31,24 @@ func Columns(s *pipeline.Spec, t *dataset.Table) ([]*dataset.Column, error) {
 	for i := range s.Features() {
 		f := &s.Features()[i]
 		if f.Cross != nil {
-			out = append(out, cross(s, i, out))
+			crossed, err := cross(s, i, t.Memory, out)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, crossed)
 			continue
 		}
-		c, ok := t.Column(f.Name)
+		c, ok := t.Column(f.Input())
 		if !ok {
-			return nil, fmt.Errorf("%w: no column %q\nhint: add it to the binding's columns", ErrTable, f.Name)
+			return nil, fmt.Errorf("%w: no column %q\nhint: add it to the binding's columns", ErrTable, f.Input())
+		}
+		if f.Date != nil || f.Buckets != nil {
+			derived, err := derive(s, i, t.Memory, c)
+			if err != nil {
+				return nil, fmt.Errorf("%w: column %q: %w", ErrTable, f.Input(), err)
+			}
+			out = append(out, derived)
+			continue
 		}
 		if err := check(f, c, t.Memory); err != nil {
 			return nil, fmt.Errorf("%w: column %q: %w", ErrTable, f.Name, err)
@@ -50,19 +62,8 @@ func check(f *pipeline.Feature, c *dataset.Column, m dataset.Memory) error {
 	if (f.Kind == pipeline.Number) != (c.Numbers != nil) {
 		return errors.New("numbers and categories mixed up\nhint: the contract's type of the column differs from the job's")
 	}
-	const nullHint = "\nhint: declare the column nullable in the contract, or fill or filter such rows"
 	if f.Kind == pipeline.Number {
-		for from, numbers := range dataset.Runs(m, c.Numbers) {
-			for i, x := range numbers {
-				if math.IsNaN(x) && !f.Nullable {
-					return fmt.Errorf("row %d: missing value"+nullHint, from+i+1)
-				}
-				if x < f.Min || x > f.Max {
-					return fmt.Errorf("row %d: a number outside %g..%g\nhint: widen the contract's range, or let the contract clip", from+i+1, f.Min, f.Max)
-				}
-			}
-		}
-		return nil
+		return checkNumbers(f, m, c.Numbers)
 	}
 	if c.Buckets != f.HashBuckets {
 		return fmt.Errorf("%d hash buckets, the job has %d\nhint: the contract differs from the job's", c.Buckets, f.HashBuckets)
@@ -82,6 +83,22 @@ func check(f *pipeline.Feature, c *dataset.Column, m dataset.Memory) error {
 		for i, code := range codes {
 			if code == dataset.Missing {
 				return fmt.Errorf("row %d: missing value"+nullHint, from+i+1)
+			}
+		}
+	}
+	return nil
+}
+
+const nullHint = "\nhint: declare the column nullable in the contract, or fill or filter such rows"
+
+func checkNumbers(f *pipeline.Feature, m dataset.Memory, all []float64) error {
+	for from, numbers := range dataset.Runs(m, all) {
+		for i, x := range numbers {
+			if math.IsNaN(x) && !f.Nullable {
+				return fmt.Errorf("row %d: missing value"+nullHint, from+i+1)
+			}
+			if x < f.Min || x > f.Max {
+				return fmt.Errorf("row %d: a number outside %g..%g\nhint: widen the contract's range, or let the contract clip", from+i+1, f.Min, f.Max)
 			}
 		}
 	}
@@ -127,6 +144,12 @@ func Totals(s *pipeline.Spec, t *dataset.Table, columns []*dataset.Column) pipel
 	}
 	out.Rows = int64(t.Rows) - out.HeldOut
 	for i, c := range columns {
+		if s.SketchOf(i) != nil {
+			sketch(s, i, t, c, &out)
+			if c.Codes != nil {
+				continue
+			}
+		}
 		if c.Numbers != nil {
 			at := s.NumberIndex(i)
 			out.Present[at], out.Sum[at], out.Square[at] = number(s, i, t, c.Numbers)

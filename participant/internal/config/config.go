@@ -34,6 +34,7 @@ type Policy struct {
 	Modes         []string // default [sealed]
 	MinCohort     int      // organisations; default 3
 	MinCountFloor int64    // rows; an exact job may fold rare categories at this count or above; default 0, no floor
+	NoQuantiles   bool     // exact jobs that count training rows in fine bins, in groups of 20 or more, are refused; default: they aren't
 	Automatic     bool     // default: every job waits for `approve`
 }
 
@@ -43,12 +44,16 @@ func (p *Policy) Text() string {
 	if p.Automatic {
 		approve = "automatic"
 	}
+	quantiles := ""
+	if p.NoQuantiles {
+		quantiles = "quantiles: refuse\n"
+	}
 	contracts := "[" + strings.Join(p.Contracts, ", ") + "]"
 	rest := fmt.Sprintf("\nprivacy: [%s]\nmodes: [%s]\nmin_cohort: %d\nmin_count_floor: %d\napprove: %s\n", strings.Join(p.Privacy, ", "), strings.Join(p.Modes, ", "), p.MinCohort, p.MinCountFloor, approve)
-	if len(contracts)+len(rest) > maxPolicyText {
+	if len(contracts)+len(rest)+len(quantiles) > maxPolicyText {
 		contracts = fmt.Sprintf("%d, whose list has SHA-256 %x", len(p.Contracts), sha256.Sum256([]byte(contracts)))
 	}
-	return "contracts: " + contracts + rest
+	return "contracts: " + contracts + rest + quantiles
 }
 
 // maxPolicyText is what a wire.Policy holds, less what stands before the list.

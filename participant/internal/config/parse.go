@@ -72,7 +72,7 @@ func (t *tree) require(v value, keys map[string]value, key, hint string) {
 
 func (t *tree) policy(v value) Policy {
 	p := Policy{Privacy: []string{jobspec.KindExact}, Modes: []string{jobspec.ModeSealed}, MinCohort: 3}
-	_, keys := t.fields(v, "contracts", "privacy", "modes", "min_cohort", "min_count_floor", "approve")
+	_, keys := t.fields(v, "contracts", "privacy", "modes", "min_cohort", "min_count_floor", "quantiles", "approve")
 	t.require(v, keys, "contracts", "list the contracts whose jobs may be approved, such as [shop-customers@1]")
 	if v, ok := keys["contracts"]; ok {
 		for _, e := range t.items(v) {
@@ -87,6 +87,13 @@ func (t *tree) policy(v value) Policy {
 	}
 	if v, ok := keys["min_cohort"]; ok {
 		p.MinCohort = int(t.integer(v, 1, 1638)) // a sealed job has 3 at least whatever it says
+	}
+	if v, ok := keys["quantiles"]; ok {
+		word := t.text(v)
+		if word != "allow" && word != "refuse" {
+			t.problem(v, "by default they are allowed", "%q is neither allow nor refuse", word)
+		}
+		p.NoQuantiles = word == "refuse"
 	}
 	if v, ok := keys["min_count_floor"]; ok {
 		p.MinCountFloor = t.integer(v, 0, 1<<31)

@@ -28,10 +28,14 @@ func checkPolicy(p config.Policy, t *terms) error {
 		return refusal(round.RulePolicy, "The cohort is smaller than the participant's policy allows.", "a cohort of %d, policy.min_cohort is %d", len(t.proposal.Manifest.Cohort), p.MinCohort)
 	}
 	for _, f := range r.Features {
-		if r.Kind == jobspec.KindExact && f.Kind != jobspec.Number && f.MinCount < p.MinCountFloor {
+		if r.Kind == jobspec.KindExact && f.Folds() && f.MinCount < p.MinCountFloor {
 			return refusal(round.RulePolicy, "A min_count is smaller than the participant's policy allows.",
 				"column %s folds values with fewer than %d rows, policy.min_count_floor is %d", f.Name, f.MinCount, p.MinCountFloor)
 		}
+	}
+	if names := r.Sketched(); len(names) > 0 && (p.NoQuantiles || p.MinCountFloor > jobspec.SketchGroup) {
+		return refusal(round.RulePolicy, "The participant's policy doesn't allow fitted quantiles: leave clip and buckets with quantiles out, or list the buckets' edges.",
+			"quantiles of %s are fitted from counts in fine bins of %d rows or more; policy.quantiles refuses that, or policy.min_count_floor is above", strings.Join(names, ", "), jobspec.SketchGroup)
 	}
 	if len(r.Groups) > 0 && r.MinGroup < p.MinCountFloor {
 		return refusal(round.RulePolicy, "A min_count is smaller than the participant's policy allows.",

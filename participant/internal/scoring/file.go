@@ -32,7 +32,7 @@ type Result struct {
 }
 
 // Score writes a file's scores. The kept columns come first, then probability; with Explain also logit, logit:(intercept),
-// logit:NAME for each of the model's columns, and logit:NAME*NAME for each pair of a factorization machine. Where the label has
+// logit:NAME for each of the model's features, and logit:NAME*NAME for each pair of a factorization machine. Where the label has
 // classes, these are predicted and probability:CLASS for each; with Explain also logit:CLASS, logit:CLASS:(intercept) and
 // logit:CLASS:NAME, class by class. Where it is a number, prediction is in place of probability and sum of logit. With Explain,
 // encoded:NAME and names:NAME stand before the numbers for each open category and cross: the bucket, and the most frequent of the

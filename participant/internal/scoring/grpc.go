@@ -201,7 +201,7 @@ func (c *calls) scored(x float64) *pb.ScoreResult {
 func explanation(e *score.Explanation) *pb.ScoreExplanation {
 	out := &pb.ScoreExplanation{Logit: e.Logit, Intercept: e.Intercept, Columns: make([]*pb.ScoreContribution, len(e.Columns)), Pairs: make([]*pb.ScoreContribution, len(e.Pairs))}
 	for i, x := range e.Columns {
-		out.Columns[i] = &pb.ScoreContribution{Column: x.Column, Logit: x.Logit}
+		out.Columns[i] = &pb.ScoreContribution{Column: x.Column, Logit: x.Logit, Encoded: x.Encoded}
 	}
 	for i, x := range e.Pairs {
 		out.Pairs[i] = &pb.ScoreContribution{Column: x.First, Second: x.Second, Logit: x.Logit}

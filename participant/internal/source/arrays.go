@@ -39,7 +39,7 @@ func newArrays(m dataset.Memory, c *jobspec.Contract, rows int) *arrays {
 	}
 	a.numbers, a.codes = make([]*dataset.Builder[float64], len(c.Columns)), make([]*dataset.Builder[int32], len(c.Columns))
 	for i := range c.Columns {
-		if c.Columns[i].Kind == jobspec.Number {
+		if c.Columns[i].Kind == jobspec.Number || c.Columns[i].Kind == jobspec.Date {
 			a.numbers[i] = dataset.Build[float64](m, rows)
 		} else {
 			a.codes[i] = dataset.Build[int32](m, rows)
@@ -76,7 +76,7 @@ func (a *arrays) freeze(r *Rows) error {
 	r.splits = map[string][]int32{}
 	for i := range a.contract.Columns {
 		switch c := &a.contract.Columns[i]; c.Kind {
-		case jobspec.Number:
+		case jobspec.Number, jobspec.Date:
 			column := dataset.Column{Name: c.Name}
 			errs = append(errs, freeze(&column.Numbers, a.numbers[i]))
 			r.columns = append(r.columns, column)

@@ -86,7 +86,7 @@ func (b Binding) Check(c *jobspec.Contract) error {
 			add("values: contract %s has no column %s%s", c.ID(), show(column), near(column, names))
 			continue
 		case !mappable:
-			add("values: column %s is neither the label nor a category nor a split\nhint: prepare numbers and keys in the source itself", column)
+			add("values: column %s is neither the label nor a category nor a split\nhint: prepare numbers, dates and keys in the source itself", column)
 			continue
 		}
 		for from, to := range ordered(mapping) {
@@ -155,7 +155,7 @@ func mappedValues(c *jobspec.Contract, column string) ([]string, bool) {
 	if c.HasLabel() && column == c.Label.Column && c.Label.NumberLabel == nil {
 		return c.Label.Values(), true
 	}
-	if col, ok := c.Column(column); ok && col.Kind != jobspec.Number {
+	if col, ok := c.Column(column); ok && !col.Numeric() {
 		if col.Kind == jobspec.Category && col.Other == jobspec.OtherKeep {
 			return append(slices.Clone(col.Values), "other"), true
 		}

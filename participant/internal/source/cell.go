@@ -22,6 +22,9 @@ func (f *field) number(cell string) (float64, *wrong) {
 		}
 		return math.NaN(), nil
 	}
+	if f.column.Kind == jobspec.Date {
+		return f.date(cell)
+	}
 	if !numeral(cell) {
 		return 0, f.notNumber(cell)
 	}

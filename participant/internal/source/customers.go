@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"tributary/models/pipeline"
 	"tributary/protocol/jobspec"
 )
 
@@ -122,11 +123,9 @@ func day(t int64) int64 {
 	return t / daySeconds
 }
 
-var timeLayouts = []string{time.DateTime, time.DateOnly, time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02T15:04"}
-
 // ParseTime reads a time, by the given layout or, if it is empty, in one of the forms that Customers.Format lists.
 func ParseTime(format, text string) (time.Time, error) {
-	layouts := timeLayouts
+	layouts := pipeline.TimeLayouts()
 	if format != "" {
 		layouts = []string{format}
 	}

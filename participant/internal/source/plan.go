@@ -112,7 +112,7 @@ func newPlan(b Binding, c *jobspec.Contract, header []string) (*plan, error) {
 	for i := range c.Columns {
 		col := &c.Columns[i]
 		f := field{name: col.Name, source: b.sourceName(col.Name), index: locate(col.Name), column: col, other: unlisted}
-		if col.Kind == jobspec.Number {
+		if col.Numeric() {
 			f.absent = newAbsent(missing)
 		} else if col.Open() {
 			f.hash = hashing.New(col.Name, int(col.Buckets))

@@ -196,7 +196,7 @@ func (r *reader) row(record []string) {
 	for i := range r.columns {
 		f := &r.columns[i]
 		cell := strings.TrimSpace(record[f.index])
-		if f.column.Kind == jobspec.Number {
+		if f.column.Numeric() {
 			v, w := f.number(cell)
 			if w != nil {
 				r.wrong(*f, w)
