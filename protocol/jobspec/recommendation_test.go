@@ -256,16 +256,16 @@ func TestSchemaKnowsRecommenders(t *testing.T) {
 	}
 }
 
-// The README's recommender is a job.
-func TestReadmeRecommenderResolves(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
+// The documented recommender is a job.
+func TestDocumentedRecommenderResolves(t *testing.T) {
+	docs, err := os.ReadFile("../../docs/jobs.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, after, found := strings.Cut(string(readme), "A recommender's contract has no label")
+	_, after, found := strings.Cut(string(docs), "A recommender's contract has no label")
 	blocks := strings.Split(after, "```yaml\n")
 	if !found || len(blocks) < 3 {
-		t.Fatal("the README has no recommender")
+		t.Fatal("the page has no recommender")
 	}
 	contract, _, _ := strings.Cut(blocks[1], "```")
 	spec, _, _ := strings.Cut(blocks[2], "```")
@@ -289,5 +289,32 @@ func TestRecommenderThatNoStateHolds(t *testing.T) {
 		if _, problems := Resolve(mustSpec(t, text), c, fourMembers()); len(problems) == 0 || problems[0].Path != "model" {
 			t.Errorf("%s: %v", name, problems)
 		}
+	}
+}
+
+// The documented contract, with every kind of column, is one.
+func TestDocumentedContractParses(t *testing.T) {
+	docs, err := os.ReadFile("../../docs/data.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, found := strings.Cut(string(docs), "```yaml\n")
+	block, _, closed := strings.Cut(block, "```")
+	if !found || !closed {
+		t.Fatal("the page has no contract")
+	}
+	c := mustContract(t, block)
+	kinds := map[Kind]bool{}
+	for _, col := range c.Columns {
+		kinds[col.Kind] = true
+	}
+	if len(kinds) != 4 {
+		t.Errorf("kinds of columns %v", kinds)
+	}
+	for _, label := range []string{"{column: grade, classes: [gold, silver, bronze]}", "{column: spent, type: number, min: 0, max: 3000}"} {
+		if !strings.Contains(string(docs), label) {
+			t.Errorf("no label %s", label)
+		}
+		mustContract(t, strings.Replace(block, `{column: churned, positive: "yes", negative: "no"}`, label, 1))
 	}
 }

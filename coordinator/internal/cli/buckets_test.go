@@ -23,7 +23,7 @@ func TestShownModelHasItsLargestBuckets(t *testing.T) {
 	if strings.Contains(got, "city#120 ") {
 		t.Error(got)
 	}
-	got = shown(t, `{"type":"logistic_regression","l2":1,"intercept":-1,"intercept_test":{"standard_error":0.5,"z":-2,"p_value":0.0455},"columns":[
+	got = shown(t, `{"type":"logistic_regression","l2":1,"intercept":-1,"tests":"asymptotic (Wald)","intercept_test":{"standard_error":0.5,"z":-2,"p_value":0.0455},"columns":[
 		{"name":"a*b#","feature":"a*b","role":"buckets","folded":false,"buckets":{"count":2,"cross":["a","b"],"kept":[0,1],"coefficients":[1,2],"tests":[{"standard_error":0.25,"z":4,"p_value":6e-5},null]}},
 		{"name":"c#","feature":"c","role":"buckets","folded":false,"buckets":{"count":4,"kept":[],"coefficients":[]}}]}`)
 	for _, want := range []string{"a*b#0 1 0.25 4.000 6e-05 a*b#1 2", "all 4 of c are too rare"} {

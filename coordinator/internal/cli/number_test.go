@@ -16,7 +16,7 @@ func predicted() *pb.JobInfo {
 // A model of a number is shown by its errors in the label's unit: nothing of it is called a probability, or counted in nats.
 func TestModelsOfNumbersAreShownInTheirUnit(t *testing.T) {
 	var shown, listed bytes.Buffer
-	m := exported{Type: "linear_regression", L2: 1, Intercept: 20, Test: &wald{2, 10, 0.001}}
+	m := exported{Type: "linear_regression", L2: 1, Intercept: 20, Test: &wald{2, 10, 0.001}, TestNote: "asymptotic (Wald)"}
 	m.show(&shown, predicted(), nil)
 	a := &app{Streams: Streams{Out: &listed}}
 	if err := a.showJob(predicted(), nil, 0.5); err != nil {

@@ -63,16 +63,16 @@ func TestCustomersAreReadWhole(t *testing.T) {
 	}
 }
 
-// The README's example is read.
-func TestReadmesCustomersAreRead(t *testing.T) {
-	readme, err := os.ReadFile("../../../README.md")
+// The documented example is read.
+func TestDocumentedCustomersAreRead(t *testing.T) {
+	docs, err := os.ReadFile("../../../docs/data.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, block, found := strings.Cut(string(readme), "```yaml\nsource:\n")
+	_, block, found := strings.Cut(string(docs), "```yaml\nsource:\n")
 	block, _, closed := strings.Cut(block, "```")
 	if !found || !closed {
-		t.Fatal("the README has no source")
+		t.Fatal("the page has no source")
 	}
 	head, _, _ := strings.Cut(retail, "    source:\n")
 	c, problems := Parse([]byte(head+"    source:\n    "+strings.TrimRight(strings.ReplaceAll(block, "\n", "\n    "), " ")), "/")
