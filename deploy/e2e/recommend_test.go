@@ -193,8 +193,15 @@ func TestRecommenderReachesThePooledRecall(t *testing.T) {
 		t.Helper()
 		for i, n := range w.Nodes {
 			file := filepath.Join(n.Dir, job+".csv")
-			if _, err := n.Command(t.Context(), "recommend", job, "--user", customer[i], "--top", "5", "--file", file); err != nil {
-				t.Fatal(err)
+			// A node evaluates the model on its own rows before it is done with a job.
+			for wait := time.Now().Add(time.Minute); ; time.Sleep(time.Second) {
+				r, err := n.Command(t.Context(), "recommend", job, "--user", customer[i], "--top", "5", "--file", file)
+				if err != nil || r.Code != 0 && time.Now().After(wait) {
+					t.Fatalf("%s: %v: %s", n.Name, err, r.Err)
+				}
+				if r.Code == 0 {
+					break
+				}
 			}
 			data, err := os.ReadFile(file)
 			if rows := strings.Split(strings.TrimSpace(string(data)), "\n"); err != nil || len(rows) != 6 || !strings.HasPrefix(rows[1], customer[i]+",1,") || !strings.HasSuffix(rows[1], ",history") {

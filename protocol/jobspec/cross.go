@@ -66,6 +66,8 @@ func crosses(s *Spec, c *Contract, out []Feature, report report) []Feature {
 					wrong("column "+name+" is crossed and not a feature by itself", "add {columns: ["+name+"], transform: "+transformOf(col)+"}: a cross tells what the two don't tell apart")
 				}
 				ok = false
+			case out[k].Kind == Number:
+				wrong("column "+name+" is a number; a cross is of categories", "declare a category in the contract, such as age_band")
 			case out[k].Kind != Category:
 				wrong("column "+name+" isn't a category; a cross is of categories", "declare a category in the contract, such as age_band")
 			}

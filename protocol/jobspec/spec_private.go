@@ -52,7 +52,7 @@ func (d *document) matchOptions(f *FeatureSpec, at string, private bool) {
 	case !d.given(count):
 	case private:
 		d.report("min_count needs the counts of categories, which a private job doesn't release", "remove min_count: the noise covers rare categories", count)
-	case !contains(f.Transforms, "one_hot") && f.Cross == nil && f.Buckets == nil && !d.given(child(at, "date_parts")):
+	case !contains(f.Transforms, "one_hot") && f.Cross == nil && !d.given(child(at, "buckets")) && !d.given(child(at, "date_parts")):
 		d.report("min_count folds rare categories and needs one_hot", "add one_hot or remove min_count", count, transform)
 	}
 	if private {

@@ -46,6 +46,10 @@ func (f *Feature) codes() int {
 
 // buckets reads a feature's buckets.
 func (d *document) buckets(v value) *Buckets {
+	if _, scalar := scalarText(v.node); scalar {
+		d.at(v.path, v.at, "so many buckets are a cross's, or an open category's in the contract; a number's have edges or quantiles", "write {edges: [18, 30, 45]} or {quantiles: 10}, or remove buckets")
+		return nil
+	}
 	_, keys, ok := d.fields(v, "edges", "quantiles")
 	if !ok {
 		return nil

@@ -40,7 +40,8 @@ type fake struct {
 	root    *x509.Certificate
 	rootKey *ecdsa.PrivateKey
 	address string
-	life    time.Duration // of issued certificates
+	life    time.Duration // that issued certificates have left
+	age     time.Duration // that they have behind them
 
 	mu       sync.Mutex // guards the rest
 	tokens   map[[16]byte]string
@@ -82,7 +83,7 @@ func newFake(t *testing.T) *fake {
 
 func (f *fake) issue(name string, key any, usage x509.ExtKeyUsage) []byte {
 	serial, _ := rand.Int(rand.Reader, big.NewInt(1<<60))
-	template := &x509.Certificate{SerialNumber: serial, Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Second), NotAfter: time.Now().Add(f.life),
+	template := &x509.Certificate{SerialNumber: serial, Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Second - f.age), NotAfter: time.Now().Add(f.life),
 		ExtKeyUsage: []x509.ExtKeyUsage{usage}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
 	der, err := x509.CreateCertificate(rand.Reader, template, f.root, key, f.rootKey)
 	if err != nil {
