@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 
 	"tributary/models/dataset"
 	"tributary/models/linear"
@@ -32,6 +33,7 @@ func Evaluate(p *optim.Program, s *optim.State, t *dataset.Table) (*Evaluation, 
 	if s.Kind() != optim.Done && s.Kind() != optim.Evaluate {
 		return nil, fmt.Errorf("%w: its training isn't over", linear.ErrState)
 	}
+	defer runtime.KeepAlive(t) // with its memory, which the held-out rows are in, too: it may be the last to reference it
 	if p.Model.Recommendation != nil {
 		summary, err := mf.Measure(p, s, t)
 		return &Evaluation{Summary: summary}, err
