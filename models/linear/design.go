@@ -230,7 +230,11 @@ func (d *Design) done(r *rows, from, to int) {
 	}
 	k := len(d.dense)
 	dataset.Done(d.memory, r.dense[from*k:to*k])
-	r.slots.visit(from, to, func(_ int, columns []int32) { dataset.Done(d.memory, columns) })
+	if from == 0 && to == r.n { // the runs lie one after another
+		dataset.Done(d.memory, r.slots.columns)
+	} else {
+		r.slots.visit(from, to, func(_ int, columns []int32) { dataset.Done(d.memory, columns) })
+	}
 	for _, numbers := range [][]float64{r.weight, r.offset, r.target} {
 		if numbers != nil {
 			dataset.Done(d.memory, numbers[from:to])

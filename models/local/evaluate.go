@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 
 	"tributary/models/dataset"
 	"tributary/models/linear"
@@ -32,6 +33,7 @@ func Evaluate(p *optim.Program, s *optim.State, t *dataset.Table) (*Evaluation, 
 	if s.Kind() != optim.Done && s.Kind() != optim.Evaluate {
 		return nil, fmt.Errorf("%w: its training isn't over", linear.ErrState)
 	}
+	defer runtime.KeepAlive(t) // with its memory, which the held-out rows are in, too: it may be the last to reference it
 	if p.Model.Recommendation != nil {
 		summary, err := mf.Measure(p, s, t)
 		return &Evaluation{Summary: summary}, err
@@ -178,7 +180,7 @@ func heldOut(t *dataset.Table) (*dataset.Table, error) {
 	out := &dataset.Table{Rows: len(kept), Classes: t.Classes, Memory: t.Memory}
 	err := errors.Join(pick(t.Memory, &out.Label, t.Label, kept), pick(t.Memory, &out.Class, t.Class, kept), pick(t.Memory, &out.Target, t.Target, kept))
 	for _, c := range t.Columns {
-		own := dataset.Column{Name: c.Name, Values: c.Values}
+		own := dataset.Column{Name: c.Name, Values: c.Values, Buckets: c.Buckets}
 		err = errors.Join(err, pick(t.Memory, &own.Numbers, c.Numbers, kept), pick(t.Memory, &own.Codes, c.Codes, kept))
 		out.Columns = append(out.Columns, own)
 	}

@@ -110,6 +110,9 @@ func FuzzParseProgram(f *testing.F) {
 	f.Add([]byte(classDocument(f)))
 	f.Add([]byte(weightedDocument()))
 	f.Add([]byte(startDocument(testDocument(), 10)))
+	for _, doc := range append(trainedDocuments(), bucketDocument(), targetDocument, sketchedDocument, privateFactorDocument) {
+		f.Add([]byte(doc))
+	}
 	f.Add([]byte(`{"version":1}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := ParseProgram(data)

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"tributary/models/dataset"
+	"tributary/models/optim"
 	"tributary/models/score"
 )
 
@@ -92,6 +94,17 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(hashed))
 	f.Add([]byte(strings.NewReplacer(`"type":"logistic_regression"`, `"type":"factorization_machine","factors":2`, `"coefficient"`, `"factor":[1e50,-1e50],"coefficient"`).Replace(small)))
 	f.Add([]byte(strings.NewReplacer(`"l2":1`, `"private":true,"unit_norm":true`, `"standardize":true`, `"standardize":false,"scale":false`, `100`, `1e18`).Replace(small)))
+	for _, c := range []struct {
+		p     *optim.Program
+		table *dataset.Table
+	}{{allTransforms(f, newton), dated(3_000, 9)}, {numbers(f, machine), spending(1_000, 9)}} {
+		s, _ := trained(f, c.p, c.table)
+		document, err := optim.Export(c.p, s)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(document)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := score.Parse(data)
 		if err != nil {
@@ -109,8 +122,16 @@ func FuzzParse(f *testing.F) {
 					v = score.Text(c.Values[0])
 				case c.Buckets > 0:
 					v = score.Text("Bern")
+				case c.Date:
+					v = score.Text("2016-02-29")
 				}
 				row = append(row, v)
+			}
+			if m.Target != nil {
+				if e, err := m.ExplainNumber(row); err != nil || !(e.Prediction >= m.Target.Min && e.Prediction <= m.Target.Max) {
+					t.Errorf("%+v, %v", e, err)
+				}
+				continue
 			}
 			if m.Classes != nil {
 				classified(t, m, row)

@@ -115,3 +115,15 @@ func TestExplanationsAreBounded(t *testing.T) {
 		}
 	}
 }
+
+// So do the pairs of a factorization machine: their number grows with the square of the columns'.
+func TestExplainedPairsAreBounded(t *testing.T) {
+	document, row := wide()
+	h := Handler(parse(t, document), []byte(document))
+	for rows, want := range map[int]int{2: http.StatusOK, maxTold/5050 + 1: http.StatusRequestEntityTooLarge} {
+		code, text := post(t, h, nil, `{"rows":[`+strings.TrimSuffix(strings.Repeat(row+",", rows), ",")+`],"explain":true}`)
+		if code != want || code != http.StatusOK && !strings.Contains(text, "fewer rows") {
+			t.Errorf("%d rows: %d %.200s", rows, code, text)
+		}
+	}
+}

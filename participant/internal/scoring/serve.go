@@ -24,7 +24,7 @@ import (
 const (
 	maxBody = 4 << 20 // bytes
 	maxRows = 10_000
-	maxTold = 4 << 20          // contributions: rows × columns × classes of an explained request
+	maxTold = 4 << 20          // contributions: rows × columns × classes of an explained request, or columns and pairs of them
 	grace   = 10 * time.Second // for requests in progress at a stop
 )
 
@@ -72,14 +72,18 @@ func Serve(ctx context.Context, l net.Listener, m *score.Model, document []byte,
 
 type handler struct {
 	model  *score.Model
-	told   int // contributions that explain one row: columns × classes
+	told   int // contributions that explain one row: columns × classes, and of a factorization machine pairs of columns
 	health []byte
 	slots  chan struct{} // as many requests are worked on at once
 }
 
 func newHandler(m *score.Model, document []byte) *handler {
 	digest := sha256.Sum256(document)
-	h := &handler{model: m, told: len(m.Terms()) * max(len(m.Classes), 1), slots: make(chan struct{}, 4*runtime.GOMAXPROCS(0))}
+	terms := len(m.Terms())
+	h := &handler{model: m, told: terms * max(len(m.Classes), 1), slots: make(chan struct{}, 4*runtime.GOMAXPROCS(0))}
+	if m.Factors > 0 {
+		h.told += terms * (terms - 1) / 2
+	}
 	h.health, _ = json.Marshal(map[string]any{"status": "ok", "model": hex.EncodeToString(digest[:]), "type": m.Type}) // strings: it can't fail
 	return h
 }

@@ -74,7 +74,8 @@ func (r *Rows) PairTable(h jobspec.Holdout, item string) (*dataset.Table, error)
 		if code >= 0 && int(code) < len(column.Values) {
 			value = column.Values[code]
 		}
-		held.Append(int(folds.tenth(r.keys[r.users[i]], value)) < h.Tenths)
+		tenth := int(folds.tenth(r.keys[r.users[i]], value))
+		held.Append(tenth >= h.From && tenth < h.From+h.Tenths)
 	}
 	t.HeldOut, err = held.Freeze()
 	return t, err

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -118,5 +119,32 @@ func TestDigestCoversUsers(t *testing.T) {
 			t.Errorf("%s has the digest of %s", name, other)
 		}
 		seen[d] = name
+	}
+}
+
+// The folds of a cross-validated recommender hold each pair out once, as those of other models do each row.
+func TestFoldsOfPairsHoldEachOutOnce(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("customer_id,item,fold\n")
+	for i := range 300 {
+		text.WriteString("u" + strconv.Itoa(i) + "," + string(rune('A'+i%3)) + ",train\n")
+	}
+	rows := readPurchases(t, text.String())
+	held := make([]int, rows.Count())
+	for from := 0; from < 10; from += 2 {
+		table, err := rows.PairTable(jobspec.Holdout{Tenths: 2, From: from}, "item")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range held {
+			if table.Held(i) {
+				held[i]++
+			}
+		}
+	}
+	for i, n := range held {
+		if n != 1 {
+			t.Fatalf("row %d is held out in %d of 5 folds", i, n)
+		}
 	}
 }
