@@ -67,7 +67,7 @@ const (
 
 // parquetTable writes row groups of bounded size: texts as strings, numbers as doubles, none of them optional.
 type parquetTable struct {
-	out      *parquet.Writer
+	out      *parquet.GenericWriter[any]
 	buffered *bufio.Writer
 	batch    []parquet.Row
 	values   []parquet.Value
@@ -102,7 +102,7 @@ func newParquet(to *bufio.Writer, header []string, texts int) (*parquetTable, er
 	for _, name := range header {
 		root.fields = append(root.fields, byName[name])
 	}
-	return &parquetTable{out: parquet.NewWriter(to, parquet.NewSchema("scores", root), parquet.Compression(&parquet.Snappy)),
+	return &parquetTable{out: parquet.NewGenericWriter[any](to, parquet.NewSchema("scores", root), parquet.Compression(&parquet.Snappy)),
 		buffered: to, columns: len(header)}, nil
 }
 
