@@ -178,7 +178,7 @@ func heldOut(t *dataset.Table) (*dataset.Table, error) {
 	out := &dataset.Table{Rows: len(kept), Classes: t.Classes, Memory: t.Memory}
 	err := errors.Join(pick(t.Memory, &out.Label, t.Label, kept), pick(t.Memory, &out.Class, t.Class, kept), pick(t.Memory, &out.Target, t.Target, kept))
 	for _, c := range t.Columns {
-		own := dataset.Column{Name: c.Name, Values: c.Values}
+		own := dataset.Column{Name: c.Name, Values: c.Values, Buckets: c.Buckets}
 		err = errors.Join(err, pick(t.Memory, &own.Numbers, c.Numbers, kept), pick(t.Memory, &own.Codes, c.Codes, kept))
 		out.Columns = append(out.Columns, own)
 	}
