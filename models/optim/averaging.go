@@ -39,7 +39,7 @@ const (
 	MaxEpochs            = 100
 	MaxBatch             = 1 << 20
 	MaxFactors           = 256
-	MaxAveraged          = 1<<24 + 1<<22 // coefficients; those of a job are fewer, see jobspec: its states and its model must travel, too
+	MaxAveraged          = 1<<24 + 1<<22 // coefficients; a document holds fewer, see MaxExport
 	maxChange            = 4.0           // of a coefficient in a round; larger ones are clipped
 	adamMean, adamSquare = 0.9, 0.99
 	adamFloor            = 1e-3
@@ -112,9 +112,13 @@ func (a averaging) apply(s *State, v map[string][]float64) (*State, Report, erro
 	case Fit:
 		next, report, err := a.applyFit(s, v)
 		if err == nil {
-			a.start(next)
+			err = a.checkDocument(next.fitted)
 		}
-		return next, report, err
+		if err != nil {
+			return nil, Report{}, err
+		}
+		a.start(next)
+		return next, report, nil
 	case Train:
 		return a.step(s, v)
 	default:

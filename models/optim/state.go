@@ -41,8 +41,22 @@ type State struct {
 // Initial is the state before any round: nothing is fitted, the coefficients will be zero.
 func (p *Program) Initial() *State { return &State{kind: Fit, solver: p.solver} }
 
-// MaxStateBytes bounds the length of the program's encoded states, but for those of L-BFGS, which have 64 MiB at most.
-func (p *Program) MaxStateBytes() int { return 40*p.Coefficients() + 64*p.columns() + 1<<20 }
+// MaxStateBytes bounds the length of the program's encoded states, but for those of L-BFGS, which have 64 MiB at most. It is close where
+// states are largest, for whoever fetches one is ready to hold as much: 8 bytes a coefficient, and so for each list of its length that
+// an averaging solver remembers.
+func (p *Program) MaxStateBytes() int {
+	lists := 5
+	if a := p.Model.Averaging; a != nil {
+		lists = 1
+		if p.Model.Solver == FedAdam {
+			lists += 2
+		}
+		if a.Patience > 0 {
+			lists++
+		}
+	}
+	return 8*lists*p.Coefficients() + 64*p.columns() + 1<<20
+}
 
 // advance starts the state after an opened round: what the solver remembers isn't carried over.
 func (s *State) advance(next RoundKind) *State {

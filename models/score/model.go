@@ -15,7 +15,7 @@ var ErrModel = errors.New("not a model that can be scored")
 
 // Limits of a document. Within them no score overflows: 10,000 products of a value and a coefficient are below 1e122.
 const (
-	MaxDocument    = 128 << 20 // bytes: the largest factorization machine of a job, 2²¹ numbers, has about half of that
+	MaxDocument    = 128 << 20 // bytes, as optim.MaxExport: no training begins for a longer one
 	maxFactors     = 256
 	maxClasses     = 256
 	maxOffset      = 1e3

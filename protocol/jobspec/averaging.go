@@ -35,8 +35,9 @@ const (
 	fedAdamRate       = 0.02
 	averagingRounds   = 20
 	averagingTolerant = 1e-5
-	// Coefficients of a model: its states have 16 to 64 MiB, its JSON document about 60 MB, and an upload 14 to 28 MB.
-	maxAveraged = 1 << 21
+	// Coefficients of an averaged model, as many as package optim takes: a state has 8 to 32 bytes for each, and an upload 6.6 to 13.
+	maxAveraged = 1<<24 + 1<<22
+	maxStepped  = 1 << 21 // of a recommender whose items step or are swept
 )
 
 // Averaging says how participants train between two rounds and how their changes

@@ -156,30 +156,26 @@ func TestPrivateMachineResolves(t *testing.T) {
 	}
 }
 
-// A machine's columns may be far more than Newton's, and its coefficients as many as the deployed path carries; more are refused where
-// the job is submitted, by a message that says what to change.
+// A machine's columns may be far more than Newton's, and its coefficients as many as can be averaged; more are refused where the job is
+// submitted, by a message that names the field and what to change.
 func TestAMachinesSizeIsBounded(t *testing.T) {
-	contract := func(values int) *Contract {
-		var list []string
-		for i := range values {
-			list = append(list, fmt.Sprint("v", i))
-		}
-		return mustContract(t, "{version: 1, name: c, revision: 1, key: id, max_rows: 9, label: {column: y, positive: 1, negative: 0}, columns: {k: {type: category, values: ["+strings.Join(list, ", ")+"]}}}")
+	contract := func(buckets int) *Contract {
+		return mustContract(t, fmt.Sprintf("{version: 1, name: c, revision: 1, key: id, max_rows: 9, label: {column: y, positive: 1, negative: 0}, columns: {k: {type: category, buckets: %d}}}", buckets))
 	}
 	spec := func(model string) *Spec {
 		return mustSpec(t, "version: 1\nname: j\ncontract: c@1\nfeatures: [{columns: [k], transform: one_hot}]\nmodel: "+model+"\nprivacy: exact\nrun: {mode: sealed}\n")
 	}
-	c := contract(8159)
-	r := mustResolve(t, spec("{type: factorization_machine, factors: 256}"), c, Options{F: 1, Contributors: 4})
-	if n := r.Coefficients(); n != 8160*257+1 || n > maxAveraged {
+	c := contract(1 << 18)
+	r := mustResolve(t, spec("{type: factorization_machine, factors: 78}"), c, Options{F: 1, Contributors: 4})
+	if n := r.Coefficients(); n != (1<<18+1)*79+1 || n > maxAveraged {
 		t.Errorf("%d coefficients", n)
 	}
 	for model, want := range map[string][2]string{
-		"{type: factorization_machine, factors: 256}": {"the model has 2097378 coefficients, a state holds at most 2097152", "fewer factors"},
-		"{type: logistic_regression}":                 {"8162 output columns with the intercept, newton takes at most 2000", "fewer values"},
+		"{type: factorization_machine, factors: 79}": {"the model has 20971601 coefficients, (factors + 1) for each column; fedavg has at most 20971520", "fewer factors or buckets"},
+		"{type: logistic_regression}":                {"262146 output columns with the intercept, newton takes at most 2000", "fewer"},
 	} {
-		_, problems := Resolve(spec(model), contract(8160), Options{F: 1, Contributors: 4})
-		if len(problems) != 1 || !strings.Contains(problems[0].Message, want[0]) || !strings.Contains(problems[0].Hint, want[1]) {
+		_, problems := Resolve(spec(model), c, Options{F: 1, Contributors: 4})
+		if len(problems) != 1 || problems[0].Path != "model" && problems[0].Path != "features" || !strings.Contains(problems[0].Message, want[0]) || !strings.Contains(problems[0].Hint, want[1]) {
 			t.Errorf("%s: %v", model, problems)
 		}
 	}

@@ -202,8 +202,11 @@ func (r *Resolved) Coefficients() int {
 // checkSize reports a model with too many coefficients for its solver.
 func (r *Resolved) checkSize(report report, path string) {
 	switch n := r.Coefficients(); {
-	case (r.Model.Averaging != nil || steps(r.Model.Solver) || r.Model.Solver == solverDPALS) && n > maxAveraged:
-		report(fmt.Sprintf("the model has %d coefficients, a state holds at most %d", n, maxAveraged), "use fewer factors, or leave out the category columns with the most values", path)
+	case r.Model.Averaging != nil && n > maxAveraged:
+		report(fmt.Sprintf("the model has %d coefficients, (factors + 1) for each column; %s has at most %d", n, r.Model.Solver, maxAveraged),
+			"use fewer factors or buckets, or leave out the category columns with the most values", path)
+	case (steps(r.Model.Solver) || r.Model.Solver == solverDPALS) && n > maxStepped:
+		report(fmt.Sprintf("the model has %d coefficients, a state holds at most %d", n, maxStepped), "use fewer factors, or leave out the category columns with the most values", path)
 	case r.Model.Solver == solverSGD && n > MaxSampledOutputs:
 		report(fmt.Sprintf("the model has %d coefficients, %s has at most %d", n, solverSGD, MaxSampledOutputs), "use fewer factors, leave out the category columns with the most values, or merge classes", path)
 	case r.Model.StandardErrors && n > MaxOutputs:

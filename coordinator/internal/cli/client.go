@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 
+	"tributary/models/optim"
 	"tributary/protocol/invite"
 	"tributary/protocol/pb"
 	"tributary/protocol/wire"
@@ -22,7 +23,7 @@ import (
 
 const (
 	callTimeout = 30 * time.Second
-	maxReply    = 128 << 20 // bytes: a model's document, see score.MaxDocument
+	maxReply    = optim.MaxExport + 1<<10 // bytes: a model's document in its frame
 )
 
 func dial(address string, fingerprint [32]byte, certificates ...tls.Certificate) (*grpc.ClientConn, error) {

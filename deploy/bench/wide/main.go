@@ -13,8 +13,8 @@ import (
 
 func main() {
 	var b bench
-	flag.IntVar(&b.columns, "columns", 131_000, "one-hot columns")
-	flag.IntVar(&b.factors, "factors", 152, "of a column: a model of 20,043,001 coefficients by default")
+	flag.IntVar(&b.buckets, "buckets", 8192, "of each of a row's 20 open categories")
+	flag.IntVar(&b.factors, "factors", 121, "of a column: a model of 19,990,921 coefficients by default")
 	flag.IntVar(&b.rows, "rows", 20_000, "of a participant, of 20 columns each")
 	flag.IntVar(&b.participants, "participants", 3, "whose uploads are added")
 	flag.IntVar(&b.bits, "bits", 40, "of a lane")

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"syscall"
 
 	"tributary/crypto/secagg"
@@ -20,7 +19,7 @@ import (
 const active = 20 // columns of a row
 
 type bench struct {
-	columns, factors, rows, participants, bits int
+	buckets, factors, rows, participants, bits int
 	role, dir                                  string
 }
 
@@ -52,15 +51,11 @@ func (b *bench) run(ctx context.Context) error {
 	return nil
 }
 
-// program is a machine over one-hot columns of equally many values, each with an "other".
+// program is a machine over open categories.
 func (b *bench) program() (*optim.Program, error) {
-	var listed []string
-	for v := range b.columns/active - 1 {
-		listed = append(listed, strconv.Itoa(v))
-	}
 	var features []map[string]any
 	for c := range active {
-		features = append(features, map[string]any{"name": fmt.Sprint("c", c), "kind": "category", "values": listed, "nullable": false, "missing_indicator": false, "min_count": 0})
+		features = append(features, map[string]any{"name": fmt.Sprint("c", c), "kind": "category", "buckets": b.buckets, "nullable": false, "missing_indicator": false, "min_count": 1})
 	}
 	doc, err := json.Marshal(map[string]any{"version": 1, "contributors": b.participants, "bits": b.bits, "max_rows": 1 << 20 / 8, "features": features,
 		"model": map[string]any{"type": optim.FactorizationMachine, "l2": 1, "solver": optim.FedAvg, "max_rounds": 2, "tolerance": 0, "factors": b.factors,
@@ -78,14 +73,10 @@ func (b *bench) table() *dataset.Table {
 	for range b.rows {
 		t.Label = append(t.Label, r.IntN(2) == 0)
 	}
-	values := b.columns/active - 1
 	for c := range active {
-		column := dataset.Column{Name: fmt.Sprint("c", c)}
-		for v := range values {
-			column.Values = append(column.Values, strconv.Itoa(v))
-		}
+		column := dataset.Column{Name: fmt.Sprint("c", c), Buckets: b.buckets}
 		for range b.rows {
-			column.Codes = append(column.Codes, int32(r.IntN(values)))
+			column.Codes = append(column.Codes, int32(r.IntN(b.buckets/8))) // the others fold: all in one document would be too many
 		}
 		t.Columns = append(t.Columns, column)
 	}

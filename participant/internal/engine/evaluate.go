@@ -63,7 +63,7 @@ func (n *Node) measure(ctx context.Context, l *live, last wire.Digest) error {
 	encoded := l.stored.Record.State
 	if round.StateDigest(encoded) != last { // this node doesn't verify the job's states: the ledger's release says which it is
 		var err error
-		if encoded, err = n.Client.Fetch(ctx, pb.FetchKind_FETCH_STATE, l.stored.Job, last, round.MaxVerified); err != nil {
+		if encoded, err = n.Client.Fetch(ctx, pb.FetchKind_FETCH_STATE, l.stored.Job, last, l.maxState()); err != nil {
 			return err
 		}
 		if round.StateDigest(encoded) != last {

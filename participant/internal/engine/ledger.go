@@ -56,7 +56,7 @@ func (n *Node) gather(ctx context.Context, l *live, p *wire.Plan, in *round.Plan
 		}
 	}
 	if l.member.NeedsState(p) {
-		in.State, err = n.Client.Fetch(ctx, pb.FetchKind_FETCH_STATE, p.Job, p.StateDigest, max(round.MaxVerified, l.terms.program.MaxStateBytes()))
+		in.State, err = n.Client.Fetch(ctx, pb.FetchKind_FETCH_STATE, p.Job, p.StateDigest, l.maxState())
 		if errors.Is(err, client.ErrNotFound) {
 			return refusal(round.RuleState, "", "the coordinator doesn't have the state that its plan names")
 		}
@@ -116,3 +116,6 @@ func (n *Node) logged(ctx context.Context, l *live, release wire.Digest) error {
 	}
 	return n.Store.SawHead(head) // what is cosigned next must extend it
 }
+
+// maxState is the most bytes of a state of the job that this node fetches: what its own program bounds.
+func (l *live) maxState() int { return max(round.MaxVerified, l.terms.program.MaxStateBytes()) }

@@ -269,7 +269,7 @@ func (n *Node) release(ctx context.Context, l *live, t *pb.Task) error {
 	}
 	if l.closed.Contributes(n.self) && !l.closed.Verifiable() && l.terms.private() && l.terms.resolved.Model.Recommendation != nil {
 		// No plan names the last state, and this node recommends by it.
-		if in.State, err = n.Client.Fetch(ctx, pb.FetchKind_FETCH_STATE, l.stored.Job, r.NextState, round.MaxVerified); err != nil && !errors.Is(err, client.ErrNotFound) {
+		if in.State, err = n.Client.Fetch(ctx, pb.FetchKind_FETCH_STATE, l.stored.Job, r.NextState, l.maxState()); err != nil && !errors.Is(err, client.ErrNotFound) {
 			return err
 		}
 		in.Next = r.NextState
