@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"runtime"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -22,10 +22,11 @@ import (
 	"tributary/protocol/pb"
 )
 
-// ServeGRPC is Serve for pb.Scoring and grpc.health.v1, with the same limits. There is no reflection. Connections are closed after
+// ServeGRPC is Serve for pb.Scoring and grpc.health.v1, with the same limits: a connection has at most as many calls at once as are
+// worked on, and a call is decoded, which takes many times its length, only when its turn comes. There is no reflection. Connections are closed after
 // ten minutes, so that a caller that doesn't read its replies can't hold them for ever.
 func ServeGRPC(ctx context.Context, l net.Listener, m *score.Model, document []byte, errorLog io.Writer) error {
-	s := grpc.NewServer(grpc.MaxRecvMsgSize(maxBody), grpc.MaxHeaderListSize(16<<10), grpc.MaxConcurrentStreams(uint32(16*runtime.GOMAXPROCS(0))), grpc.ConnectionTimeout(5*time.Second),
+	s := grpc.NewServer(grpc.MaxRecvMsgSize(maxBody), grpc.MaxHeaderListSize(16<<10), grpc.MaxConcurrentStreams(uint32(atOnce())), grpc.ConnectionTimeout(5*time.Second),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: 2 * time.Minute, MaxConnectionAge: 10 * time.Minute, MaxConnectionAgeGrace: 30 * time.Second}),
 		grpc.UnaryInterceptor(func(ctx context.Context, in any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (out any, err error) {
 			defer func() {
@@ -51,7 +52,8 @@ func ServeGRPC(ctx context.Context, l net.Listener, m *score.Model, document []b
 	alive := health.NewServer()
 	alive.SetServingStatus(pb.Scoring_ServiceDesc.ServiceName, healthpb.HealthCheckResponse_SERVING)
 	healthpb.RegisterHealthServer(s, alive)
-	pb.RegisterScoringServer(s, &calls{handler: newHandler(m, document), columns: m.Columns(), digest: sha256.Sum256(document)})
+	c := &calls{handler: newHandler(m, document), columns: m.Columns(), digest: sha256.Sum256(document)}
+	s.RegisterService(c.service(), c)
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()
 	select {
@@ -110,14 +112,27 @@ type calls struct {
 	digest  [sha256.Size]byte
 }
 
+// service is pb.Scoring with a slot for each call, taken before the call is decoded: interceptors come after that.
+func (c *calls) service() *grpc.ServiceDesc {
+	desc := pb.Scoring_ServiceDesc
+	desc.Methods = slices.Clone(desc.Methods)
+	for i := range desc.Methods {
+		answer := desc.Methods[i].Handler
+		desc.Methods[i].Handler = func(server any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
+			select {
+			case c.slots <- struct{}{}:
+				defer func() { <-c.slots }()
+			case <-ctx.Done():
+				return nil, status.FromContextError(ctx.Err()).Err()
+			}
+			return answer(server, ctx, decode, interceptor)
+		}
+	}
+	return &desc
+}
+
 // Score implements pb.ScoringServer.
 func (c *calls) Score(ctx context.Context, q *pb.ScoreRequest) (*pb.ScoreReply, error) {
-	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
-	case <-ctx.Done():
-		return nil, status.FromContextError(ctx.Err()).Err()
-	}
 	if p := c.tooMuch(len(q.Rows), q.Explain); p != nil {
 		return nil, refused(codes.InvalidArgument, *p)
 	}

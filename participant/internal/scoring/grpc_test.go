@@ -277,3 +277,53 @@ func BenchmarkCall(b *testing.B) {
 		})
 	}
 }
+
+// A call of 4 MB may take 128 MB decoded: while as many as are worked on are, no other is decoded.
+func TestCallsAreDecodedWhenTheirTurnComes(t *testing.T) {
+	m := parse(t, machine)
+	c := &calls{handler: newHandler(m, []byte(machine)), columns: m.Columns()}
+	for range cap(c.slots) {
+		c.slots <- struct{}{}
+	}
+	answer, decoded := c.service().Methods[0].Handler, false
+	decode := func(any) error { decoded = true; return nil }
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := answer(c, ctx, decode, nil); status.Code(err) != codes.DeadlineExceeded || decoded {
+		t.Errorf("%v, decoded %t", err, decoded)
+	}
+	<-c.slots
+	if _, err := answer(c, t.Context(), decode, nil); err != nil || !decoded || len(c.slots) != cap(c.slots)-1 {
+		t.Errorf("%v, decoded %t, %d slots taken", err, decoded, len(c.slots))
+	}
+}
+
+// One program can't open connections without end: those beyond the bound wait until others close.
+func TestConnectionsAreBounded(t *testing.T) {
+	c, _, _ := dial(t, machine)
+	scoring := pb.NewScoringClient(c)
+	call := func(limit time.Duration) error {
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		defer cancel()
+		_, err := scoring.Score(ctx, &pb.ScoreRequest{Rows: []*pb.ScoreRow{cells(t, `{"age":50,"land":"DE"}`)}}, grpc.WaitForReady(true))
+		return err
+	}
+	var idle []net.Conn
+	for range maxConnections {
+		conn, err := net.Dial("tcp", c.Target())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		idle = append(idle, conn)
+	}
+	if err := call(300 * time.Millisecond); status.Code(err) != codes.DeadlineExceeded {
+		t.Errorf("a call beyond the bound: %v", err)
+	}
+	for _, conn := range idle {
+		conn.Close()
+	}
+	if err := call(time.Minute); err != nil {
+		t.Error(err)
+	}
+}

@@ -17,15 +17,18 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"tributary/models/score"
 )
 
 // Limits of a request.
 const (
-	maxBody = 4 << 20 // bytes
-	maxRows = 10_000
-	maxTold = 4 << 20          // contributions: rows × columns × classes of an explained request, or columns and pairs of them
-	grace   = 10 * time.Second // for requests in progress at a stop
+	maxConnections = 32      // of an endpoint at once; more wait
+	maxBody        = 4 << 20 // bytes
+	maxRows        = 10_000
+	maxTold        = 4 << 20          // contributions: rows × columns × classes of an explained request, or columns and pairs of them
+	grace          = 10 * time.Second // for requests in progress at a stop
 )
 
 // Listen opens the loopback address that a flag gives. Others are refused: there is neither a log-in nor TLS.
@@ -41,7 +44,7 @@ func Listen(flag, address string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w\nhint: use another port", ErrUse, flag, err)
 	}
-	return l, nil
+	return netutil.LimitListener(l, maxConnections), nil
 }
 
 func loopback(host string) bool {
@@ -77,10 +80,13 @@ type handler struct {
 	slots  chan struct{} // as many requests are worked on at once
 }
 
+// atOnce is how many requests are worked on at once.
+func atOnce() int { return 4 * runtime.GOMAXPROCS(0) }
+
 func newHandler(m *score.Model, document []byte) *handler {
 	digest := sha256.Sum256(document)
 	terms := len(m.Terms())
-	h := &handler{model: m, told: terms * max(len(m.Classes), 1), slots: make(chan struct{}, 4*runtime.GOMAXPROCS(0))}
+	h := &handler{model: m, told: terms * max(len(m.Classes), 1), slots: make(chan struct{}, atOnce())}
 	if m.Factors > 0 {
 		h.told += terms * (terms - 1) / 2
 	}
