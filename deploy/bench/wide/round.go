@@ -143,21 +143,24 @@ func clock(what string, start float64) float64 {
 
 func memory() { fmt.Printf("  %-32s %8.0f MB\n", "memory", float64(usage().Maxrss)/1e3) }
 
+// setup is what both sides have after FIT.
+func (b *bench) setup() (p *optim.Program, rounds local.Rounds, s *optim.State, codec secagg.Params, err error) {
+	if p, err = b.program(); err != nil {
+		return
+	}
+	if rounds, err = local.New(p, b.table()); err != nil {
+		return
+	}
+	if s, err = b.fitted(p, rounds); err != nil {
+		return
+	}
+	codec, err = b.codec(p)
+	return
+}
+
 // participant trains once; each further upload seals the same values, as another participant's.
 func (b *bench) participant() error {
-	p, err := b.program()
-	if err != nil {
-		return err
-	}
-	rounds, err := local.New(p, b.table())
-	if err != nil {
-		return err
-	}
-	s, err := b.fitted(p, rounds)
-	if err != nil {
-		return err
-	}
-	codec, err := b.codec(p)
+	p, rounds, s, codec, err := b.setup()
 	if err != nil {
 		return err
 	}
@@ -216,19 +219,7 @@ func (b *bench) participant() error {
 }
 
 func (b *bench) coordinator() error {
-	p, err := b.program()
-	if err != nil {
-		return err
-	}
-	rounds, err := local.New(p, b.table())
-	if err != nil {
-		return err
-	}
-	s, err := b.fitted(p, rounds)
-	if err != nil {
-		return err
-	}
-	codec, err := b.codec(p)
+	p, _, s, codec, err := b.setup()
 	if err != nil {
 		return err
 	}
