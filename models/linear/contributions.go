@@ -78,8 +78,13 @@ func (d *Design) SparseContributions(s *optim.State, batch []int) (iter.Seq2[[]i
 	if !d.program.Private() {
 		return nil, fmt.Errorf("%w: an exact program has no contributions of rows\nhint: use Sums", ErrState)
 	}
+	if !d.Serves(s) {
+		return nil, fmt.Errorf("%w: the rows are encoded for another pipeline", ErrState)
+	}
 	var row rowLanes
 	switch {
+	case s.Kind() == optim.Sketch:
+		row = d.rowBins()
 	case s.Kind() == optim.Fit && d.program.Model.Solver == optim.DPSGD:
 		row = d.one
 	case s.Kind() == optim.Fit:

@@ -45,7 +45,7 @@ type rows struct {
 var errUnfitted = fmt.Errorf("%w: the pipeline isn't fitted before FIT", ErrState)
 
 // Prepare encodes a table's rows with the state's fitted pipeline. The design serves all later states of the job; that of a
-// private program, which fits no pipeline, serves all states. It is kept in the table's memory.
+// private program serves its FIT, too, and one of a SKETCH round that round alone. It is kept in the table's memory.
 func Prepare(p *optim.Program, s *optim.State, t *dataset.Table) (*Design, error) {
 	if s.Fitted() == nil && !p.Private() {
 		return nil, errUnfitted
@@ -58,9 +58,11 @@ func Prepare(p *optim.Program, s *optim.State, t *dataset.Table) (*Design, error
 }
 
 func newDesign(p *optim.Program, s *optim.State, m dataset.Memory) *Design {
-	d := &Design{program: p, fitted: s.Fitted(), columns: len(p.Pipeline().Columns()) + 1, memory: m}
-	if p.Private() {
-		d.fitted = p.Pipeline().Plain()
+	d := &Design{program: p, fitted: p.Encoding(s), columns: len(p.Pipeline().Columns()) + 1, memory: m}
+	if d.sketchDesign() {
+		d.slots = len(d.sketched())
+		d.run = runSize(0, d.slots)
+		return d
 	}
 	for i, c := range p.Pipeline().Columns() {
 		if c.Role == pipeline.ValueRole {
@@ -76,10 +78,19 @@ func newDesign(p *optim.Program, s *optim.State, m dataset.Memory) *Design {
 	return d
 }
 
-// Serves tells whether the state has the pipeline that the design was encoded with.
+// Serves tells whether the state has the pipeline that the design was encoded with; of a private program's, the encoding alone: its
+// FIT adds a noised count of rows.
 func (d *Design) Serves(s *optim.State) bool {
-	f := s.Fitted()
-	return f == d.fitted || f != nil && f.Equal(d.fitted)
+	f := d.program.Encoding(s)
+	switch {
+	case f == d.fitted:
+		return true
+	case f == nil || d.fitted == nil:
+		return false
+	case d.program.Private():
+		return f.Encodes(d.fitted)
+	}
+	return f.Equal(d.fitted)
 }
 
 // Columns counts the output columns, without the intercept.

@@ -45,7 +45,7 @@ func (d *Design) encoder(columns []*dataset.Column, t *dataset.Table, numbers ro
 	e := &encoder{Design: d, table: t, columns: columns, numbers: numbers, active: make([][]int, len(columns)), out: &rows{n: n}}
 	e.kept, e.dense, e.slots = make([]int, 0, blockRows), make([]float64, blockRows*k), make([]int32, d.run*d.slots)
 	for feature, c := range columns {
-		if c.Codes != nil {
+		if c.Codes != nil && !d.sketchDesign() {
 			e.active[feature] = d.program.Pipeline().CategoryColumns(d.fitted, feature)
 		}
 	}
@@ -147,6 +147,10 @@ func (e *encoder) endRun() {
 
 // block encodes the block's features.
 func (e *encoder) block() {
+	if e.sketchDesign() {
+		e.sketchBlock()
+		return
+	}
 	spec, k := e.program.Pipeline(), len(e.Design.dense)
 	value, slot := 0, 0
 	for feature, c := range e.columns {

@@ -320,7 +320,7 @@ func TestPrivateBucketsAndDatesKeepTheBound(t *testing.T) {
 		strings.Replace(document, `"edges":[18,30,45,65]`, `"quantiles":4`, 1),
 		strings.Replace(document, `"missing_indicator":true}`, `"missing_indicator":true,"clip_quantiles":[0,0.9]}`, 1),
 	} {
-		if _, err := optim.ParseProgram([]byte(bad)); err == nil || !strings.Contains(err.Error(), "fits no quantiles") {
+		if _, err := optim.ParseProgram([]byte(bad)); err == nil || !strings.Contains(err.Error(), "sigma2_sketch: no noise") {
 			t.Errorf("%v", err)
 		}
 	}

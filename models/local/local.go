@@ -193,11 +193,12 @@ func (r *linearRounds) Contributions(s *optim.State, batch []int) (iter.Seq2[[]i
 	return r.design.SparseContributions(s, batch)
 }
 
-// private needs no fitted pipeline: one design serves all states.
+// private prepares a design: one serves all states but those of a SKETCH round.
 func (r *linearRounds) private(s *optim.State) error {
-	if r.design != nil {
+	if r.design != nil && r.design.Serves(s) {
 		return nil
 	}
+	r.design = nil
 	return r.prepare(s)
 }
 

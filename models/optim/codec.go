@@ -75,6 +75,11 @@ func (e *encoder) begin(version uint16, s *State) {
 // decodeState reads a state to its end: what begin wrote, whether the solver has converged if it tells, the body of a state after FIT.
 // check holds what was read to what Apply can give.
 func decodeState(data []byte, version uint16, converges bool, body func(*decoder, *State), check func(*State) error) (*State, error) {
+	return decodeKinds(data, version, converges, map[RoundKind]func(*decoder, *State){Fit: nil, Train: body, Evaluate: body, Done: body}, check)
+}
+
+// decodeKinds is decodeState with a body for each kind of state; nil: it has none.
+func decodeKinds(data []byte, version uint16, converges bool, bodies map[RoundKind]func(*decoder, *State), check func(*State) error) (*State, error) {
 	d := decoder{buf: data}
 	if got := d.u16(); d.err == nil && got != version {
 		d.fail("version %d, want %d", got, version)
@@ -83,13 +88,13 @@ func decodeState(data []byte, version uint16, converges bool, body func(*decoder
 	if converges {
 		s.converged = d.flag()
 	}
+	body, known := bodies[s.kind]
 	switch {
 	case d.err != nil:
-	case s.kind == Fit:
-	case s.kind == Train || s.kind == Evaluate || s.kind == Done:
-		body(&d, s)
-	default:
+	case !known:
 		d.fail("unknown kind %d", s.kind)
+	case body != nil:
+		body(&d, s)
 	}
 	if d.err == nil && len(d.buf) != 0 {
 		d.fail("%d bytes after the end", len(d.buf))

@@ -31,7 +31,7 @@ func (p *Program) applyGram(s *State, v map[string][]float64) (*State, Report, e
 		at += d - i
 	}
 	next := s.advance(Train)
-	next.fitted, next.w, next.factor = p.spec.Plain(), make([]float64, d), factor
+	next.fitted, next.w, next.factor = p.fittedBefore(s), make([]float64, d), factor
 	next.fitted.Rows = int64(math.Floor(max(trace/float64(p.privacy.Scale), 0) + 0.5))
 	deviation := float64(math.Sqrt(float64(d)) * p.sigma(p.privacy.Sigma2Fit))
 	note := fmt.Sprintf("noised: about %d training rows (standard error %.0f or more); eigen-shift %.4g", next.fitted.Rows, deviation, shift)

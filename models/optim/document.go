@@ -73,6 +73,7 @@ type documentPrivacy struct {
 	Unit           string `json:"unit"`
 	Clip           uint64 `json:"clip"`
 	Scale          uint64 `json:"scale"`
+	Sigma2Sketch   string `json:"sigma2_sketch,omitempty"`
 	Sigma2Fit      string `json:"sigma2_fit"`
 	Sigma2Train    string `json:"sigma2_train"`
 	Sigma2Evaluate string `json:"sigma2_evaluate"`
@@ -126,7 +127,7 @@ func (p *Program) Document() ([]byte, error) {
 		}
 		if f.Kind == pipeline.Number {
 			n := documentNumber{f.Name, "number", f.Min, f.Max, f.Nullable, f.Log1p, &f.Standardize, &f.Clip, f.Scale, f.MissingIndicator, documentQuantiles(&f), documentDateOf(&f)}
-			if p.Private() {
+			if p.Private() && !f.Standardize {
 				n.Standardize, n.Clip = nil, nil
 			}
 			out.Features = append(out.Features, n)
@@ -144,7 +145,10 @@ func (p *Program) Document() ([]byte, error) {
 	}
 	if q := p.privacy; q != nil {
 		decimal := func(v uint64) string { return strconv.FormatUint(v, 10) }
-		out.Private = &documentPrivacy{string(q.Unit), q.Clip, q.Scale, decimal(q.Sigma2Fit), decimal(q.Sigma2Train), decimal(q.Sigma2Evaluate), q.Bins}
+		out.Private = &documentPrivacy{string(q.Unit), q.Clip, q.Scale, "", decimal(q.Sigma2Fit), decimal(q.Sigma2Train), decimal(q.Sigma2Evaluate), q.Bins}
+		if p.sketched() {
+			out.Private.Sigma2Sketch = decimal(q.Sigma2Sketch)
+		}
 	}
 	switch {
 	case p.Target != nil:

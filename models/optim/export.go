@@ -120,7 +120,7 @@ type exportMetrics struct {
 // Export writes a fitted model as an indented JSON document that is enough to score raw records. Coefficients are those of the
 // output columns, so of standardised numbers where the job asks for that. Metrics are there once the state is Done.
 func Export(p *Program, s *State) ([]byte, error) {
-	if s.fitted == nil {
+	if s.Fitted() == nil {
 		return nil, ErrNotFitted
 	}
 	out, err := json.MarshalIndent(p.solver.export(s), "", "  ")
@@ -222,7 +222,7 @@ func (p *Program) exportColumn(s *State, c pipeline.Column, i int) exportColumn 
 		out.Role, out.Nullable = "number", f.Nullable
 		out.Number = &exportNumber{Min: f.Min, Max: f.Max, Log1p: f.Log1p, Standardize: f.Standardize, Scale: f.Scale, Mean: mean, SD: sd, Clip: f.Clip}
 		if f.Scale {
-			out.Number.Clip = 1
+			out.Number.Standardize, out.Number.Clip = false, 1 // mean and sd tell what is mapped to ±1
 		}
 	case pipeline.MissingRole:
 		out.Role = "missing"

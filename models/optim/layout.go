@@ -18,6 +18,7 @@ const (
 	Train    RoundKind = 2
 	Evaluate RoundKind = 3
 	Done     RoundKind = 4 // of a state only: no round comes next
+	Sketch   RoundKind = 5 // of private programs, before FIT
 )
 
 func (k RoundKind) String() string {
@@ -30,6 +31,8 @@ func (k RoundKind) String() string {
 		return "EVALUATE"
 	case Done:
 		return "DONE"
+	case Sketch:
+		return "SKETCH"
 	}
 	return fmt.Sprintf("RoundKind(%d)", uint8(k))
 }

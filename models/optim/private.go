@@ -5,12 +5,15 @@ import (
 	"math"
 	"math/bits"
 	"strconv"
+
+	"tributary/models/pipeline"
 )
 
 // Private programs. Each opened sum carries noise that covers any one row, so nothing is fitted from exact counts, no row count
 // is known, and no round depends on a test of convergence. A row's columns x are numbers scaled by their declared range to
 // [-1, 1], indicators and a constant 1, all divided by their L2 norm: ‖x‖ = 1. The rounds are
 //
+//	SKETCH    counts by bin of the numbers whose quantiles are asked for, once, if there are any: see sketch.go
 //	FIT       Σ x·xᵀ once: H = Σ x·xᵀ/4 bounds the Hessian of the log loss everywhere [BL88]
 //	TRAIN     Σ (p-y)·x, max_rounds times: w ← w - 2·(H + (shift+2λ)·I)⁻¹·(Σ(p-y)·x + λw); the last one with 1 for the first 2
 //	EVALUATE  a histogram of the held-out rows' predicted probabilities, by label, if the job measures
@@ -53,8 +56,8 @@ type Privacy struct {
 	Clip  uint64 // rows that a unit counts as at most; 1 for records
 	Scale uint64 // integer units of 1.0: each row's contribution to a sum has an L2 norm of at most Scale, each unit's of at most Clip·Scale; a power of two
 	// Variances of a lane of the opened sums, in integer units², that the contributors' noise surely adds up to.
-	Sigma2Fit, Sigma2Train, Sigma2Evaluate uint64
-	Bins                                   int // of predicted probability, by label; even, so that 0.5 is between two
+	Sigma2Sketch, Sigma2Fit, Sigma2Train, Sigma2Evaluate uint64
+	Bins                                                 int // of predicted probability, by label; even, so that 0.5 is between two
 }
 
 // Private tells whether the program's sums are noised: participants then give linear.Contributions, not linear.Sums.
@@ -76,7 +79,7 @@ func (p *Program) measures() bool {
 
 func parsePrivacy(doc *object) *Privacy {
 	o := doc.object("private")
-	out := &Privacy{
+	out := &Privacy{Sigma2Sketch: o.sketchVariance(),
 		Unit: Unit(o.text("unit")), Clip: uint64(o.integer("clip", 1, MaxClip)),
 		Scale:     uint64(o.integer("scale", 1, MaxPrivateScale)),
 		Sigma2Fit: o.variance("sigma2_fit"), Sigma2Train: o.variance("sigma2_train"), Sigma2Evaluate: o.variance("sigma2_evaluate"),
@@ -152,6 +155,8 @@ func (p *Program) checkSize() error {
 func (p *Program) layoutPrivate(kind RoundKind, add func(name string, length int, scale uint64)) {
 	d := p.Coefficients()
 	switch kind {
+	case Sketch:
+		add(segSketch, p.spec.Sketched()*pipeline.NoisedLanes, 1)
 	case Fit:
 		add(segGram, d*(d+1)/2, 1)
 	case Train:
@@ -171,12 +176,15 @@ func (p *Program) sigma(sigma2 uint64) float64 {
 // checkNorm refuses a sum that clipped contributions and their noise can't have: at most max_rows rows of norm Scale from each
 // contributor, and noise whose norm has a deviation of √lanes·σ. Contributors beyond those that the program's σ² counts on add
 // theirs: at most Contributors times the variance. Twelve deviations are exceeded with a probability below 10⁻³⁰.
-func (p *Program) checkNorm(sum []float64, sigma2 uint64) error {
+func (p *Program) checkNorm(sum []float64, sigma2 uint64) error { return p.checkNormOf(sum, sigma2, 1) }
+
+// checkNormOf is checkNorm of rows with a norm of at most that many Scale.
+func (p *Program) checkNormOf(sum []float64, sigma2 uint64, norm float64) error {
 	square := 0.0
 	for _, v := range sum {
 		square += float64(v * v)
 	}
-	clipped := float64(float64(float64(p.Contributors)*float64(p.MaxRows)) * float64(p.privacy.Scale))
+	clipped := float64(float64(float64(float64(p.Contributors)*float64(p.MaxRows))*float64(p.privacy.Scale)) * norm)
 	noise := math.Sqrt(float64(float64(len(sum)*p.Contributors) * float64(sigma2)))
 	if limit := clipped + float64(12*noise); !(math.Sqrt(square) <= limit) {
 		return fmt.Errorf("%w: the sum's norm is %g, clipped contributions have at most %g\nhint: a participant doesn't clip", ErrSums, math.Sqrt(square), limit)

@@ -88,7 +88,7 @@ func runPrivate(t testing.TB, p *Program) ([]*State, []Report) {
 
 func TestParsePrivateProgramReadsEveryField(t *testing.T) {
 	p := privateProgram(t)
-	want := Privacy{UnitRecord, 1, 16384, 26843545600, 85899345920, 107374182400, 50}
+	want := Privacy{UnitRecord, 1, 16384, 0, 26843545600, 85899345920, 107374182400, 50}
 	if !p.Private() || p.Privacy() != want || p.Model != (Model{Type: "logistic_regression", L2: 1, Solver: "dp_gradient_descent", MaxRounds: 4}) {
 		t.Errorf("%+v, %+v", p.Privacy(), p.Model)
 	}
@@ -133,7 +133,8 @@ func TestParsePrivateProgramIsStrict(t *testing.T) {
 		{`"scale":true,`, ``, "features[0].scale: missing"},
 		{`"scale":true`, `"standardize":true,"clip":64`, "scale: missing"},
 		{`"scale":true`, `"scale":true,"clip":64`, "clip: unknown key"},
-		{`"scale":true`, `"scale":true,"standardize":false`, "standardize: unknown key"},
+		{`"scale":true`, `"scale":true,"standardize":false,"clip":3`, "standardize: it is false"},
+		{`"scale":true`, `"scale":true,"standardize":true,"clip":3`, "has clip and quantiles"},
 		{`"values":`, `"min_count":20,"values":`, "min_count: unknown key"},
 		{`dp_gradient_descent`, `newton`, "hint: dp_gradient_descent"},
 		{`dp_gradient_descent`, `nadam`, "unknown solver"},
@@ -147,6 +148,9 @@ func TestParsePrivateProgramIsStrict(t *testing.T) {
 		{`"bits":40`, `"bits":32`, "hint: raise bits"},
 		{`"26843545600"`, `26843545600`, "private.sigma2_fit: want a string"},
 		{`"26843545600"`, `"0"`, "private.sigma2_fit: no noise"},
+		{`"scale":true`, `"scale":true,"clip_quantiles":[0.1,0.9]`, "private.sigma2_sketch: no noise"},
+		{`"sigma2_fit"`, `"sigma2_sketch":"0","sigma2_fit"`, "private.sigma2_sketch: no noise"},
+		{`"sigma2_fit"`, `"sigma2_sketch":"1","sigma2_fit"`, "private.sigma2_sketch: nothing is sketched"},
 		{`"85899345920"`, `"0"`, "private.sigma2_train: no noise"},
 		{`"107374182400"`, `"0"`, "private.sigma2_evaluate: no noise"},
 		{`"26843545600"`, `"026843545600"`, "decimal"},

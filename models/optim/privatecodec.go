@@ -1,7 +1,6 @@
 package optim
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
@@ -14,13 +13,17 @@ const privateVersion = 2
 // encodePrivate is Encode of a private program's state:
 //
 //	version u16, kind u8, step u32, rounds u32
-//	not FIT:  rows u64 (noised), w []f64
+//	behind a SKETCH round: mean f64 and sd f64 of each standardised number, bounds []f64, edges []f64
+//	behind FIT:  rows u64 (noised), w []f64
 //	TRAIN:    factor []f64 (lower triangle, row by row)
 //	DONE:     held_out u64, positives u64 (noised), auc, log_loss, accuracy (known u8, f64)
-func (s *State) encodePrivate() []byte {
+func (p *Program) encodePrivate(s *State) []byte {
 	var e encoder
 	e.begin(privateVersion, s)
-	if s.kind == Fit {
+	if s.fitted != nil {
+		e.noisedFitted(p.spec, s.fitted)
+	}
+	if s.w == nil {
 		return e.buf
 	}
 	e.integers(s.fitted.Rows)
@@ -57,8 +60,7 @@ func (d *decoder) values(values ...*metrics.Value) {
 }
 
 func (p *Program) decodePrivate(data []byte) (*State, error) {
-	return decodeState(data, privateVersion, false, func(d *decoder, s *State) {
-		s.fitted = p.spec.Plain()
+	return p.decodeNoised(data, privateVersion, func(d *decoder, s *State) {
 		s.fitted.Rows = d.i64()
 		s.w = d.list(p.Coefficients())
 		if s.kind == Train {
@@ -91,20 +93,17 @@ func (d *decoder) triangle(n int) *matrix {
 
 // checkPrivateState holds a state to what Apply can give.
 func (p *Program) checkPrivateState(s *State) error {
-	limit := uint32(p.Model.MaxRounds)
+	limit, before := uint32(p.Model.MaxRounds), uint32(p.sketchRounds()+1)
 	var ok bool
 	switch s.kind {
-	case Fit:
-		if s.step != 0 || s.rounds != 0 {
-			return errors.New("a state before FIT has no steps")
-		}
+	case Sketch, Fit: // see checkSketched
 		return nil
 	case Train:
-		ok = s.rounds < limit && s.step == s.rounds+1
+		ok = s.rounds < limit && s.step == s.rounds+before
 	case Evaluate:
-		ok = p.measures() && s.rounds == limit && s.step == limit+1
+		ok = p.measures() && s.rounds == limit && s.step == limit+before
 	case Done:
-		ok = s.rounds == limit && s.step == limit+1 && !p.measures() || s.rounds == limit && s.step == limit+2 && p.measures()
+		ok = s.rounds == limit && s.step == limit+before && !p.measures() || s.rounds == limit && s.step == limit+before+1 && p.measures()
 	}
 	if !ok {
 		return fmt.Errorf("kind %s, step %d, %d TRAIN rounds of %d", s.kind, s.step, s.rounds, limit)

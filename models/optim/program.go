@@ -180,7 +180,7 @@ func parse(data []byte) (*Program, error) {
 	if p.spec, err = pipeline.NewSpec(features); err != nil {
 		return nil, err
 	}
-	return p, errors.Join(p.checkSize(), p.checkStart())
+	return p, errors.Join(p.checkSize(), p.checkStart(), p.checkSketchNoise())
 }
 
 func parseFeatures(doc *object, private bool) []pipeline.Feature {
@@ -209,11 +209,17 @@ func parseFeature(o *object, private bool) pipeline.Feature {
 	case "number":
 		f.Kind = pipeline.Number
 		f.Min, f.Max = o.number("min"), o.number("max")
-		parseDerivedNumber(o, &f, private)
+		parseDerivedNumber(o, &f)
 		f.Log1p = o.boolean("log1p")
 		if private {
 			if f.Scale = o.boolean("scale"); !f.Scale {
 				o.fail("scale", "a private job scales its numbers")
+			}
+			if _, given := o.keys["standardize"]; given {
+				if f.Standardize = o.boolean("standardize"); !f.Standardize {
+					o.fail("standardize", "it is false\nhint: leave it out")
+				}
+				f.Clip = o.number("clip")
 			}
 			break
 		}

@@ -59,6 +59,8 @@ func (d sampled) maxRounds(kind RoundKind) int { return descent(d).maxRounds(kin
 
 func (d sampled) apply(s *State, v map[string][]float64) (*State, Report, error) {
 	switch s.kind {
+	case Sketch:
+		return d.applySketch(s, v[segSketch])
 	case Fit:
 		return d.applyCount(s, v[segCount])
 	case Train:
@@ -108,7 +110,7 @@ func (d sampled) applyCount(s *State, count []float64) (*State, Report, error) {
 		return nil, Report{}, err
 	}
 	next := s.advance(Train)
-	next.fitted, next.w = d.spec.Plain(), d.start()
+	next.fitted, next.w = d.fittedBefore(s), d.start()
 	next.fitted.Rows = max(whole(count[0]/float64(d.privacy.Scale)), 1)
 	zero := make([]float64, len(next.w))
 	next.sampled = &sampledMemory{iterate: next.w, velocity: zero, tail: zero}

@@ -13,7 +13,8 @@ const sampledVersion = 4
 // encode is Encode of such a state:
 //
 //	version u16, kind u8, step u32, rounds u32
-//	not FIT:  rows u64 (noised)
+//	behind a SKETCH round: what it found, as in encodePrivate
+//	behind FIT:  rows u64 (noised)
 //	TRAIN:    iterate []f64, velocity []f64, tail []f64
 //	later:    w []f64
 //	DONE:     held_out u64, positives u64 (noised), auc, log_loss, accuracy (known u8, f64)
@@ -22,7 +23,10 @@ const sampledVersion = 4
 func (d sampled) encode(s *State) []byte {
 	var e encoder
 	e.begin(sampledVersion, s)
-	if s.kind == Fit {
+	if s.fitted != nil {
+		e.noisedFitted(d.spec, s.fitted)
+	}
+	if s.w == nil {
 		return e.buf
 	}
 	e.integers(s.fitted.Rows)
@@ -42,8 +46,7 @@ func (d sampled) encode(s *State) []byte {
 
 func (d sampled) decode(data []byte) (*State, error) {
 	n := d.coefficients()
-	return decodeState(data, sampledVersion, false, func(in *decoder, s *State) {
-		s.fitted = d.spec.Plain()
+	return d.decodeNoised(data, sampledVersion, func(in *decoder, s *State) {
 		s.fitted.Rows = in.i64()
 		if s.kind == Train {
 			s.sampled = &sampledMemory{iterate: in.list(n), velocity: in.list(n), tail: in.list(n)}
@@ -59,7 +62,7 @@ func (d sampled) decode(data []byte) (*State, error) {
 
 // check holds a state to what apply can give, and gives a TRAIN state its coefficients: before the first round they are start's.
 func (d sampled) check(s *State) error {
-	if s.kind != Fit && s.fitted.Rows < 1 {
+	if s.kind != Fit && s.kind != Sketch && s.fitted.Rows < 1 {
 		return fmt.Errorf("%d rows", s.fitted.Rows)
 	}
 	if m := s.sampled; m != nil {

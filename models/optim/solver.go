@@ -113,6 +113,8 @@ func (d descent) layout(kind RoundKind, add func(name string, length int, scale 
 
 func (d descent) maxRounds(kind RoundKind) int {
 	switch {
+	case kind == Sketch:
+		return d.sketchRounds()
 	case kind == Fit, kind == Evaluate && d.measures():
 		return 1
 	case kind == Train:
@@ -123,6 +125,8 @@ func (d descent) maxRounds(kind RoundKind) int {
 
 func (d descent) apply(s *State, v map[string][]float64) (*State, Report, error) {
 	switch s.kind {
+	case Sketch:
+		return d.applySketch(s, v[segSketch])
 	case Fit:
 		return d.applyGram(s, v)
 	case Train:
@@ -132,7 +136,7 @@ func (d descent) apply(s *State, v map[string][]float64) (*State, Report, error)
 	}
 }
 
-func (d descent) encode(s *State) []byte             { return s.encodePrivate() }
+func (d descent) encode(s *State) []byte             { return d.encodePrivate(s) }
 func (d descent) decode(data []byte) (*State, error) { return d.decodePrivate(data) }
 func (d descent) describe(*document)                 {}
 func (d descent) export(s *State) any                { return d.exportModel(s) }

@@ -12,7 +12,7 @@ type State struct {
 	step   uint32 // opened rounds of all kinds
 	rounds uint32 // opened TRAIN rounds
 
-	fitted *pipeline.Fitted // nil before FIT
+	fitted *pipeline.Fitted // nil before FIT; of FIT behind a SKETCH round what that found
 	w      []float64        // coefficients, the intercept last; nil before FIT
 
 	// Solver memory after a TRAIN round: the last coefficients whose objective was accepted, from which w steps away.
@@ -39,7 +39,7 @@ type State struct {
 }
 
 // Initial is the state before any round: nothing is fitted, the coefficients will be zero.
-func (p *Program) Initial() *State { return &State{kind: Fit, solver: p.solver} }
+func (p *Program) Initial() *State { return &State{kind: p.firstKind(), solver: p.solver} }
 
 // MaxStateBytes bounds the length of the program's encoded states, but for those of L-BFGS, which have 64 MiB at most. It is close where
 // states are largest, for whoever fetches one is ready to hold as much: 8 bytes a coefficient, and so for each list of its length that
@@ -73,7 +73,12 @@ func (s *State) Step() uint32 { return s.step }
 func (s *State) TrainRounds() int { return int(s.rounds) }
 
 // Fitted is the fitted pipeline, nil before FIT; the caller must not change it. A private one has only a noised row count.
-func (s *State) Fitted() *pipeline.Fitted { return s.fitted }
+func (s *State) Fitted() *pipeline.Fitted {
+	if s.kind == Fit {
+		return nil // what a SKETCH round found isn't all
+	}
+	return s.fitted
+}
 
 // Coefficients are the model's, one per output column and the intercept last, and so for each class of a label with several; nil
 // before FIT. The caller must not change them.

@@ -6,15 +6,14 @@ import "tributary/models/pipeline"
 // pipeline.Sketch: the training rows of each bin, and of numbers Σu and Σu² over them.
 
 const (
-	segBins            = "bins"
-	segBinSumWhole     = "bin_sum_whole"
-	segBinSumPart      = "bin_sum_part"
-	segBinSquareWhole  = "bin_square_whole"
-	segBinSquarePart   = "bin_square_part"
-	kindBuckets        = "buckets"
-	kindDatePart       = "date_part"
-	keyClipQuantiles   = "clip_quantiles"
-	quantilesInPrivate = "a private job fits no quantiles\nhint: list edges, or leave quantiles out: numbers are scaled by their declared range"
+	segBins           = "bins"
+	segBinSumWhole    = "bin_sum_whole"
+	segBinSumPart     = "bin_sum_part"
+	segBinSquareWhole = "bin_square_whole"
+	segBinSquarePart  = "bin_square_part"
+	kindBuckets       = "buckets"
+	kindDatePart      = "date_part"
+	keyClipQuantiles  = "clip_quantiles"
 )
 
 func (p *Program) layoutSketches(add func(name string, length int, scale uint64)) {
@@ -106,12 +105,10 @@ func documentQuantiles(f *pipeline.Feature) []float64 {
 }
 
 // parseDerivedNumber reads what a number may have beside its transforms.
-func parseDerivedNumber(o *object, f *pipeline.Feature, private bool) {
+func parseDerivedNumber(o *object, f *pipeline.Feature) {
 	if _, given := o.keys[keyClipQuantiles]; given {
 		q := o.numbers(keyClipQuantiles)
 		switch {
-		case private:
-			o.fail(keyClipQuantiles, quantilesInPrivate)
 		case o.err == nil && len(q) != 2:
 			o.fail(keyClipQuantiles, "want two quantiles, got %d", len(q))
 		case o.err == nil:
@@ -141,9 +138,7 @@ func parseDerived(o *object, f *pipeline.Feature, kind string, private bool) {
 		f.Buckets.Edges = o.numbers("edges")
 		return
 	}
-	if f.Buckets.Quantiles = int(o.integer("quantiles", 2, pipeline.MaxBuckets)); private {
-		o.fail("quantiles", quantilesInPrivate)
-	}
+	f.Buckets.Quantiles = int(o.integer("quantiles", 2, pipeline.MaxBuckets))
 }
 
 func parseDate(doc *object) *pipeline.Date {

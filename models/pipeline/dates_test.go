@@ -63,7 +63,6 @@ func TestImpossibleDerivedFeaturesAreRefused(t *testing.T) {
 		"buckets as a number":    {Name: "age", Kind: Number, Max: 9, Clip: 64, Buckets: &Buckets{Quantiles: 2}},
 		"quantiles not in order": {Name: "age", Kind: Number, Max: 9, Clip: 64, Quantiles: &[2]float64{0.5, 0.5}},
 		"quantile above 1":       {Name: "age", Kind: Number, Max: 9, Clip: 64, Quantiles: &[2]float64{0, 1.1}},
-		"quantiles, scaled":      {Name: "age", Kind: Number, Max: 9, Scale: true, Quantiles: &[2]float64{0, 0.9}},
 		"quantiles of values":    {Name: "age", Kind: Category, Values: []string{"a"}, Quantiles: &[2]float64{0, 0.9}},
 	} {
 		if _, err := NewSpec([]Feature{f}); !errors.Is(err, ErrSpec) {

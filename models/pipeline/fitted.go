@@ -237,7 +237,7 @@ func checkClasses(classes []int64, rows, positives int64) error {
 }
 
 // Plain is the fitted pipeline of features that need no fitting: no number is standardised and no column folds. It knows no
-// counts.
+// counts, and lacks bounds and edges: see FitNoised.
 func (s *Spec) Plain() *Fitted {
 	out := &Fitted{Mean: make([]float64, s.numbers), SD: make([]float64, s.numbers), Folded: make([]bool, len(s.columns))}
 	for i := range out.SD {
@@ -256,7 +256,7 @@ func (s *Spec) Number(f *Fitted, feature int, x float64) float64 {
 	case math.IsNaN(x) || f.Folded[s.first[feature]]:
 		return 0
 	case spec.Scale:
-		return float64(2*s.Unit(feature, x)) - 1
+		return s.scaled(f, feature, x)
 	case !spec.Standardize:
 		return spec.Transform(x)
 	}
@@ -287,12 +287,12 @@ func (s *Spec) CategoryColumns(f *Fitted, feature int) []int {
 }
 
 // Natural gives a number's mean and deviation in the contract's units (after log1p, where the feature asks for it): 0 and 1
-// for a plain one, the middle and half the width of its range for a scaled one.
+// for a plain one, the middle and half the width of its range, or of its bounds, for a scaled one, or Clip deviations if that is standardised.
 func (s *Spec) Natural(f *Fitted, feature int) (mean, sd float64) {
 	spec, n := &s.features[feature], s.number[feature]
 	lo, hi := s.ranges[feature][0], s.ranges[feature][1]
 	if spec.Scale {
-		return float64(lo/2) + float64(hi/2), float64(hi/2) - float64(lo/2)
+		return s.naturalScaled(f, feature)
 	}
 	if !spec.Standardize {
 		return 0, 1
@@ -300,9 +300,13 @@ func (s *Spec) Natural(f *Fitted, feature int) (mean, sd float64) {
 	return lo + float64((hi-lo)*f.Mean[n]), float64((hi - lo) * f.SD[n])
 }
 
+// Encodes tells whether a pipeline encodes rows as another does.
+func (f *Fitted) Encodes(g *Fitted) bool {
+	return f.LabelMean == g.LabelMean && f.LabelSD == g.LabelSD && slices.Equal(f.Mean, g.Mean) && slices.Equal(f.SD, g.SD) &&
+		slices.Equal(f.Folded, g.Folded) && slices.Equal(f.Bounds, g.Bounds) && slices.Equal(f.Edges, g.Edges)
+}
+
 // Equal compares two fitted pipelines.
 func (f *Fitted) Equal(g *Fitted) bool {
-	return f.Rows == g.Rows && f.Positives == g.Positives && f.HeldOut == g.HeldOut && f.LabelMean == g.LabelMean && f.LabelSD == g.LabelSD && slices.Equal(f.Classes, g.Classes) &&
-		slices.Equal(f.Mean, g.Mean) && slices.Equal(f.SD, g.SD) && slices.Equal(f.Folded, g.Folded) &&
-		slices.Equal(f.Bounds, g.Bounds) && slices.Equal(f.Edges, g.Edges)
+	return f.Rows == g.Rows && f.Positives == g.Positives && f.HeldOut == g.HeldOut && slices.Equal(f.Classes, g.Classes) && f.Encodes(g)
 }

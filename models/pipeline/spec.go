@@ -46,7 +46,7 @@ type Feature struct {
 	Log1p       bool        // log(1+x) before anything else; needs Min > -1
 	Standardize bool        // (x-mean)/sd over the sum's training rows
 	Clip        float64     // standardised values are clamped to ±Clip deviations
-	Scale       bool        // the range mapped to [-1, 1]: nothing of the data is needed for it; excludes Standardize and Clip
+	Scale       bool        // of private jobs: the range, or what it is clamped to, mapped to [-1, 1]; with Standardize ±Clip deviations are
 	Quantiles   *[2]float64 // clamped to these fitted quantiles of the training rows before anything else; nil: not
 
 	Buckets *Buckets // a number as indicators: the Kind is Category, and Min and Max are the number's
@@ -198,10 +198,12 @@ func (f *Feature) checkNumber() error {
 		return fmt.Errorf("range %g..%g vanishes under log1p\nhint: widen the contract's range", f.Min, f.Max)
 	}
 	if f.Scale {
-		if f.Standardize || f.Clip != 0 || f.Quantiles != nil {
-			return errors.New("a scaled number has no standardize or clip")
+		if f.Standardize != (f.Clip != 0) || f.Standardize && f.Quantiles == nil {
+			return errors.New("a scaled number that is standardised has clip and quantiles\nhint: leave clip out of others")
 		}
-		return nil
+		if !f.Standardize {
+			return nil
+		}
 	}
 	if !(f.Clip > 0 && f.Clip <= MaxClip) {
 		return fmt.Errorf("clip %g is not within 0..%g deviations\nhint: leave clip out for 64", f.Clip, float64(MaxClip))

@@ -29,10 +29,10 @@ func (s *Spec) Unit(feature int, x float64) float64 {
 // bound both sums by the 2 that is declared.
 func (f *Feature) exponent() int {
 	switch {
-	case f.Standardize:
-		return 1
 	case f.Scale:
 		return 0
+	case f.Standardize:
+		return 1
 	}
 	lo, hi := f.Range()
 	frac, e := math.Frexp(max(math.Abs(lo), math.Abs(hi)))

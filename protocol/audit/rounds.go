@@ -139,14 +139,14 @@ func (b *Book) kind(at At, j *Job, o *wire.Release) {
 			n++
 		}
 	}
-	last := wire.Fit
+	last := wire.Kinds[0]
 	if len(j.sums) > 0 {
 		last = j.sums[len(j.sums)-1].Kind
 	}
 	switch want := j.kindAt(uint32(len(j.sums))); {
 	case n >= int(spec.MaxRounds):
 		b.find(at, RuleOrder, "a sum of kind %s more than the %d agreed", o.Kind, spec.MaxRounds)
-	case o.Kind < last || want != 0 && want != o.Kind:
+	case o.Kind.Compare(last) < 0 || want != 0 && want != o.Kind:
 		b.find(at, RuleOrder, "a sum of kind %s after %d sums, the last of kind %s", o.Kind, len(j.sums), last)
 	}
 }

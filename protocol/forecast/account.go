@@ -7,6 +7,7 @@ import (
 
 	"tributary/crypto/dp/accountant"
 	"tributary/protocol/jobspec"
+	"tributary/protocol/wire"
 )
 
 // Remaining is what one participant's account has left, by its own last word.
@@ -43,7 +44,7 @@ func (f *Forecast) account(r *jobspec.Resolved, a Remaining) error {
 	}
 	out := Account{Member: a.Member, Order: a.Order, Budget: a.Budget, Left: a.Left, Charges: []Charge{}}
 	dearest := accountant.Units(0)
-	for kind := range kindNames {
+	for _, kind := range wire.Kinds {
 		n, ok := r.Private.Kind(uint8(kind))
 		if !ok {
 			continue
@@ -51,12 +52,12 @@ func (f *Forecast) account(r *jobspec.Resolved, a Remaining) error {
 		c, err := accountant.ChargeFor(n.Charged(), a.Order)
 		switch {
 		case errors.Is(err, accountant.ErrSum): // more than any account has
-			out.Charges = append(out.Charges, Charge{Kind: kindNames[kind]})
+			out.Charges = append(out.Charges, Charge{Kind: kind.String()})
 			dearest = math.MaxUint64
 		case err != nil:
 			return fmt.Errorf("forecast for %s: %w", a.Member, err)
 		default:
-			out.Charges = append(out.Charges, Charge{kindNames[kind], c.Units()})
+			out.Charges = append(out.Charges, Charge{kind.String(), c.Units()})
 			dearest = max(dearest, c.Units())
 		}
 	}

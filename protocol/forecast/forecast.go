@@ -15,6 +15,7 @@ import (
 	"tributary/crypto/secagg"
 	"tributary/protocol/jobspec"
 	"tributary/protocol/round"
+	"tributary/protocol/wire"
 )
 
 // Errors of For.
@@ -57,7 +58,7 @@ type Forecast struct {
 
 // Kind is one kind of round.
 type Kind struct {
-	Kind         string           `json:"kind"` // fit, train or evaluate
+	Kind         string           `json:"kind"` // sketch, fit, train or evaluate
 	Segment      string           `json:"segment"`
 	Lanes        int              `json:"lanes"`
 	Rounds       int64            `json:"rounds"`
@@ -71,8 +72,6 @@ type Kind struct {
 	UploadBytes  int64            `json:"upload_bytes"`        // payload and sealed shares
 }
 
-var kindNames = [...]string{1: "fit", 2: "train", 3: "evaluate"} // by wire.RoundKind
-
 // For forecasts a private job against the accounts of its participants. Accounts
 // of members outside the job are left out. It fails with ErrExact, or ErrAccount
 // naming the member whose numbers make no account.
@@ -84,8 +83,8 @@ func For(r *jobspec.Resolved, accounts []Remaining) (*Forecast, error) {
 	f := &Forecast{
 		Job: r.Name, Unit: p.Unit, Epsilon: string(p.Epsilon), Delta: string(p.Delta), Order: p.Order, Scale: p.Scale,
 		Participants: r.Contributors, NMin: r.NMin, F: r.F, Honest: r.Honest(), Accounts: []Account{}, Unknown: []string{}}
-	for kind := range kindNames {
-		if err := f.kind(r, uint8(kind)); err != nil {
+	for _, kind := range wire.Kinds {
+		if err := f.kind(r, kind); err != nil {
 			return nil, err
 		}
 	}
@@ -112,18 +111,18 @@ func For(r *jobspec.Resolved, accounts []Remaining) (*Forecast, error) {
 	return f, nil
 }
 
-func (f *Forecast) kind(r *jobspec.Resolved, kind uint8) error {
-	o, sum, ok := r.Noise(kind)
+func (f *Forecast) kind(r *jobspec.Resolved, kind wire.RoundKind) error {
+	o, sum, ok := r.Noise(uint8(kind))
 	if !ok {
 		return nil
 	}
-	n, _ := r.Private.Kind(kind)
+	n, _ := r.Private.Kind(uint8(kind))
 	c, err := accountant.ChargeFor(sum, f.Order)
 	if err != nil {
-		return fmt.Errorf("forecast %s rounds: %w", kindNames[kind], err)
+		return fmt.Errorf("forecast %s rounds: %w", kind, err)
 	}
 	k := Kind{
-		Kind: kindNames[kind], Segment: o.Segments[0].Name, Rounds: n.Rounds, Sensitivity2: n.Sensitivity2, Sigma2Local: n.Sigma2Local,
+		Kind: kind.String(), Segment: o.Segments[0].Name, Rounds: n.Rounds, Sensitivity2: n.Sensitivity2, Sigma2Local: n.Sigma2Local,
 		SumSigma2: n.SumSigma2, Sigma: r.Private.Sigma(n), SigmaLocal: r.Private.LocalSigma(n), Charge: c.Units()}
 	codec := secagg.Options{Contributors: r.Contributors, Bits: r.Bits, Threshold: r.Committee.Threshold, Seats: r.Committee.Of}
 	noised := r.Mode == jobspec.ModeNoised

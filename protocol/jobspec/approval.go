@@ -172,11 +172,11 @@ func featureText(f Feature, features []Feature) string {
 		if f.Log1p {
 			parts = append(parts, "log1p")
 		}
-		if f.Standardize {
+		if f.Standardize && !f.Scale {
 			parts = append(parts, fmt.Sprintf("standardised, clamped at ±%s deviations", decimalOf(f.Clip)))
 		}
 		if f.Scale {
-			parts = append(parts, fmt.Sprintf("scaled from %s…%s to ±1", decimalOf(f.Min), decimalOf(f.Max)))
+			parts = append(parts, f.scaledText())
 		}
 		if len(parts) == 0 {
 			parts = append(parts, "as it is")

@@ -34,15 +34,16 @@ func privateApproval(in ApprovalInput) string {
 	}
 	sums, rounds := 0, []string{}
 	noise := []string{}
-	for kind, what := range [...]string{kindFit: "to fit", kindTrain: "to train (all of them are run)", kindEvaluate: "to evaluate"} {
-		k, ok := p.Kind(uint8(kind))
+	purpose := map[uint8]string{kindSketch: "to count rows by bin", kindFit: "to fit", kindTrain: "to train (all of them are run)", kindEvaluate: "to evaluate"}
+	for _, kind := range kinds {
+		k, ok := p.Kind(kind)
 		if !ok {
 			continue
 		}
 		sums += int(k.Rounds)
-		rounds = append(rounds, fmt.Sprintf("%d %s", k.Rounds, what))
-		o, _, _ := j.Noise(uint8(kind))
-		noise = append(noise, fmt.Sprintf("%s: σ = %.3g on each of %d values; one %s adds %d at most (L2 norm over all of them)", o.Segments[0].Name, p.Sigma(k), o.Segments[0].Length, p.Unit, o.Segments[0].Clip/p.Scale))
+		rounds = append(rounds, fmt.Sprintf("%d %s", k.Rounds, purpose[kind]))
+		o, _, _ := j.Noise(kind)
+		noise = append(noise, fmt.Sprintf("%s: σ = %.3g on each of %d values; one %s adds %s at most (L2 norm over all of them)", o.Segments[0].Name, p.Sigma(k), o.Segments[0].Length, p.Unit, decimalOf(math.Ceil(100*float64(o.Segments[0].Clip)/float64(p.Scale))/100)))
 	}
 	line("Rounds      %s; each is planned for %s", strings.Join(rounds, ", "), durationText(j.RoundTimeout))
 	line("Privacy     ε = %s and δ = %s for %s, over all %d sums together, counted at RDP order %d", p.Epsilon, p.Delta, protected[p.Unit], sums, p.Order)
@@ -86,7 +87,7 @@ func privateApproval(in ApprovalInput) string {
 		}
 	}
 	one := map[string]string{unitRecord: "any one record", unitUser: "any one user", unitSilo: "your rows"}[p.Unit]
-	line("Sums over %s organisations, with noise: %s%s. Whoever sees all of them and the model learns nearly the same about you with and without %s.", over, what, held, one)
+	line("Sums over %s organisations, with noise: %s%s. Whoever sees all of them and the model learns nearly the same about you with and without %s.", over, j.sketchText()+what, held, one)
 	if noised {
 		line("The coordinator sees your own values too, not only the sum, and they tell no more than that: your node adds all of the noise itself. That holds against everybody else together, for any model.")
 	} else {

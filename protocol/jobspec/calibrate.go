@@ -49,12 +49,17 @@ func (r *Resolved) noise(p *Private, budget accountant.Units) bool {
 	if r.Holdout.None() {
 		train, evaluate = train+evaluate, 0
 	}
+	sketch := uint64(0)
+	if r.sketches() {
+		sketch = sketchShare
+		train -= sketch
+	}
 	for _, k := range []struct {
 		kind   uint8
 		share  uint64
 		rounds int64
 		rate   dp.Rational
-	}{{kindFit, fit, 1, dp.Integer(1)}, {kindTrain, train, r.Model.MaxRounds, rate}, {kindEvaluate, evaluate, 1, dp.Integer(1)}} {
+	}{{kindSketch, sketch, 1, dp.Integer(1)}, {kindFit, fit, 1, dp.Integer(1)}, {kindTrain, train, r.Model.MaxRounds, rate}, {kindEvaluate, evaluate, 1, dp.Integer(1)}} {
 		if k.share == 0 {
 			continue
 		}

@@ -23,7 +23,7 @@ func (r *Resolved) Cost(order accountant.Order) (accountant.Units, error) {
 		return 0, fmt.Errorf("%w: an exact job isn't charged", ErrNoise)
 	}
 	var total uint64
-	for kind := kindFit; kind <= kindEvaluate; kind++ {
+	for _, kind := range kinds {
 		k, ok := r.Private.Kind(kind)
 		if !ok {
 			continue
@@ -44,7 +44,7 @@ func (r *Resolved) Cost(order accountant.Order) (accountant.Units, error) {
 
 // Releases lists a private job's opened sums for the accountant's reports.
 func (r *Resolved) Releases() (list []accountant.Release) {
-	for kind := kindFit; kind <= kindEvaluate; kind++ {
+	for _, kind := range kinds {
 		if k, ok := r.Private.Kind(kind); ok {
 			list = append(list, accountant.Release{Mechanism: k.Charged(), Count: uint64(k.Rounds)})
 		}
@@ -79,7 +79,7 @@ func (r *Resolved) GroupEpsilon(k, tries int) (float64, error) {
 		return report.Epsilon, err
 	}
 	rho := 0.0
-	for kind := kindFit; kind <= kindEvaluate; kind++ {
+	for _, kind := range kinds {
 		if n, ok := r.Private.Kind(kind); ok {
 			rho += float64(n.Rounds) * float64(n.Sensitivity2) / (2 * float64(n.SumSigma2))
 		}

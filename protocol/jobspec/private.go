@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 
 	"tributary/crypto/dp"
 	"tributary/crypto/dp/accountant"
@@ -17,7 +18,11 @@ const (
 	kindFit      uint8 = 1
 	kindTrain    uint8 = 2
 	kindEvaluate uint8 = 3
+	kindSketch   uint8 = 5
 )
+
+// kinds are in the order in which their rounds run.
+var kinds = [...]uint8{kindSketch, kindFit, kindTrain, kindEvaluate}
 
 // How a private job turns its (ε, δ) into noise.
 const (
@@ -43,7 +48,7 @@ type Private struct {
 	Order accountant.Order // the RDP order at which (Epsilon, Delta) admits the most noised sums
 	Scale uint64           // integer units per 1.0
 
-	Fit, Train, Evaluate KindNoise // Evaluate is zero where nothing is held out
+	Sketch, Fit, Train, Evaluate KindNoise // Sketch is zero where nothing is counted by bin, Evaluate where nothing is held out
 }
 
 // KindNoise is the noise of the rounds of one kind, in integer units squared.
@@ -73,7 +78,7 @@ func (k KindNoise) Charged() accountant.Sum {
 // Kind returns the noise of a kind of round, as numbered in wire.RoundKind, and
 // whether the job has rounds of it.
 func (p *Private) Kind(kind uint8) (KindNoise, bool) {
-	if p == nil || kind < kindFit || kind > kindEvaluate {
+	if p == nil || !slices.Contains(kinds[:], kind) {
 		return KindNoise{}, false
 	}
 	k := *p.at(kind)
@@ -82,6 +87,8 @@ func (p *Private) Kind(kind uint8) (KindNoise, bool) {
 
 func (p *Private) at(kind uint8) *KindNoise {
 	switch kind {
+	case kindSketch:
+		return &p.Sketch
 	case kindFit:
 		return &p.Fit
 	case kindTrain:
@@ -148,6 +155,8 @@ func (r *Resolved) segment(kind uint8, scale, clip uint64) dp.Segment {
 	}
 	d := r.Coefficients()
 	switch {
+	case kind == kindSketch:
+		return r.sketchSegment(scale, clip)
 	case kind == kindFit && r.Model.Solver == solverSGD:
 		return dp.Segment{Name: "count", Length: 1, Clip: scale * clip, Rounding: dp.TowardZero}
 	case kind == kindFit:

@@ -19,6 +19,7 @@ type privateJSON struct {
 }
 
 type kindsJSON struct {
+	Sketch   *KindNoise `json:"sketch,omitempty"`
 	Fit      KindNoise  `json:"fit"`
 	Train    KindNoise  `json:"train"`
 	Evaluate *KindNoise `json:"evaluate,omitempty"`
@@ -30,6 +31,7 @@ type noiseJSON struct {
 	Unit           string `json:"unit"`
 	Clip           uint64 `json:"clip"`
 	Scale          uint64 `json:"scale"`
+	Sigma2Sketch   uint64 `json:"sigma2_sketch,string,omitempty"`
 	Sigma2Fit      uint64 `json:"sigma2_fit,string"`
 	Sigma2Train    uint64 `json:"sigma2_train,string"`
 	Sigma2Evaluate uint64 `json:"sigma2_evaluate,string"`
@@ -38,6 +40,9 @@ type noiseJSON struct {
 
 func (p *Private) json() *privateJSON {
 	out := &privateJSON{Unit: p.Unit, Clip: p.Clip, Epsilon: p.Epsilon, Delta: p.Delta, Order: p.Order, Scale: p.Scale, Kinds: kindsJSON{Fit: p.Fit, Train: p.Train}}
+	if p.Sketch != (KindNoise{}) {
+		out.Kinds.Sketch = &p.Sketch
+	}
 	if p.Evaluate != (KindNoise{}) {
 		out.Kinds.Evaluate = &p.Evaluate
 	}
@@ -49,7 +54,7 @@ func (j *privateJSON) private() *Private {
 		return nil
 	}
 	return &Private{Unit: j.Unit, Clip: j.Clip, Epsilon: j.Epsilon, Delta: j.Delta, Order: j.Order, Scale: j.Scale,
-		Fit: j.Kinds.Fit, Train: j.Kinds.Train, Evaluate: or0(j.Kinds.Evaluate)}
+		Sketch: or0(j.Kinds.Sketch), Fit: j.Kinds.Fit, Train: j.Kinds.Train, Evaluate: or0(j.Kinds.Evaluate)}
 }
 
 // program gives the noise of opened sums: a noised job's contributions are charged
@@ -59,7 +64,7 @@ func (r *Resolved) noiseProgram() *noiseJSON {
 	if r.Mode == ModeNoised {
 		added = uint64(max(r.NMin, 1))
 	}
-	return &noiseJSON{Unit: p.Unit, Clip: p.Clip, Scale: p.Scale, Sigma2Fit: added * p.Fit.SumSigma2, Sigma2Train: added * p.Train.SumSigma2, Sigma2Evaluate: added * p.Evaluate.SumSigma2, Bins: histogramBins}
+	return &noiseJSON{Unit: p.Unit, Clip: p.Clip, Scale: p.Scale, Sigma2Sketch: added * p.Sketch.SumSigma2, Sigma2Fit: added * p.Fit.SumSigma2, Sigma2Train: added * p.Train.SumSigma2, Sigma2Evaluate: added * p.Evaluate.SumSigma2, Bins: histogramBins}
 }
 
 func (j modelJSON) model() Model {
@@ -103,7 +108,7 @@ func (r *Resolved) checkNoise() error {
 		path      string
 		got, want any
 	}{
-		{"order", got.Order, want.Order}, {"scale", got.Scale, want.Scale}, {"kinds.fit", got.Fit, want.Fit},
+		{"order", got.Order, want.Order}, {"scale", got.Scale, want.Scale}, {"kinds.sketch", got.Sketch, want.Sketch}, {"kinds.fit", got.Fit, want.Fit},
 		{"kinds.train", got.Train, want.Train}, {"kinds.evaluate", got.Evaluate, want.Evaluate},
 	} {
 		if n.got != n.want {

@@ -232,7 +232,7 @@ func TestParseResolvedRefusesOtherNoiseThanTheParametersGive(t *testing.T) {
 		"called exact":       {`"privacy":"private"`, `"privacy":"exact"`, "private"},
 		"solver":             {`"dp_gradient_descent"`, `"newton"`, "solver"},
 		"tolerance":          {`"max_rounds":12`, `"max_rounds":12,"tolerance":1e-8`, "tolerance"},
-		"standardize":        {`"max":110,"nullable":false,"log1p":false,"scale":true`, `"max":110,"nullable":false,"log1p":false,"standardize":true,"clip":64,"scale":true`, "other bytes"},
+		"standardize":        {`"max":110,"nullable":false,"log1p":false,"scale":true`, `"max":110,"nullable":false,"log1p":false,"standardize":true,"clip":64,"scale":true`, "have clip and clip_quantiles"},
 		"not scaled":         {`"max":110,"nullable":false,"log1p":false,"scale":true`, `"max":110,"nullable":false,"log1p":false,"scale":false`, "scale"},
 		"min_count":          {`"values":["mobile","desktop","tablet"],"nullable":false,"missing_indicator":false`, `"values":["mobile","desktop","tablet"],"nullable":false,"missing_indicator":false,"min_count":20`, "other bytes"},
 	} {

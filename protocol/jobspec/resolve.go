@@ -66,6 +66,7 @@ func Resolve(s *Spec, c *Contract, o Options) (*Resolved, []Problem) {
 		f.report(fmt.Sprintf("the features give %d output columns with the intercept, %s takes at most %d", n, r.Model.Solver, most),
 			"leave out the category columns with the most values or buckets, cross fewer, or list fewer values in the contract", "features")
 	}
+	r.checkSketched(f.report, "features")
 	labelOf(s, c, r, f.report)
 	weightingOf(s, c, r, f.report)
 	r.checkSize(f.report, "model")
@@ -156,7 +157,7 @@ func newFeature(kind string, g FeatureSpec, col *Column, group, path string, rep
 	oneHot, private := contains(g.Transforms, "one_hot"), kind == KindPrivate
 	forNumbers := "use standardize, or [log1p, standardize]"
 	if private {
-		forNumbers = "use scale, or [log1p, scale]"
+		forNumbers = "use scale or standardize, or [log1p, scale]"
 	}
 	switch {
 	case col.Kind == Category && !oneHot:
@@ -177,9 +178,10 @@ func newFeature(kind string, g FeatureSpec, col *Column, group, path string, rep
 	const leaveOut = "leave log1p out for this column"
 	f.Min, f.Max, f.Clip = col.Min, col.Max, g.Clip
 	f.Log1p, f.Standardize, f.Scale = contains(g.Transforms, "log1p"), contains(g.Transforms, "standardize"), contains(g.Transforms, "scale")
+	f.Scale = f.Scale || private && f.Standardize // to ±1
 	switch {
 	case private && !f.Scale:
-		report("column "+col.Name+" is a number and needs scale in a private job", forNumbers, path, child(group, "transform"))
+		report("column "+col.Name+" is a number and needs scale or standardize in a private job", forNumbers, path, child(group, "transform"))
 		return f, false
 	case f.Log1p && f.Min <= -1:
 		report(fmt.Sprintf("log1p needs values above -1, but the contract allows %s down to %v", col.Name, col.Min), leaveOut, path, child(group, "transform"))

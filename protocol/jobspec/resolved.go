@@ -179,7 +179,9 @@ func (r *Resolved) program() *programJSON {
 		case f.Kind != Number:
 			j.Values, j.MinCount = f.Values, &f.MinCount
 		case private:
-			j.Min, j.Max, j.Log1p, j.Scale = &f.Min, &f.Max, &f.Log1p, &f.Scale
+			if j.Min, j.Max, j.Log1p, j.Scale = &f.Min, &f.Max, &f.Log1p, &f.Scale; f.Standardize {
+				j.Standardize, j.Clip = &f.Standardize, &f.Clip
+			}
 		default:
 			j.Min, j.Max, j.Log1p, j.Standardize, j.Clip = &f.Min, &f.Max, &f.Log1p, &f.Standardize, &f.Clip
 		}

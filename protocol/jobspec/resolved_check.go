@@ -71,6 +71,7 @@ func (r *Resolved) check(report report) {
 		seen[f.Name] = true
 		f.check(report, path, private)
 	}
+	r.checkSketched(report, "program.features")
 	r.checkCrosses(report)
 }
 
@@ -132,6 +133,7 @@ func (f *Feature) check(report report, path string, private bool) {
 		if f.Scale != (f.Kind == Number) {
 			report("in a private job numbers are scaled, and only they", "", child(path, "scale"))
 		}
+		f.checkPrivateNumber(report, path)
 	case f.Kind == Category:
 		inRange(report, child(path, "min_count"), f.MinCount, 1, maxMinCount)
 	case !(f.Clip > 0 && f.Clip <= maxClip):

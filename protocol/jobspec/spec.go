@@ -317,7 +317,7 @@ func (d *document) transforms(v value) (out []string) {
 		d.at(v.path, v.at, "log1p can't follow "+rest[0], "write [log1p, "+rest[0]+"]")
 	default:
 		d.at(v.path, v.at, "the transforms "+strings.Join(out, ", ")+" don't go together",
-			"use one_hot alone; in an exact job log1p, standardize or [log1p, standardize]; in a private one scale or [log1p, scale]; days comes first, and only of dates")
+			"use one_hot alone; in an exact job log1p, standardize or [log1p, standardize]; in a private one scale, standardize or either after log1p; days comes first, and only of dates")
 	}
 	return out
 }

@@ -9,8 +9,6 @@ func (d *document) matchKind(s *Spec) {
 		d.matchOptions(&s.Features[i], at, known && private)
 		switch transforms := s.Features[i].Transforms; {
 		case !known:
-		case private && contains(transforms, "standardize"):
-			d.report("standardize needs means and deviations, which a private job doesn't release", "use scale, which maps the contract's declared range to -1 to 1", child(at, "transform"))
 		case !private && contains(transforms, "scale"):
 			d.report("scale is for private jobs", "use standardize", child(at, "transform"))
 		}
@@ -39,12 +37,11 @@ func (d *document) matchKind(s *Spec) {
 
 // matchOptions checks the options of a feature's transforms.
 func (d *document) matchOptions(f *FeatureSpec, at string, private bool) {
-	d.matchTransforms(f, at, private)
 	clip, count, transform := child(at, "clip"), child(at, "min_count"), child(at, "transform")
 	switch {
-	case !d.given(clip) || contains(f.Transforms, "standardize") || f.Quantiles != nil && !d.given(child(clip, "deviations")):
 	case private:
-		d.report("clip counts standard deviations, which a private job doesn't release", "remove clip: scale keeps to the contract's declared range", clip, transform)
+		d.matchPrivateNumber(f, at)
+	case !d.given(clip) || contains(f.Transforms, "standardize") || f.Quantiles != nil && !d.given(child(clip, "deviations")):
 	default:
 		d.report("clip counts standard deviations and needs standardize", "add standardize or remove clip", clip, transform)
 	}
@@ -56,7 +53,7 @@ func (d *document) matchOptions(f *FeatureSpec, at string, private bool) {
 		d.report("min_count folds rare categories and needs one_hot", "add one_hot or remove min_count", count, transform)
 	}
 	if private {
-		f.Clip, f.MinCount = 0, 0
+		f.MinCount = 0
 	}
 }
 

@@ -120,20 +120,6 @@ func validQuantiles(q []float64) bool {
 	return len(q) == 2 && q[0] >= 0 && q[0] < q[1] && q[1] <= 1 && !negativeZero(q[0]) && (q[0] > 0 || q[1] < 1)
 }
 
-// matchTransforms checks the options of numbers and dates against the kind of job.
-func (d *document) matchTransforms(f *FeatureSpec, at string, private bool) {
-	if !private {
-		return
-	}
-	const message = "quantiles are fitted from counts of rows, which a private job doesn't release in this version"
-	if f.Quantiles != nil {
-		d.report(message, "remove clip: scale keeps to the contract's declared range", child(at, "clip"))
-	}
-	if f.Buckets != nil && f.Buckets.Quantiles > 0 {
-		d.report(message, "list edges, such as {edges: [18, 30, 45]}: they need no fitting", child(at, "buckets"))
-	}
-}
-
 // newFeatures fits a group's transforms to a column: one feature, or of a date as many as the group asks for.
 func newFeatures(kind string, g FeatureSpec, col *Column, group, path string, report report) []Feature {
 	days := len(g.Transforms) > 0 && g.Transforms[0] == transformDays
@@ -176,7 +162,9 @@ func oneFeature(kind string, g FeatureSpec, col *Column, group, path string, rep
 	if !ok {
 		return nil
 	}
-	f.Quantiles = slices.Clone(g.Quantiles)
+	if f.Quantiles = slices.Clone(g.Quantiles); f.Quantiles == nil && f.Scale && f.Standardize {
+		f.Quantiles = privateQuantiles()
+	}
 	return []Feature{f}
 }
 
@@ -195,8 +183,8 @@ func (f *Feature) checkDerived(report report, path string, private bool) {
 	if f.Date != nil {
 		f.Date.check(report, path, f)
 	}
-	if f.Quantiles != nil && (f.Kind != Number || private || !validQuantiles(f.Quantiles)) {
-		report("clip_quantiles are two ascending quantiles of a number, in exact jobs", "", child(path, "clip_quantiles"))
+	if f.Quantiles != nil && (f.Kind != Number || !validQuantiles(f.Quantiles)) {
+		report("clip_quantiles are two ascending quantiles of a number", "", child(path, "clip_quantiles"))
 	}
 	if (f.Kind == kindBuckets) != (f.Buckets != nil) || f.Kind == kindDatePart && f.Date == nil {
 		report("buckets have edges or quantiles, a date_part has a date, and nothing else has them", "", child(path, "kind"))
@@ -215,8 +203,8 @@ func (f *Feature) checkDerived(report report, path string, private bool) {
 	col := Column{Name: f.Name, Kind: Number, Min: f.Min, Max: f.Max, Outside: OutsideClip}
 	col.check(report, path)
 	switch n := len(b.Edges); {
-	case (n > 0) == (b.Quantiles > 0), n >= maxBuckets, b.Quantiles < 0 || b.Quantiles == 1 || b.Quantiles > maxBuckets, private && b.Quantiles > 0:
-		report(fmt.Sprintf("%d edges and %d quantiles: there are 1 to %d edges, or, in exact jobs, 2 to %d quantiles", n, b.Quantiles, maxBuckets-1, maxBuckets), "", path)
+	case (n > 0) == (b.Quantiles > 0), n >= maxBuckets, b.Quantiles < 0 || b.Quantiles == 1 || b.Quantiles > maxBuckets:
+		report(fmt.Sprintf("%d edges and %d quantiles: there are 1 to %d edges, or 2 to %d quantiles", n, b.Quantiles, maxBuckets-1, maxBuckets), "", path)
 	default:
 		if wrong := f.edgesOutside(); wrong != "" {
 			report(wrong, "", child(path, "edges"))

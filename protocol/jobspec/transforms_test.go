@@ -123,9 +123,9 @@ func TestTransformProblems(t *testing.T) {
 		{transformsSpec, "columns: [age], buckets", "columns: [country], buckets", "features[1].columns[0]", "buckets are for numbers"},
 		{transformsSpec, "columns: [age], buckets: {edges: [18, 30, 45, 65]}, min_count: 50", "columns: [age], date_parts: [month]", "features[1].columns[0]", "are for dates"},
 		{transformsSpec, "columns: [since], transform: days", "columns: [born], transform: days", "features[3].columns[0]", "one day only"},
-		{transformsPrivate, "edges: [18, 30, 45, 65]", "quantiles: 4", "features[0].buckets", "private job doesn't release"},
-		{transformsPrivate, "[days, scale]", "[days, scale], clip: {quantiles: [0, 0.9]}", "features[1].clip", "private job doesn't release"},
-		{transformsPrivate, "[days, scale]", "days", "features[1].columns[0]", "needs scale in a private job"},
+		{transformsPrivate, "[days, scale]", "[days, scale], clip: {quantiles: [0.9, 0.1]}", "features[1].clip.quantiles", "two ascending quantiles"},
+		{transformsPrivate, "[days, scale]", "[days, scale], clip: {quantiles: [0, 0.9], deviations: 3}", "features[1].clip", "needs standardize"},
+		{transformsPrivate, "[days, scale]", "days", "features[1].columns[0]", "needs scale or standardize in a private job"},
 	} {
 		text := edit(t, test.text, test.old, test.new)
 		s, problems := ParseSpec([]byte(text))

@@ -160,7 +160,7 @@ func (p *Proposal) checkRounds() error {
 func roundSpecs(model Model, terms Terms, n, t, m int, bits func(wire.RoundKind) int) ([]wire.RoundSpec, map[wire.RoundKind]secagg.Params, error) {
 	var specs []wire.RoundSpec
 	all := map[wire.RoundKind]secagg.Params{}
-	for kind := wire.Fit; kind <= wire.Evaluate; kind++ {
+	for _, kind := range wire.Kinds {
 		if model.Limit(uint8(kind)) == 0 {
 			continue
 		}

@@ -1,6 +1,9 @@
 package wire
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // JobKind is how a job's sums are protected.
 type JobKind uint8
@@ -28,7 +31,18 @@ const (
 	Fit      RoundKind = 1 // statistics of the feature pipeline
 	Train    RoundKind = 2
 	Evaluate RoundKind = 3
+	Sketch   RoundKind = 5 // counts by bin, which FIT needs the quantiles of; 4 is a finished state's
 )
+
+// Kinds are all kinds, in the order in which a job's rounds run.
+var Kinds = [...]RoundKind{Sketch, Fit, Train, Evaluate}
+
+func (k RoundKind) known() bool { return slices.Contains(Kinds[:], k) }
+
+// Compare orders kinds as Kinds does.
+func (k RoundKind) Compare(other RoundKind) int {
+	return slices.Index(Kinds[:], k) - slices.Index(Kinds[:], other)
+}
 
 // String is the kind as shown to people.
 func (k RoundKind) String() string {
@@ -39,6 +53,8 @@ func (k RoundKind) String() string {
 		return "train"
 	case Evaluate:
 		return "evaluate"
+	case Sketch:
+		return "sketch"
 	}
 	return "unknown"
 }
@@ -138,13 +154,13 @@ func (m *Manifest) fields(c *codec) {
 	c.u16(&m.NMin)
 	c.u64(&m.ExpiresMs)
 	c.u32(&m.RoundMs)
-	list(c, "rounds", &m.Rounds, 3, func(r *RoundSpec) { r.fields(c) })
-	ascending(c, "rounds", m.Rounds, func(a, b *RoundSpec) int { return int(a.Kind) - int(b.Kind) })
+	list(c, "rounds", &m.Rounds, len(Kinds), func(r *RoundSpec) { r.fields(c) })
+	ascending(c, "rounds", m.Rounds, func(a, b *RoundSpec) int { return a.Kind.Compare(b.Kind) })
 }
 
 func (r *RoundSpec) fields(c *codec) {
 	c.u8((*uint8)(&r.Kind))
-	if r.Kind < Fit || r.Kind > Evaluate {
+	if !r.Kind.known() {
 		c.fail("unknown round kind %d", r.Kind)
 	}
 	c.u16(&r.MaxRounds)

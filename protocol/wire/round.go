@@ -23,7 +23,7 @@ func (p *Plan) fields(c *codec) {
 	c.u64(&p.Round)
 	c.u32(&p.Step)
 	c.u8((*uint8)(&p.Kind))
-	if p.Kind < Fit || p.Kind > Evaluate {
+	if !p.Kind.known() {
 		c.fail("unknown round kind %d", p.Kind)
 	}
 	c.fixed(p.StateDigest[:])
@@ -149,7 +149,7 @@ func (r *Release) fields(c *codec) {
 	c.u64(&r.Round)
 	c.u32(&r.Step)
 	c.u8((*uint8)(&r.Kind))
-	if r.Kind < Fit || r.Kind > Evaluate {
+	if !r.Kind.known() {
 		c.fail("unknown round kind %d", r.Kind)
 	}
 	c.fixed(r.Ctx[:])

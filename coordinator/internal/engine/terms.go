@@ -13,7 +13,7 @@ func termsOf(r *jobspec.Resolved) round.Terms {
 	}
 	terms := round.Terms{Private: true, Noised: r.Mode == jobspec.ModeNoised, NMin: r.NMin, Noise: map[wire.RoundKind]wire.DP{}}
 	unit, _ := wire.UnitOf(r.Private.Unit) // resolved: one of them
-	for kind := wire.Fit; kind <= wire.Evaluate; kind++ {
+	for _, kind := range wire.Kinds {
 		if n, ok := r.Private.Kind(uint8(kind)); ok {
 			terms.Noise[kind] = wire.DP{Mechanism: wire.MechanismDiscreteGaussian, Unit: unit, Sensitivity: n.Sensitivity2,
 				Sigma2Local: n.Sigma2Local, H: uint16(r.Honest()), QNum: n.RateNum, QDen: n.RateDen}

@@ -33,7 +33,7 @@ func checkPolicy(p config.Policy, t *terms) error {
 				"column %s folds values with fewer than %d rows, policy.min_count_floor is %d", f.Name, f.MinCount, p.MinCountFloor)
 		}
 	}
-	if names := r.Sketched(); len(names) > 0 && (p.NoQuantiles || p.MinCountFloor > jobspec.SketchGroup) {
+	if names := r.Sketched(); r.Kind == jobspec.KindExact && len(names) > 0 && (p.NoQuantiles || p.MinCountFloor > jobspec.SketchGroup) {
 		return refusal(round.RulePolicy, "The participant's policy doesn't allow fitted quantiles: leave clip and buckets with quantiles out, or list the buckets' edges.",
 			"quantiles of %s are fitted from counts in fine bins of %d rows or more; policy.quantiles refuses that, or policy.min_count_floor is above", strings.Join(names, ", "), jobspec.SketchGroup)
 	}

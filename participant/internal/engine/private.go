@@ -35,7 +35,7 @@ func (t *terms) privacy() (round.Terms, error) {
 	}
 	t.noise = map[wire.RoundKind]dp.Params{}
 	out := round.Terms{Private: true, Noised: r.Mode == jobspec.ModeNoised, NMin: r.NMin, Noise: map[wire.RoundKind]wire.DP{}}
-	for kind := wire.Fit; kind <= wire.Evaluate; kind++ {
+	for _, kind := range wire.Kinds {
 		options, charged, ok := r.Noise(uint8(kind))
 		if !ok {
 			continue
