@@ -48,7 +48,7 @@ func dated(rows int) *realData {
 	return &realData{d, func(row map[string]string, i int) int { return i % 4 }}
 }
 
-// TestTransformsOverRealProcesses: quantiles, buckets and parts of dates in an exact job; what is exported scores the files as the job evaluated them. Then a private job with public buckets.
+// TestTransformsOverRealProcesses: quantiles, buckets and parts of dates in an exact job; what is exported scores the files as the job evaluated them. Then a private job that fits quantiles, means and deviations from noised counts, in a round that every account pays for.
 func TestTransformsOverRealProcesses(t *testing.T) {
 	d := dated(4_000)
 	config := strings.Replace(d.config(), "privacy: [exact]", "privacy: [exact, private]", 1)
@@ -103,15 +103,26 @@ run: {mode: sealed, participants: all, committee: {threshold: 3, of: 4}}
 name: dated-private
 contract: dated@1
 features:
-  - {columns: [income], transform: [log1p, scale]}
-  - {columns: [age], buckets: {edges: [30, 45, 55, 70]}}
+  - {columns: [income], transform: [log1p, standardize], missing: indicator}
+  - {columns: [age], buckets: {quantiles: 5}}
   - {columns: [since], transform: [days, scale], date_parts: [weekday]}
 model: {type: logistic_regression, l2: 1.0}
 evaluate: {holdout: {column: fold, equals: test}, metrics: [auc]}
 privacy: {unit: record, epsilon: "7.9", delta: "1e-5"}
 run: {mode: sealed, participants: all, min_participants: 3, committee: {threshold: 3, of: 4}, round_timeout: 5s}
 `, datedContract)
-	t.Logf("private: AUC %.4f", private.Metrics.AUC)
+	if shown, err = c.Tributary(t.Context(), "model", "show", "dated-private"); err != nil || shown.Code != 0 {
+		t.Fatalf("model show: %d %v %s", shown.Code, err, shown.Err)
+	}
+	t.Logf("private: AUC %.4f\n%s", private.Metrics.AUC, shown.Out)
+	for _, want := range []string{"clamped to ", "age:q5", "since.days"} {
+		if !strings.Contains(shown.Out, want) {
+			t.Errorf("model show lacks %q", want)
+		}
+	}
+	if private.Rounds("sketch") != 1 || private.Rounds("fit") != 1 {
+		t.Errorf("%d sketch rounds, %d fit rounds", private.Rounds("sketch"), private.Rounds("fit"))
+	}
 	if private.Metrics.AUC < 0.6 {
 		t.Errorf("private: AUC %.4f", private.Metrics.AUC)
 	}

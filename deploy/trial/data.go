@@ -30,6 +30,7 @@ type Data struct {
 	Test           []bool     // by row
 	Label, Yes, No string
 	Classes        []string // of the label, in place of Yes and No
+	Wide           float64  // how much wider than the data declared ranges are, as multiples of their bounds
 	Numbers        []string // the other columns but the label are categories
 }
 
@@ -98,6 +99,9 @@ func (d *Data) Contract() string {
 			for _, row := range d.Rows {
 				v, _ := strconv.ParseFloat(row[c], 64)
 				low, high = min(low, v), max(high, v)
+			}
+			if d.Wide > 0 {
+				low, high = low-d.Wide*max(-low, 0), high+d.Wide*max(high, 0)
 			}
 			fmt.Fprintf(&b, "  %s: {type: number, min: %v, max: %v, outside: reject}\n", column, low, high)
 			continue

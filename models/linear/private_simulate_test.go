@@ -107,7 +107,7 @@ func contributed(t testing.TB, p *optim.Program, d *linear.Design, s *optim.Stat
 // from math/rand; a participant's comes from crypto/dp.
 func noised(p *optim.Program, kind optim.RoundKind, sum []float64, r *rand.Rand) []float64 {
 	q := p.Privacy()
-	sigma2 := map[optim.RoundKind]uint64{optim.Fit: q.Sigma2Fit, optim.Train: q.Sigma2Train, optim.Evaluate: q.Sigma2Evaluate}[kind]
+	sigma2 := map[optim.RoundKind]uint64{optim.Sketch: q.Sigma2Sketch, optim.Fit: q.Sigma2Fit, optim.Train: q.Sigma2Train, optim.Evaluate: q.Sigma2Evaluate}[kind]
 	sigma := math.Sqrt(overshoot * float64(sigma2))
 	out := slices.Clone(sum)
 	for i := range out {

@@ -80,13 +80,13 @@ func (k *Sketch) Edge(i int) float64 {
 	return -k.Floor
 }
 
-// edge finds the number of an edge.
+// edge finds the number of an edge: where the last bin is the range's upper end alone, that is the bin's lower edge.
 func (k *Sketch) edge(x float64) (int, bool) {
-	if x == k.hi {
-		return k.bins, true
-	}
 	i := k.Bin(x)
-	return i, k.Edge(i) == x
+	if k.Edge(i) == x {
+		return i, true
+	}
+	return k.bins, x == k.hi
 }
 
 // Group gives for each bin the one in which its rows are counted: neighbouring bins are put together until they have SketchGroup

@@ -251,6 +251,24 @@ func TestBucketsOfQuantiles(t *testing.T) {
 	}
 }
 
+// Where many rows have the range's upper end, which is a bin of its own, an edge lies there, and the state that says so is accepted.
+func TestAColumnAtItsUpperEndHasABucketThere(t *testing.T) {
+	s, rows := clipped(t), rowsOf(1000)
+	for i := range rows {
+		rows[i][1] = []float64{rows[i][1], 109.75, 110}[i%3]
+	}
+	f, err := s.Fit(summed(s, rows), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if edges := s.Edges(f, 1); edges[2] != 110 || s.CategoryColumns(f, 1)[s.Code(1, 110)+1] != s.FirstColumn(1)+3 {
+		t.Errorf("edges %v", edges)
+	}
+	if err := s.Check(f); err != nil {
+		t.Error(err)
+	}
+}
+
 // A column that is constant within its quantiles is dropped, whatever lies beyond them: nothing of it is left.
 func TestConstantColumnBetweenItsQuantilesIsFolded(t *testing.T) {
 	s, rows := clipped(t), rowsOf(1000)
@@ -325,7 +343,7 @@ func TestCheckRefusesBoundsThatFitCantGive(t *testing.T) {
 		"beyond the range":  func(f *Fitted) { f.Bounds[1] = 2e6 },
 		"NaN":               func(f *Fitted) { f.Edges[0] = math.NaN() },
 		"edges descend":     func(f *Fitted) { f.Edges[0], f.Edges[2] = f.Edges[2], f.Edges[0] },
-		"edge of the range": func(f *Fitted) { f.Edges[2] = 110 },
+		"edge of the range": func(f *Fitted) { f.Edges[0] = 16 },
 		"shape":             func(f *Fitted) { f.Edges = f.Edges[1:] },
 		"no bounds":         func(f *Fitted) { f.Bounds = nil },
 	} {

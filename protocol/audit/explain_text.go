@@ -8,6 +8,7 @@ import (
 
 // purposes say what a kind of round's sum is for.
 var purposes = map[string]string{
+	"sketch":   "about how many rows lie in each bin of some columns' ranges, for quantiles, means and deviations",
 	"fit":      "numbers over all columns, from which features are scaled and the first step is prepared",
 	"train":    "how the model's coefficients should move, summed over all rows",
 	"evaluate": "how well the model scores rows that were held out",

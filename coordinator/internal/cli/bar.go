@@ -13,10 +13,11 @@ import (
 
 // bar is for terminals: opened rounds of all that there may be, with the phase, who contributed, and the loss.
 type bar struct {
-	w       io.Writer
-	bar     *progressbar.ProgressBar
-	members []string // who contributed to the round in progress
-	loss    string
+	sketched bool // a private job whose quantiles are fitted has a round more
+	w        io.Writer
+	bar      *progressbar.ProgressBar
+	members  []string // who contributed to the round in progress
+	loss     string
 }
 
 func newBar(w io.Writer) *bar {
@@ -26,6 +27,9 @@ func newBar(w io.Writer) *bar {
 
 func (b *bar) event(e *pb.Event) {
 	total := int(e.GetMaxRounds()) + 2 // and FIT and EVALUATE
+	if b.sketched = b.sketched || e.GetKind() == "sketch"; b.sketched {
+		total++
+	}
 	if b.bar.GetMax() != total {
 		b.bar.ChangeMax(total)
 	}
