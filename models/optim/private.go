@@ -5,8 +5,6 @@ import (
 	"math"
 	"math/bits"
 	"strconv"
-
-	"tributary/models/pipeline"
 )
 
 // Private programs. Each opened sum carries noise that covers any one row, so nothing is fitted from exact counts, no row count
@@ -156,7 +154,7 @@ func (p *Program) layoutPrivate(kind RoundKind, add func(name string, length int
 	d := p.Coefficients()
 	switch kind {
 	case Sketch:
-		add(segSketch, p.spec.Sketched()*pipeline.NoisedLanes, 1)
+		add(segSketch, p.spec.NoisedSum(), 1)
 	case Fit:
 		add(segGram, d*(d+1)/2, 1)
 	case Train:

@@ -78,6 +78,10 @@ func FuzzDecodeStates(f *testing.F) {
 		p := factorProgram(f, doc)
 		add(p, factorRun(f, p))
 	}
+	for _, solver := range []string{"dp_gradient_descent", "dp_sgd"} {
+		p := privateSketchProgram(f, solver)
+		add(p, privateSketchRun(f, p))
+	}
 	p = factorProgram(f, sketchedDocument)
 	add(p, sketchedRun(f, p))
 	for _, doc := range []string{targetDocument, strings.Replace(targetDocument, `"newton"`, `"lbfgs","standard_errors":true`, 1)} {

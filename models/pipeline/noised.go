@@ -36,6 +36,9 @@ func (s *Spec) Sketched() (n int) {
 	return n
 }
 
+// NoisedSum counts the lanes of all noised sketches.
+func (s *Spec) NoisedSum() int { return s.Sketched() * NoisedLanes }
+
 // NoisedAt gives the two lanes of a noised sketch, ascending, that a row in a bin adds to.
 func NoisedAt(bin int) (block, lane int) { return bin / blockBins, maxBlocks + bin }
 
@@ -43,7 +46,7 @@ func NoisedAt(bin int) (block, lane int) { return bin / blockBins, maxBlocks + b
 // and mean and deviation of numbers that are standardised, which are those of values in the middle of their bins, within the bounds.
 // Any finite counts give a pipeline. The rows are those of each feature with a sketch, noised.
 func (s *Spec) FitNoised(counts []float64) (out *Fitted, rows []int64, err error) {
-	if len(counts) != s.Sketched()*NoisedLanes {
+	if len(counts) != s.NoisedSum() {
 		return nil, nil, fmt.Errorf("%w: the noised sketches have the wrong shape", ErrInconsistent)
 	}
 	out = s.Plain()

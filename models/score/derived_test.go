@@ -1,6 +1,7 @@
 package score_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -36,6 +37,35 @@ func allTransforms(t testing.TB, model string) *optim.Program {
 		features = append(features, fmt.Sprintf(dateOf, part, part == "month", 40, part))
 	}
 	return program(t, `{"version":1,"contributors":1,"bits":40,"max_rows":100000,"features":[`+strings.Join(features, ",")+`],"model":`+model+`,"evaluate":{"holdout":true,"metrics":["auc"]}}`)
+}
+
+// privateTransforms has the same in a private job: what is fitted is so from counts.
+func privateTransforms(t testing.TB, exact *optim.Program) *optim.Program {
+	t.Helper()
+	data, err := exact.Document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc map[string]any
+	if err := json.Unmarshal(data, &doc); err != nil {
+		t.Fatal(err)
+	}
+	for i, f := range doc["features"].([]any) {
+		f := f.(map[string]any)
+		if delete(f, "min_count"); f["kind"] == "number" {
+			f["scale"], f["clip"] = true, 3
+			if i == 1 { // by its bounds
+				delete(f, "standardize")
+				delete(f, "clip")
+			}
+		}
+	}
+	doc["model"] = map[string]any{"type": "logistic_regression", "l2": 1, "solver": "dp_gradient_descent", "max_rounds": 12}
+	doc["private"] = map[string]any{"unit": "record", "clip": 1, "scale": 16384, "sigma2_sketch": "1", "sigma2_fit": "1", "sigma2_train": "1", "sigma2_evaluate": "1", "bins": 50}
+	if data, err = json.Marshal(doc); err != nil {
+		t.Fatal(err)
+	}
+	return program(t, string(data))
 }
 
 // dated are rows for it, with values at the edges of bins and buckets, beyond bounds, and missing.
@@ -85,9 +115,9 @@ func datedRecord(table *dataset.Table, row int) map[string]score.Value {
 // An exported model with all transforms scores raw records as the participant's own code scores its table.
 func TestTransformsScoreAsTheyAreTrained(t *testing.T) {
 	table := dated(6_000, 7)
-	for name, model := range map[string]string{"newton": newton, "machine": machine} {
+	newtons := allTransforms(t, newton)
+	for name, p := range map[string]*optim.Program{"newton": newtons, "machine": allTransforms(t, machine), "private": privateTransforms(t, newtons)} {
 		t.Run(name, func(t *testing.T) {
-			p := allTransforms(t, model)
 			s, m := trained(t, p, table)
 			want, err := local.Score(p, s, table)
 			if err != nil {

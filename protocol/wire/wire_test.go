@@ -238,3 +238,24 @@ func FuzzEnvelope(f *testing.F) {
 		}
 	})
 }
+
+// Kinds are listed in the order in which their rounds run, which isn't that of their numbers; 4 is a finished state's.
+func TestKindsOfRoundsAreInTheirOrder(t *testing.T) {
+	of := func(kinds ...RoundKind) error {
+		m := &Manifest{Kind: Private, Mode: Sealed}
+		for _, k := range kinds {
+			m.Rounds = append(m.Rounds, RoundSpec{Kind: k})
+		}
+		return Decode(Encode(m), &Manifest{})
+	}
+	for _, good := range [][]RoundKind{{}, {Fit}, {Sketch, Fit, Train, Evaluate}, {Sketch, Train}, {Fit, Evaluate}} {
+		if err := of(good...); err != nil {
+			t.Errorf("%v: %v", good, err)
+		}
+	}
+	for _, bad := range [][]RoundKind{{Fit, Sketch}, {Train, Fit}, {Sketch, Sketch}, {4}, {0}, {6}} {
+		if err := of(bad...); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%v: %v", bad, err)
+		}
+	}
+}
