@@ -243,10 +243,13 @@ func FuzzEnvelope(f *testing.F) {
 func TestKindsOfRoundsAreInTheirOrder(t *testing.T) {
 	of := func(kinds ...RoundKind) error {
 		m := &Manifest{Kind: Private, Mode: Sealed}
-		for _, k := range kinds {
-			m.Rounds = append(m.Rounds, RoundSpec{Kind: k})
+		none := len(Encode(m))
+		m.Rounds = []RoundSpec{{Kind: Sketch}, {Kind: Fit}, {Kind: Train}, {Kind: Evaluate}}[:len(kinds)]
+		data := Encode(m) // which encodes no others
+		for i, k := range kinds {
+			data[none+i*(len(data)-none)/len(kinds)] = byte(k)
 		}
-		return Decode(Encode(m), &Manifest{})
+		return Decode(data, &Manifest{})
 	}
 	for _, good := range [][]RoundKind{{}, {Fit}, {Sketch, Fit, Train, Evaluate}, {Sketch, Train}, {Fit, Evaluate}} {
 		if err := of(good...); err != nil {
