@@ -136,9 +136,31 @@ func (m *Model) collect(o *object) {
 	}
 }
 
+// datesRead is a row whose dates are read: one may have several features, and crosses of these.
+func (m *Model) datesRead(row []Value) []Value {
+	out := row
+	for i := range m.inputs {
+		if !m.inputs[i].Date || row[i].kind != textValue {
+			continue
+		}
+		at, err := pipeline.ParseTime(row[i].text)
+		if err != nil {
+			continue // its features tell
+		}
+		if &out[0] == &row[0] {
+			out = slices.Clone(row)
+		}
+		out[i] = Value{number: at, kind: timeValue}
+	}
+	return out
+}
+
 // seconds reads a date.
 func (c *column) seconds(v Value) (float64, error) {
-	if v.kind == numberValue {
+	switch v.kind {
+	case timeValue:
+		return v.number, nil
+	case numberValue:
 		return 0, &RecordError{c.date.Column, "want a date, got a number", "write it like 2024-02-29, or with a time like 2024-02-29T12:30:00Z"}
 	}
 	at, err := pipeline.ParseTime(v.text)

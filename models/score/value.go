@@ -23,6 +23,7 @@ const (
 	missingValue valueKind = iota
 	textValue
 	numberValue
+	timeValue // a date that is read, in Unix seconds: see datesRead
 )
 
 // Text is a category's value, or a number as it is written with a decimal point; "" is missing.
