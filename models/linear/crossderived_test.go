@@ -243,3 +243,16 @@ func TestPrivateRowsOfCrossedBucketsAreThoseByHand(t *testing.T) {
 		}
 	}
 }
+
+// Crosses of what is kept outside the heap, and given back run by run, are the same.
+func TestCrossedBucketsOutsideTheHeap(t *testing.T) {
+	j := job{contributors: 1, bits: 40, maxRows: 5_000_000, maxRounds: 20, l2: 1, tolerance: 1e-9, holdout: true, features: visits(false, true, 20)}
+	p := j.program(t)
+	table, memory := visited(20_000, 5, true), &counted{}
+	heap, _ := train(t, p, []*dataset.Table{table})
+	table.Memory = memory
+	outside, _ := train(t, p, []*dataset.Table{table})
+	if string(heap.Encode()) != string(outside.Encode()) || memory.done == 0 {
+		t.Errorf("another model; %d runs given back", memory.done)
+	}
+}
