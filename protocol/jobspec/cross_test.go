@@ -203,7 +203,7 @@ func TestOpenCategoriesAreNeitherGroupsNorItems(t *testing.T) {
 }
 
 // crossingDates is the example with crosses of buckets and of parts of a date.
-func crossingDates(t *testing.T) (string, *Contract) {
+func crossingDates(t testing.TB) (string, *Contract) {
 	t.Helper()
 	contract := edit(t, string(read(t, "open.yaml")), "  city:", "  since:   {type: date, min: 2019-03-01, max: 2021-12-31, nullable: true}\n  city:")
 	text := edit(t, string(read(t, "crosses.yaml")), "{columns: [age], transform: standardize}", "{columns: [age], buckets: {edges: [18, 30, 45]}}\n  - {columns: [since], date_parts: [year, weekday, hour]}")

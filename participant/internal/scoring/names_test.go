@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"tributary/participant/internal/source"
+	"tributary/protocol/pb"
 )
 
 // Bern is bucket 1061 of 4096, Zürich 1648 (SPEC §13), and in a cross with DE and other countries 1061, 1648, 5157 and 5744.
@@ -147,8 +148,21 @@ func TestCellsOfBucketsAndDatesAreNamed(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("%q\nwant %q", got, want)
 	}
+	// The same of a Parquet file, which has the cells of this one.
+	asParquet, again := out+".parquet", out+".again.csv"
+	if _, err := (File{Rows: source.Binding{File: file}, Out: asParquet}).Score(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (File{Rows: source.Binding{File: asParquet}, Out: again, Keep: []string{"id"}, Explain: true}).Score(t.Context(), m); err != nil || !slices.Equal(texts(t, again), texts(t, out)) {
+		t.Errorf("%q, of CSV %q: %v", texts(t, again), texts(t, out), err)
+	}
 	code, served := post(t, Handler(m, []byte(shifts)), nil, `{"row":{"age":18,"at":"2021-05-03"},"explain":true}`)
 	if code != 200 || !strings.Contains(served, `{"column":"age*at.year","encoded":"age*at.year#3","logit":20}`) {
 		t.Errorf("%d %s", code, served)
+	}
+	c, _, _ := dial(t, shifts)
+	reply, err := pb.NewScoringClient(c).Score(t.Context(), &pb.ScoreRequest{Rows: []*pb.ScoreRow{cells(t, `{"age":18,"at":"2021-05-03"}`)}, Explain: true})
+	if err != nil || reply.Results[0].Explanation.Columns[2].Encoded != "age*at.year#3" || reply.Results[0].Explanation.Logit != 22.5 {
+		t.Errorf("%v %v", reply, err)
 	}
 }
