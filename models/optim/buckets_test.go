@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"tributary/models/pipeline"
 )
 
 const bucketFeatures = `"features":[{"name":"city","kind":"category","buckets":4096,"nullable":true,"missing_indicator":false,"min_count":20},` +
@@ -51,6 +53,66 @@ func TestBucketsAndCrossesAreReadAndWritten(t *testing.T) {
 		}
 		if _, err := ParseProgram([]byte(doc)); !errors.Is(err, ErrProgram) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%.60s → %.60s: %v", c.old, c.new, err)
+		}
+	}
+}
+
+const derivedCrosses = `"features":[{"name":"age","kind":"buckets","min":16,"max":110,"nullable":true,"missing_indicator":false,"min_count":20,"edges":[30,60]},` +
+	`{"name":"since.weekday","kind":"date_part","nullable":false,"missing_indicator":false,"min_count":20,"date":{"column":"since","part":"weekday","first":"2020-01-01","last":"2020-12-31"}},` +
+	`{"name":"since.days","kind":"buckets","min":0,"max":365,"nullable":false,"missing_indicator":false,"min_count":20,"edges":[31],"date":{"column":"since","part":"days","first":"2020-01-01","last":"2020-12-31"}},` +
+	`{"name":"age*since.weekday","kind":"cross","of":["age","since.weekday"],"buckets":28,"nullable":false,"missing_indicator":false,"min_count":20},` +
+	`{"name":"since.weekday*since.days*age","kind":"cross","of":["since.weekday","since.days","age"],"buckets":32,"nullable":false,"missing_indicator":false,"min_count":20}],`
+
+// Crosses of buckets and of dates are read and written like others, and what can't be crossed is told by the place of its name.
+func TestCrossesOfBucketsAndDatesAreReadAndWritten(t *testing.T) {
+	document := strings.Replace(bucketDocument(), bucketFeatures, derivedCrosses, 1)
+	p, err := ParseProgram([]byte(document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if doc, err := p.Document(); err != nil || string(doc) != document || p.Coefficients() != 4+8+3+29+33+1 {
+		t.Errorf("%d coefficients, %v\n%s", p.Coefficients(), err, doc)
+	}
+	for _, c := range []struct{ old, new, want string }{
+		{`"of":["age","since.weekday"]`, `"of":["age","since.hour"]`, "names joined by *"},
+		{`"name":"age*since.weekday","kind":"cross","of":["age","since.weekday"]`, `"name":"age*since.hour","kind":"cross","of":["age","since.hour"]`, `feature "age*since.hour": of[1]: no feature "since.hour"`},
+		{`"name":"age*since.weekday","kind":"cross","of":["age","since.weekday"]`, `"name":"age*since","kind":"cross","of":["age","since"]`, `feature "age*since": of[1]: no feature "since"`},
+		{`"name":"age*since.weekday","kind":"cross","of":["age","since.weekday"]`, `"name":"age*age","kind":"cross","of":["age","age"]`, `feature "age*age": of[1]: feature "age" twice`},
+		{`"name":"since.weekday*since.days*age","kind":"cross","of":["since.weekday","since.days","age"]`, `"name":"age*since.weekday*age","kind":"cross","of":["age*since.weekday","age"]`, `of[0]: feature "age*since.weekday" is a cross`},
+		{`"name":"age*since.weekday","kind":"cross","of":["age","since.weekday"]`, `"name":"age*since.weekday*age","kind":"cross","of":["age*since.weekday","age"]`, `of[0]: no feature "age*since.weekday"`},
+		{`"edges":[30,60]`, `"quantiles":3`, `feature "age*since.weekday": of[0]: feature "age" is in buckets whose edges are fitted`},
+		{`"kind":"buckets","min":0,"max":365,"nullable":false,"missing_indicator":false,"min_count":20,"edges":[31]`, `"kind":"number","min":0,"max":365,"nullable":false,"log1p":false,"standardize":true,"clip":64,"missing_indicator":false`, `of[1]: feature "since.days" is a number`},
+		{`"buckets":28`, `"buckets":40`, "40 buckets for 28 cells"},
+		{`"buckets":32`, `"buckets":31`, "31 buckets for 56 cells"},
+		{`["age","since.weekday"]`, `["age",7]`, "features[3].of"},
+	} {
+		doc := strings.Replace(document, c.old, c.new, 1)
+		if doc == document {
+			t.Fatalf("no %s in the document", c.old)
+		}
+		if _, err := ParseProgram([]byte(doc)); !errors.Is(err, ErrProgram) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%.60s → %.90s: %v", c.old, c.new, err)
+		}
+	}
+	// An edge's change is another combination: a model doesn't start from that.
+	q, err := ParseProgram([]byte(strings.Replace(document, "[30,60]", "[30,61]", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &State{kind: Done, solver: p.solver, fitted: p.spec.Plain(), w: make([]float64, p.Coefficients())}
+	for i := range s.w {
+		s.w[i] = float64(i + 1)
+	}
+	got, err := q.StartFrom(p, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range q.columns() {
+		c := q.spec.Columns()[i]
+		f := &q.spec.Features()[c.Feature]
+		same := f.Cross == nil && (f.Name != "age" || c.Role != pipeline.CategoryRole || c.Code == 0) || c.Role == pipeline.OtherRole
+		if (got[i] != 0) != same {
+			t.Errorf("%s starts at %g", q.spec.ColumnName(i), got[i])
 		}
 	}
 }

@@ -110,7 +110,7 @@ func FuzzParseProgram(f *testing.F) {
 	f.Add([]byte(classDocument(f)))
 	f.Add([]byte(weightedDocument()))
 	f.Add([]byte(startDocument(testDocument(), 10)))
-	for _, doc := range append(trainedDocuments(), bucketDocument(), targetDocument, sketchedDocument, privateFactorDocument) {
+	for _, doc := range append(trainedDocuments(), bucketDocument(), strings.Replace(bucketDocument(), bucketFeatures, derivedCrosses, 1), targetDocument, sketchedDocument, privateFactorDocument) {
 		f.Add([]byte(doc))
 	}
 	f.Add([]byte(`{"version":1}`))

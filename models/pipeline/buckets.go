@@ -53,13 +53,30 @@ func (b *Buckets) labels(name string) (labels, columns []string) {
 		}
 		return labels, columns
 	}
-	first, last := decimal(b.Edges[0]), decimal(b.Edges[len(b.Edges)-1])
-	labels, columns = append(labels, "<"+first), append(columns, name+"<"+first)
-	for i := 1; i < len(b.Edges); i++ {
-		lo, hi := decimal(b.Edges[i-1]), decimal(b.Edges[i])
-		labels, columns = append(labels, lo+".."+hi), append(columns, lo+"<="+name+"<"+hi)
+	n := len(b.Edges)
+	for i := range n + 1 {
+		labels = append(labels, BucketLabel(b.Edges, i))
+		switch i {
+		case 0:
+			columns = append(columns, name+"<"+decimal(b.Edges[0]))
+		case n:
+			columns = append(columns, decimal(b.Edges[n-1])+"<="+name)
+		default:
+			columns = append(columns, decimal(b.Edges[i-1])+"<="+name+"<"+decimal(b.Edges[i]))
+		}
 	}
-	return append(labels, ">="+last), append(columns, last+"<="+name)
+	return labels, columns
+}
+
+// BucketLabel names a bucket by its edges: "<18", "18..30", ">=30".
+func BucketLabel(edges []float64, bucket int) string {
+	switch bucket {
+	case 0:
+		return "<" + decimal(edges[0])
+	case len(edges):
+		return ">=" + decimal(edges[bucket-1])
+	}
+	return decimal(edges[bucket-1]) + ".." + decimal(edges[bucket])
 }
 
 func decimal(x float64) string {
@@ -74,8 +91,8 @@ func (f *Feature) derived() bool { return f.Kind == Category && (f.Buckets != ni
 
 // checkDerived checks buckets and parts of dates.
 func (f *Feature) checkDerived() error {
-	if len(f.Values) != 0 || f.Log1p || f.Standardize || f.Clip != 0 || f.Scale || f.Quantiles != nil || f.MinCount < 0 {
-		return errors.New("buckets and parts of dates have no values, log1p, standardize, scale or clip, and no negative min_count")
+	if len(f.Values) != 0 || f.HashBuckets != 0 || f.Cross != nil || f.Log1p || f.Standardize || f.Clip != 0 || f.Scale || f.Quantiles != nil || f.MinCount < 0 {
+		return errors.New("buckets and parts of dates have no values, hash buckets, log1p, standardize, scale or clip, and no negative min_count")
 	}
 	if f.Date != nil {
 		if err := f.Date.check(f); err != nil {

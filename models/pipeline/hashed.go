@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -21,10 +22,11 @@ const (
 // Codes counts a category's codes: values or buckets.
 func (f *Feature) Codes() int { return len(f.Values) + f.HashBuckets }
 
-// Levels counts what a category may be in a cross: its codes, then "other" if its values are listed, then missing if it may be.
+// Levels counts what a category may be in a cross: its codes, then "other" if a contract lists its values, then missing if it may be.
+// Every number has a bucket, and every date its part: these have no other.
 func (f *Feature) Levels() int64 {
 	n := int64(f.Codes())
-	if f.HashBuckets == 0 {
+	if f.HashBuckets == 0 && !f.derived() {
 		n++
 	}
 	if f.Nullable {
@@ -59,6 +61,7 @@ func (s *Spec) Crossed(feature int) (of []int, levels []int64) {
 		for i := range s.features[:feature] {
 			if f := &s.features[i]; f.Name == name {
 				of, levels = append(of, i), append(levels, f.Levels())
+				break
 			}
 		}
 	}
@@ -98,24 +101,36 @@ func (s *Spec) checkCross() error {
 		return fmt.Errorf("a cross of %d features, want 2 to %d, and their names joined by * as its own", n, MaxCrossed)
 	}
 	for i, name := range f.Cross {
-		for _, before := range f.Cross[:i] {
-			if name == before {
-				return fmt.Errorf("feature %q is crossed with itself", name)
-			}
+		if err := s.checkCrossed(f.Cross[:i], name); err != nil {
+			return fmt.Errorf("of[%d]: %w", i, err)
 		}
 	}
-	of, levels := s.Crossed(last)
-	if len(of) != len(f.Cross) {
-		return fmt.Errorf("%d of the %d crossed features come before it\nhint: list a cross after its features", len(of), len(f.Cross))
-	}
-	for _, i := range of {
-		if g := &s.features[i]; g.Kind != Category || g.Cross != nil || g.Buckets != nil || g.Date != nil {
-			return fmt.Errorf("feature %q can't be crossed\nhint: cross columns of categories", g.Name)
-		}
-	}
+	_, levels := s.Crossed(last)
 	// Three features of 2^18 levels have 2^54 cells.
 	if product := Product(levels); int64(f.HashBuckets) != product && (int64(f.HashBuckets) > product || bits.OnesCount(uint(f.HashBuckets)) != 1) {
 		return fmt.Errorf("%d buckets for %d cells\nhint: as many, or fewer and a power of two", f.HashBuckets, product)
+	}
+	return nil
+}
+
+// checkCrossed tells whether the last feature, a cross, can be of one with that name, too.
+func (s *Spec) checkCrossed(of []string, name string) error {
+	if slices.Contains(of, name) {
+		return fmt.Errorf("feature %q twice\nhint: cross different features", name)
+	}
+	before := s.features[:len(s.features)-1]
+	i := slices.IndexFunc(before, func(g Feature) bool { return g.Name == name })
+	if i < 0 {
+		return fmt.Errorf("no feature %q comes before the cross\nhint: list a cross after its features; those of a date are called COLUMN.PART", name)
+	}
+	switch g := &before[i]; {
+	case g.Kind != Category:
+		return fmt.Errorf("feature %q is a number\nhint: put it in buckets between listed edges", name)
+	case g.Cross != nil:
+		return fmt.Errorf("feature %q is a cross\nhint: cross the features that it is of, at most %d", name, MaxCrossed)
+	case g.Buckets != nil && g.Buckets.Edges == nil:
+		// FIT sums the rows of each combination in the round in which the edges are found.
+		return fmt.Errorf("feature %q is in buckets whose edges are fitted, and FIT counts combinations before there are any\nhint: list edges", name)
 	}
 	return nil
 }

@@ -65,20 +65,32 @@ func TestBucketsAreFittedLikeValues(t *testing.T) {
 
 func TestImpossibleBucketsAreRefused(t *testing.T) {
 	for want, change := range map[string]func([]Feature) []Feature{
-		"7 buckets":            func(f []Feature) []Feature { f[0].HashBuckets = 7; return f },
-		"1 buckets":            func(f []Feature) []Feature { f[0].HashBuckets = 1; return f },
-		"524288 buckets":       func(f []Feature) []Feature { f[0].HashBuckets = 1 << 19; return f },
-		"-8 buckets":           func(f []Feature) []Feature { f[0].HashBuckets = -8; return f },
-		"both values":          func(f []Feature) []Feature { f[0].Values = []string{"a"}; return f },
-		"no values":            func(f []Feature) []Feature { f[0].HashBuckets = 0; return f },
-		"28 buckets for 27":    func(f []Feature) []Feature { f[2].HashBuckets = 28; return f },
-		"26 buckets for 27":    func(f []Feature) []Feature { f[2].HashBuckets = 26; return f },
-		"32 buckets for 27":    func(f []Feature) []Feature { f[3].HashBuckets = 32; return f },
-		"0 buckets":            func(f []Feature) []Feature { f[2].HashBuckets = 0; return f },
-		"1 of the 2":           func(f []Feature) []Feature { return append(f[:1], f[2]) },
-		"can't be crossed":     func(f []Feature) []Feature { f[1] = Feature{Name: "country", Kind: Number, Max: 1, Clip: 1}; return f },
+		"7 buckets":             func(f []Feature) []Feature { f[0].HashBuckets = 7; return f },
+		"1 buckets":             func(f []Feature) []Feature { f[0].HashBuckets = 1; return f },
+		"524288 buckets":        func(f []Feature) []Feature { f[0].HashBuckets = 1 << 19; return f },
+		"-8 buckets":            func(f []Feature) []Feature { f[0].HashBuckets = -8; return f },
+		"both values":           func(f []Feature) []Feature { f[0].Values = []string{"a"}; return f },
+		"no values":             func(f []Feature) []Feature { f[0].HashBuckets = 0; return f },
+		"28 buckets for 27":     func(f []Feature) []Feature { f[2].HashBuckets = 28; return f },
+		"26 buckets for 27":     func(f []Feature) []Feature { f[2].HashBuckets = 26; return f },
+		"32 buckets for 27":     func(f []Feature) []Feature { f[3].HashBuckets = 32; return f },
+		"0 buckets":             func(f []Feature) []Feature { f[2].HashBuckets = 0; return f },
+		`of[1]: no feature "c`:  func(f []Feature) []Feature { return append(f[:1], f[2]) },
+		`of[1]: feature "cou`:   func(f []Feature) []Feature { f[1] = Feature{Name: "country", Kind: Number, Max: 1, Clip: 1}; return f },
+		`of[1]: feature "city"`: func(f []Feature) []Feature { f[2].Cross[1], f[2].Name = "city", "city*city"; return f },
+		"edges are fitted": func(f []Feature) []Feature {
+			f[1] = Feature{Name: "country", Kind: Category, Max: 1, Buckets: &Buckets{Quantiles: 2}, MinCount: 20}
+			return f
+		},
+		`of[0]: no feature "city*`: func(f []Feature) []Feature {
+			f[2].Cross[0], f[2].Name = "city*country", "city*country*country"
+			return f
+		},
+		`feature "city*country" is a cross`: func(f []Feature) []Feature {
+			f[3].Cross[1], f[3].Name = "city*country", "country*city*country"
+			return f
+		},
 		"never missing":        func(f []Feature) []Feature { f[2].Nullable = true; return f },
-		"crossed with itself":  func(f []Feature) []Feature { f[2].Cross[1], f[2].Name = "city", "city*city"; return f },
 		"names joined":         func(f []Feature) []Feature { f[2].Name = "both"; return f },
 		"a cross of 1":         func(f []Feature) []Feature { f[2].Cross, f[2].Name = f[2].Cross[:1], "city"; return f },
 		`column "city#5" twic`: func(f []Feature) []Feature { return append(f, Feature{Name: "city#5", Kind: Number, Max: 1, Clip: 1}) },
@@ -98,5 +110,45 @@ func TestImpossibleBucketsAreRefused(t *testing.T) {
 	// A name that looks like a bucket's, but isn't one of it.
 	if _, err := NewSpec(append(bucketFeatures(), Feature{Name: "city#8", Kind: Number, Max: 1, Clip: 1}, Feature{Name: "city#05", Kind: Number, Max: 1, Clip: 1})); err != nil {
 		t.Error(err)
+	}
+}
+
+// Buckets between listed edges and parts of dates are crossed as if a category listed them, but for "other", which no number and no
+// date is.
+func TestDerivedFeaturesAreCrossed(t *testing.T) {
+	features := []Feature{
+		{Name: "age", Kind: Category, Min: 16, Max: 110, Nullable: true, Buckets: &Buckets{Edges: []float64{30, 60}}, MinCount: 20},
+		{Name: "since.weekday", Kind: Category, Date: &Date{Column: "since", Part: Weekday, First: "2020-01-01", Last: "2021-12-31"}, MinCount: 20},
+		{Name: "since.days", Kind: Category, Max: 730, Buckets: &Buckets{Edges: []float64{365}}, Date: &Date{Column: "since", Part: Days, First: "2020-01-01", Last: "2021-12-31"}, MinCount: 20},
+		{Name: "country", Kind: Category, Values: []string{"DE", "FR"}, MinCount: 20},
+		{Name: "age*since.weekday", Kind: Category, Cross: []string{"age", "since.weekday"}, HashBuckets: 4 * 7, MinCount: 20},
+		{Name: "since.days*country*since.weekday", Kind: Category, Cross: []string{"since.days", "country", "since.weekday"}, HashBuckets: 2 * 3 * 7, MinCount: 20},
+	}
+	s, err := NewSpec(features)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for feature, want := range [][]int64{0: {0, 1, 2, 3}, 1: {0, 1, 2, 3, 4, 5, 6}} {
+		f := &s.Features()[feature]
+		if f.Levels() != int64(len(want)) {
+			t.Errorf("%s has %d levels", f.Name, f.Levels())
+		}
+		for level, n := range want {
+			code := int32(level)
+			if f.Nullable && level == len(want)-1 {
+				code = -1
+			}
+			if f.Level(code) != n {
+				t.Errorf("%s: code %d is level %d", f.Name, code, f.Level(code))
+			}
+		}
+	}
+	features[4].HashBuckets = 5 * 8 // each with other
+	if _, err := NewSpec(features); !errors.Is(err, ErrSpec) || !strings.Contains(err.Error(), "40 buckets for 28 cells") {
+		t.Error(err)
+	}
+	features[4] = Feature{Name: "age*since.weekday", Kind: Category, Cross: []string{"age", "since.weekday"}, HashBuckets: 16, Date: features[1].Date}
+	if _, err := NewSpec(features); !errors.Is(err, ErrSpec) {
+		t.Errorf("a cross of a date by itself: %v", err)
 	}
 }

@@ -54,13 +54,15 @@ func (x *cross) encode(m *Model, row []Value) int {
 	return x.buckets.at(code, x.other)
 }
 
-// level is what a category's value is in a cross, see pipeline.Feature.Levels.
+// level is what a feature's value is in a cross, see pipeline.Feature.Levels.
 func (c *column) level(v Value) int64 {
 	switch {
 	case v.kind == missingValue:
-		return c.countLevels() - 1
+		return c.cells - 1
 	case c.buckets != nil:
 		return int64(c.buckets.text.Text(strings.TrimSpace(v.text)))
+	case c.bucketed || c.date != nil:
+		return int64(c.code(v))
 	}
 	if l, ok := c.levels[v.text]; ok {
 		return l
@@ -69,7 +71,10 @@ func (c *column) level(v Value) int64 {
 }
 
 func (c *column) countLevels() int64 {
-	f := pipeline.Feature{Values: c.Values, HashBuckets: c.Buckets, Nullable: c.Nullable}
+	f := pipeline.Feature{Kind: pipeline.Category, Values: c.Values, HashBuckets: c.Buckets, Nullable: c.Nullable, Date: c.date}
+	if c.bucketed {
+		f.Values, f.Buckets = make([]string, len(c.places)), &pipeline.Buckets{Edges: c.edges}
+	}
 	return f.Levels()
 }
 
@@ -122,16 +127,18 @@ func (b *buckets) readKept(o *object) {
 // beginCross starts a cross of columns that come before it.
 func (m *Model) beginCross(o *object, name string, b buckets) {
 	var names []string
-	for _, s := range value[[]*string](o, "cross", "a list of names") {
-		if s != nil {
-			names = append(names, *s)
+	for i, s := range value[[]*string](o, "cross", "a list of names") {
+		if s == nil {
+			o.fail("cross", "item %d: want a name", i)
+			return
 		}
+		names = append(names, *s)
 	}
 	x := cross{name: name, buckets: b, other: none}
 	for i, s := range names {
 		at, ok := m.index[s]
-		if !ok || at == none || slices.Contains(names[:i], s) || m.columns[at].Kind != pipeline.Category || m.columns[at].bucketed || m.columns[at].date != nil {
-			o.fail("cross", "want names of categories before it, none twice")
+		if !ok || at == none || slices.Contains(names[:i], s) || m.columns[at].Kind != pipeline.Category {
+			o.fail("cross", "item %d: want a category, a number in buckets or a part of a date before it, none twice", i)
 			return
 		}
 		x.of = append(x.of, at)
@@ -175,7 +182,8 @@ func (m *Model) checkBuckets(o *object) {
 		var levels []int64
 		for _, i := range x.of {
 			c := &m.columns[i]
-			levels = append(levels, c.countLevels())
+			c.cells = c.countLevels()
+			levels = append(levels, c.cells)
 			c.numberLevels()
 		}
 		x.cell = hashing.NewCross(x.name, levels, x.buckets.count)
@@ -187,7 +195,7 @@ func (m *Model) checkBuckets(o *object) {
 
 // numberLevels numbers the listed values of a category that is crossed.
 func (c *column) numberLevels() {
-	if c.levels != nil || c.buckets != nil {
+	if c.levels != nil || c.buckets != nil || c.date != nil {
 		return
 	}
 	c.levels = make(map[string]int64, len(c.Values))
@@ -275,17 +283,21 @@ func (m *Model) Encoded(row []Value) ([]string, error) {
 	return out, nil
 }
 
-// TermColumns are the indices of the record's columns that a term, by its index in Terms, is of; nil if it has no buckets.
-func (m *Model) TermColumns(term int) []int {
+// Bucketed tells whether a term, by its index in Terms, is an open category or a cross.
+func (m *Model) Bucketed(term int) bool {
+	return term >= len(m.columns) || m.columns[term].buckets != nil
+}
+
+// Parts gives what a row, which can be scored, has for a term, by its index in Terms: the value, or of a cross each of its features'. Of
+// a number in buckets that is the bucket, such as "18..30", of a date its part; "" is a missing value.
+func (m *Model) Parts(term int, row []Value) []string {
 	of := []int{term}
 	if k := term - len(m.columns); k >= 0 {
 		of = m.crosses[k].of
-	} else if m.columns[term].buckets == nil {
-		return nil
 	}
-	out := make([]int, len(of))
+	out := make([]string, len(of))
 	for i, feature := range of {
-		out[i] = m.columns[feature].from
+		out[i] = m.columns[feature].text(row[m.columns[feature].from])
 	}
 	return out
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"tributary/models/pipeline"
 )
@@ -17,6 +18,8 @@ type input struct {
 // derived is what a feature of buckets or of a date has beside what others have.
 type derived struct {
 	date     *pipeline.Date
+	days     func(seconds float64) float64
+	part     func(seconds float64) int32
 	bucketed bool
 	edges    []float64
 	places   []int // encoded column of each bucket, or none: other
@@ -54,6 +57,8 @@ func (c *column) readDate(o *object) {
 		d.fail("part", "%v", err)
 	case !c.bucketed && c.Kind == pipeline.Category && !slices.Equal(spec.Features()[0].Values, c.Values):
 		d.fail("part", "%q has other values than a %s", c.Name, c.date.Part)
+	default:
+		c.days, c.part = c.date.Numbers(), c.date.Codes()
 	}
 }
 
@@ -131,9 +136,31 @@ func (m *Model) collect(o *object) {
 	}
 }
 
+// datesRead is a row whose dates are read: one may have several features, and crosses of these.
+func (m *Model) datesRead(row []Value) []Value {
+	out := row
+	for i := range m.inputs {
+		if !m.inputs[i].Date || row[i].kind != textValue {
+			continue
+		}
+		at, err := pipeline.ParseTime(row[i].text)
+		if err != nil {
+			continue // its features tell
+		}
+		if &out[0] == &row[0] {
+			out = slices.Clone(row)
+		}
+		out[i] = Value{number: at, kind: timeValue}
+	}
+	return out
+}
+
 // seconds reads a date.
 func (c *column) seconds(v Value) (float64, error) {
-	if v.kind == numberValue {
+	switch v.kind {
+	case timeValue:
+		return v.number, nil
+	case numberValue:
 		return 0, &RecordError{c.date.Column, "want a date, got a number", "write it like 2024-02-29, or with a time like 2024-02-29T12:30:00Z"}
 	}
 	at, err := pipeline.ParseTime(v.text)
@@ -143,13 +170,39 @@ func (c *column) seconds(v Value) (float64, error) {
 	return at, nil
 }
 
-// part encodes a date's part that is a category.
-func (c *column) part(v Value) (at int, x float64, err error) {
+// code is the bucket or the part, by its number, of a value that isn't missing and can be read.
+func (c *column) code(v Value) int32 {
+	if c.date != nil {
+		seconds, _ := c.seconds(v)
+		if !c.bucketed {
+			return c.part(seconds)
+		}
+		v = Number(c.days(seconds))
+	}
+	x, _ := c.read(v)
+	return int32(pipeline.BucketOf(c.edges, x))
+}
+
+// text is a value as a cross tells it.
+func (c *column) text(v Value) string {
+	switch {
+	case v.kind == missingValue:
+		return ""
+	case c.bucketed:
+		return pipeline.BucketLabel(c.edges, int(c.code(v)))
+	case c.date != nil && c.Kind == pipeline.Category:
+		return c.Values[c.code(v)]
+	}
+	return strings.TrimSpace(v.String())
+}
+
+// encodePart encodes a date's part that is a category.
+func (c *column) encodePart(v Value) (at int, x float64, err error) {
 	seconds, err := c.seconds(v)
 	if err != nil {
 		return none, 0, err
 	}
-	if at = c.codes[c.Values[c.date.Code(seconds)]]; at == none {
+	if at = c.codes[c.Values[c.part(seconds)]]; at == none {
 		at = c.other
 	}
 	return at, 1, nil

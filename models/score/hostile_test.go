@@ -90,6 +90,7 @@ func refused(t *testing.T, document, before, after, want string) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(small))
 	f.Add([]byte(classed))
+	f.Add([]byte(crossedByHand))
 	f.Add([]byte(shifted))
 	f.Add([]byte(hashed))
 	f.Add([]byte(strings.NewReplacer(`"type":"logistic_regression"`, `"type":"factorization_machine","factors":2`, `"coefficient"`, `"factor":[1e50,-1e50],"coefficient"`).Replace(small)))

@@ -80,6 +80,7 @@ type column struct {
 	indicates      bool             // the document has a missing indicator, folded or not
 	codes          map[string]int   // encoded column of each of a category's values, or none: other
 	levels         map[string]int64 // the place of each among Values, where the category is crossed; nil elsewhere
+	cells          int64            // levels, a missing value's the last, where the feature is crossed
 	buckets        *buckets         // of an open category; nil elsewhere
 	other          int              // encoded column of a category's values without one of their own
 }

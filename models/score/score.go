@@ -88,6 +88,7 @@ func (m *Model) encode(row []Value) (encoded, error) {
 	if len(row) != len(m.inputs) {
 		return encoded{}, fmt.Errorf("%d values, the model has %d columns", len(row), len(m.inputs))
 	}
+	row = m.datesRead(row)
 	out, square := encoded{make([]active, 0, len(m.columns)), 1}, 1.0
 	for i := range m.columns {
 		at, x, err := m.columns[i].encode(row[m.columns[i].from])

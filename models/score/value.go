@@ -23,6 +23,7 @@ const (
 	missingValue valueKind = iota
 	textValue
 	numberValue
+	timeValue // a date that is read, in Unix seconds: see datesRead
 )
 
 // Text is a category's value, or a number as it is written with a decimal point; "" is missing.
@@ -93,12 +94,12 @@ func (c *column) encode(v Value) (at int, x float64, err error) {
 	}
 	switch {
 	case c.date != nil && c.date.Part != pipeline.Days:
-		return c.part(v)
+		return c.encodePart(v)
 	case c.date != nil:
 		if x, err = c.seconds(v); err != nil {
 			return none, 0, err
 		}
-		v = Number(c.date.Number(x))
+		v = Number(c.days(x))
 	case c.Kind == pipeline.Category && !c.bucketed:
 		if v.kind == numberValue {
 			return none, 0, &RecordError{c.Name, "want a category, got a number", "write it in quotes if it is one of the model's values"}
@@ -111,15 +112,9 @@ func (c *column) encode(v Value) (at int, x float64, err error) {
 		}
 		return c.other, 1, nil
 	}
-	if x = v.number; v.kind == textValue {
-		if x, err = strconv.ParseFloat(v.text, 64); err != nil || !numeral(v.text) {
-			return none, 0, &RecordError{c.Name, "want a number, got " + shown(v.text), "write numbers with a decimal point, and nothing for a missing one"}
-		}
+	if x, err = c.read(v); err != nil {
+		return none, 0, err
 	}
-	if math.IsInf(x, 0) {
-		return none, 0, &RecordError{c.Name, "the number isn't finite", ""}
-	}
-	x = min(max(x, c.Min), c.Max)
 	if c.bucketed {
 		return c.bucket(x), 1, nil
 	}
@@ -131,6 +126,19 @@ func (c *column) encode(v Value) (at int, x float64, err error) {
 		x = min(max((x-c.mean)/c.sd, -c.clip), c.clip)
 	}
 	return c.number, x, nil
+}
+
+// read gives a number within its range.
+func (c *column) read(v Value) (x float64, err error) {
+	if x = v.number; v.kind == textValue {
+		if x, err = strconv.ParseFloat(v.text, 64); err != nil || !numeral(v.text) {
+			return 0, &RecordError{c.Name, "want a number, got " + shown(v.text), "write numbers with a decimal point, and nothing for a missing one"}
+		}
+	}
+	if math.IsInf(x, 0) {
+		return 0, &RecordError{c.Name, "the number isn't finite", ""}
+	}
+	return min(max(x, c.Min), c.Max), nil
 }
 
 // input is the record's column that a feature is made of.

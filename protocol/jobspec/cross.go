@@ -10,7 +10,7 @@ import (
 const Cross Kind = "cross"
 
 const (
-	maxCrossed   = 3       // columns of a cross
+	maxCrossed   = 3       // features of a cross
 	crossBuckets = 1 << 14 // a cross of more combinations is hashed into so many, unless the spec says otherwise
 )
 
@@ -22,9 +22,9 @@ func (d *document) crossSpec(v value, keys map[string]value, f *FeatureSpec) {
 		}
 	}
 	cross := keys["cross"]
-	f.Cross = d.names(cross, "a cross needs columns")
+	f.Cross = d.names(cross, "a cross needs features")
 	if n := len(f.Cross); n > 0 && (n < 2 || n > maxCrossed) {
-		d.at(cross.path, cross.at, fmt.Sprintf("a cross of %d columns is not of 2 to %d", n, maxCrossed), "list them like cross: [country, device]")
+		d.at(cross.path, cross.at, fmt.Sprintf("a cross of %d features is not of 2 to %d", n, maxCrossed), "list them like cross: [country, device]; those of a date are called since.weekday, since.hour")
 	}
 	f.HashBuckets = crossBuckets
 	if v, ok := keys["buckets"]; ok {
@@ -52,31 +52,26 @@ func crosses(s *Spec, c *Contract, out []Feature, report report) []Feature {
 		for j, name := range group.Cross {
 			path := item(at, j)
 			k := slices.IndexFunc(out[:single], func(f Feature) bool { return f.Name == name })
-			wrong := func(message, hint string) {
-				report(message, hint, path)
-				ok = false
-			}
+			var wrong, hint string
 			switch {
 			case slices.Contains(group.Cross[:j], name):
-				wrong("column "+name+" is listed twice", "remove one of them")
-			case k < 0 && listed[name]:
-				ok = false // its own problem has been told
+				wrong, hint = name+" is listed twice", "remove one of them"
 			case k < 0:
-				if col, known := usable(name, c, path, report); known {
-					wrong("column "+name+" is crossed and not a feature by itself", "add {columns: ["+name+"], transform: "+transformOf(col)+"}: a cross tells what the two don't tell apart")
-				}
 				ok = false
-			case out[k].Kind == Number:
-				wrong("column "+name+" is a number; a cross is of categories", "declare a category in the contract, such as age_band")
-			case out[k].Kind != Category:
-				wrong("column "+name+" isn't a category; a cross is of categories", "declare a category in the contract, such as age_band")
+				absent(name, c, out[:single], listed, path, report)
+			default:
+				wrong, hint = out[k].uncrossed()
+			}
+			if wrong != "" {
+				report(wrong, hint, path)
+				ok = false
 			}
 		}
 		if !ok {
 			continue
 		}
 		if first := slices.IndexFunc(out[single:], func(g Feature) bool { return sameColumns(g.Of, f.Of) }); first >= 0 {
-			report("these columns are crossed already, as "+out[single+first].Name, "remove one of the two", at)
+			report("these features are crossed already, as "+out[single+first].Name, "remove one of the two", at)
 			continue
 		}
 		f.HashBuckets = min(cells(out, f.Of), group.HashBuckets)
@@ -85,11 +80,47 @@ func crosses(s *Spec, c *Contract, out []Feature, report report) []Feature {
 	return out
 }
 
-func transformOf(c *Column) string {
-	if c.Kind == Category {
-		return "one_hot"
+// absent reports a crossed feature that there isn't, unless the problem of its column has been told.
+func absent(name string, c *Contract, features []Feature, listed map[string]bool, path string, report report) {
+	const why = ": a cross tells what its features don't tell apart"
+	dated := func(column string) bool {
+		return slices.ContainsFunc(features, func(f Feature) bool { return f.Date != nil && f.Date.Column == column })
 	}
-	return "standardize"
+	at := max(strings.LastIndexByte(name, '.'), 0)
+	date, part := name[:at], strings.TrimPrefix(name[at:], ".")
+	col, ok := c.Column(date)
+	switch isPart := ok && col.Kind == Date && slices.Contains(datePartNames(), part); {
+	case isPart && dated(date):
+		report("the date_parts of "+date+" have no "+part, "add "+part+" to them"+why, path)
+	case isPart && !listed[date]:
+		report("column "+date+" is crossed and not a feature by itself", "add {columns: ["+date+"], date_parts: ["+part+"]}"+why, path)
+	case isPart:
+	case ok && col.Kind == Date && part == transformDays:
+		report("there is no feature "+name, "add {columns: ["+date+"], transform: days, buckets: {edges: [30, 365]}}"+why, path)
+	case ok && col.Kind == Date:
+		report(show(part)+" is no part of a date", "cross one of "+strings.Join(datePartNames(), ", "), path)
+	case dated(name):
+		report("column "+name+" is a date; a cross is of its parts", "write "+name+".weekday, "+name+".hour or another of its date_parts", path)
+	case listed[name]:
+	default:
+		if col, known := usable(name, c, path, report); known {
+			how := map[Kind]string{Category: "transform: one_hot", Number: "buckets: {edges: [18, 30, 45]}", Date: "date_parts: [weekday, hour]"}[col.Kind]
+			report("column "+name+" is crossed and not a feature by itself", "add {columns: ["+name+"], "+how+"}"+why, path)
+		}
+	}
+}
+
+// uncrossed says why no cross can be of a feature; "" if one can.
+func (f *Feature) uncrossed() (wrong, hint string) {
+	switch {
+	case f.Kind == Number:
+		return f.Name + " is a number: it has no values to combine", "put it in buckets by buckets: {edges: [18, 30, 45]}, in place of its transform"
+	case f.Kind == kindBuckets && (f.Buckets == nil || f.Buckets.Edges == nil):
+		return f.Name + " is in buckets whose edges are fitted: combinations are counted in the same round, before there are any", "list edges, such as {edges: [18, 30, 45]}"
+	case f.Kind != Category && f.Kind != kindBuckets && f.Kind != kindDatePart:
+		return f.Name + " is a " + show(string(f.Kind)), "cross categories, numbers in buckets and parts of dates"
+	}
+	return "", ""
 }
 
 func sameColumns(a, b []string) bool {
@@ -98,7 +129,7 @@ func sameColumns(a, b []string) bool {
 
 func crossName(of []string) string { return strings.Join(of, "*") }
 
-// cells is how many combinations a cross has: of values, other ones where they are listed, and missing ones where they may be.
+// cells is how many combinations a cross has: of values, other ones where a contract lists them, and missing ones where they may be.
 func cells(features []Feature, of []string) int64 {
 	product := int64(1)
 	for _, name := range of {
@@ -107,7 +138,7 @@ func cells(features []Feature, of []string) int64 {
 				continue
 			}
 			n := int64(f.codes())
-			if f.HashBuckets == 0 {
+			if f.Kind == Category && f.HashBuckets == 0 {
 				n++
 			}
 			if f.Nullable {
@@ -127,13 +158,17 @@ func (r *Resolved) checkCrosses(report report) {
 			continue
 		}
 		if n := len(f.Of); n < 2 || n > maxCrossed || f.Name != crossName(f.Of) || f.Nullable || f.MissingIndicator || len(f.Values) > 0 {
-			report(fmt.Sprintf("a cross is of 2 to %d columns, has their names joined by *, and is never missing", maxCrossed), "", path)
+			report(fmt.Sprintf("a cross is of 2 to %d features, has their names joined by *, and is never missing", maxCrossed), "", path)
 			continue
 		}
 		for j, name := range f.Of {
 			k := slices.IndexFunc(r.Features[:i], func(g Feature) bool { return g.Name == name })
-			if k < 0 || r.Features[k].Kind != Category || slices.Contains(f.Of[:j], name) {
-				report("crossed column "+show(name)+" is not a category before the cross, or listed twice", "", child(path, "of"))
+			if k < 0 || slices.Contains(f.Of[:j], name) {
+				report("crossed feature "+show(name)+" is not one before the cross, or listed twice", "", item(child(path, "of"), j))
+				return
+			}
+			if wrong, _ := r.Features[k].uncrossed(); wrong != "" {
+				report(wrong, "", item(child(path, "of"), j))
 				return
 			}
 		}

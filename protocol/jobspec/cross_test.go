@@ -135,12 +135,12 @@ func TestProblemsOfCrosses(t *testing.T) {
 	const cross = "{cross: [country, device]}"
 	base, c := crossing(t)
 	for name, want := range map[string]problemTest{
-		"one column":       {cross, "{cross: [country]}", "features[0].cross", "[country]}", "a cross of 1 columns", "cross: ["},
-		"four columns":     {cross, "{cross: [a, b, c, d]}", "features[0].cross", "[a,", "a cross of 4 columns", ""},
+		"one column":       {cross, "{cross: [country]}", "features[0].cross", "[country]}", "a cross of 1 features", "cross: ["},
+		"four columns":     {cross, "{cross: [a, b, c, d]}", "features[0].cross", "[a,", "a cross of 4 features", ""},
 		"twice":            {cross, "{cross: [country, country]}", "features[0].cross[1]", "country]", "listed twice", "remove"},
 		"unknown":          {cross, "{cross: [country, devce]}", "features[0].cross[1]", "devce", "has no column", "did you mean device?"},
 		"the label":        {cross, "{cross: [country, churned]}", "features[0].cross[1]", "churned", "is the label", ""},
-		"a number":         {cross, "{cross: [country, age]}", "features[0].cross[1]", "age]", "column age is a number; a cross is of categories", "age_band"},
+		"a number":         {cross, "{cross: [country, age]}", "features[0].cross[1]", "age]", "age is a number: it has no values to combine", "buckets: {edges: ["},
 		"no feature":       {"[city, country, device]", "[city, country]", "features[0].cross[1]", "device]}", "crossed and not a feature by itself", "{columns: [device], transform: one_hot}"},
 		"the other way":    {cross, "{cross: [device, city]}", "features[1].cross", "[city, device]", "crossed already, as device*city", "remove"},
 		"with a transform": {cross, "{cross: [country, device], transform: one_hot}", "features[0].transform", "one_hot}", "a cross has no transform", "remove it"},
@@ -199,5 +199,105 @@ func TestOpenCategoriesAreNeitherGroupsNorItems(t *testing.T) {
 	_, problems = Resolve(mustSpec(t, string(read(t, "recommend.yaml"))), items, fourMembers())
 	if len(problems) != 1 || !strings.Contains(problems[0].Message, "needs a name") {
 		t.Errorf("%v", problems)
+	}
+}
+
+// crossingDates is the example with crosses of buckets and of parts of a date.
+func crossingDates(t testing.TB) (string, *Contract) {
+	t.Helper()
+	contract := edit(t, string(read(t, "open.yaml")), "  city:", "  since:   {type: date, min: 2019-03-01, max: 2021-12-31, nullable: true}\n  city:")
+	text := edit(t, string(read(t, "crosses.yaml")), "{columns: [age], transform: standardize}", "{columns: [age], buckets: {edges: [18, 30, 45]}}\n  - {columns: [since], date_parts: [year, weekday, hour]}")
+	text = edit(t, text, "{cross: [country, device]}", "{cross: [age, country]}\n  - {cross: [since.weekday, since.hour]}\n  - {cross: [since.year, age, device]}")
+	return text, mustContract(t, contract)
+}
+
+// Buckets and parts of dates are crossed by the names that the resolved features have, and have no other.
+func TestBucketsAndDatesAreCrossed(t *testing.T) {
+	text, c := crossingDates(t)
+	if err := validate(t, compile(t, SpecSchema()), text); err != nil {
+		t.Error(err)
+	}
+	r := mustResolve(t, mustSpec(t, text), c, fourMembers())
+	// 4 buckets and 5 countries with other; 7 weekdays and 24 hours, and none of either; 3 years and none, 4 buckets, 5 devices with other and none.
+	const want = `{"name":"age*country","kind":"cross","of":["age","country"],"buckets":20,"nullable":false,"missing_indicator":false,"min_count":20},` +
+		`{"name":"since.weekday*since.hour","kind":"cross","of":["since.weekday","since.hour"],"buckets":200,"nullable":false,"missing_indicator":false,"min_count":20},` +
+		`{"name":"since.year*age*device","kind":"cross","of":["since.year","age","device"],"buckets":80,"nullable":false,"missing_indicator":false,"min_count":20}`
+	if !strings.Contains(string(r.Program()), want) {
+		t.Errorf("no %s in %s", want, r.Program())
+	}
+	again, err := ParseResolved(r.Canonical())
+	if err != nil || again.Digest() != r.Digest() {
+		t.Fatal(err)
+	}
+	if err := again.Conforms(c); err != nil {
+		t.Error(err)
+	}
+	approval := ApprovalText(ApprovalInput{Job: r, Cohort: []string{"A", "B", "C", "D"}, F: 1})
+	for _, want := range []string{"since.weekday*since.hour: each combination by itself, in 200 columns, fewer than 20 rows fold into other\n", "the count of every category and combination"} {
+		if !strings.Contains(approval, want) {
+			t.Errorf("no %q in\n%s", want, approval)
+		}
+	}
+	for old, replacement := range map[string]string{
+		`"of":["age","country"],"buckets":20`:               `"of":["age","country"],"buckets":25`, // with an other of age
+		`"of":["since.weekday","since.hour"],"buckets":200`: `"of":["since.weekday","since.hour"],"buckets":168`,
+		`"edges":[18,30,45]`:                                `"quantiles":4`,
+		`"of":["since.year","age","device"]`:                `"of":["since.year","age","age"]`,
+		`"name":"since.hour"`:                               `"name":"since.minute"`,
+	} {
+		if _, err := ParseResolved([]byte(edit(t, string(r.Canonical()), old, replacement))); err == nil {
+			t.Errorf("%s is accepted", replacement)
+		}
+	}
+	private := edit(t, text, "solver: lbfgs", "solver: dp_sgd")
+	private = edit(t, private, ", min_count: 50", "")
+	private = edit(t, private, "privacy: exact", `privacy: {unit: record, epsilon: "2.0", delta: "1e-6"}`)
+	p := mustResolve(t, mustSpec(t, private), c, fourMembers())
+	if again, err := ParseResolved(p.Canonical()); err != nil || again.Digest() != p.Digest() || p.Outputs() != r.Outputs() {
+		t.Error(err)
+	}
+}
+
+func TestProblemsOfCrossedBucketsAndDates(t *testing.T) {
+	const cross = "{cross: [age, country]}"
+	base, c := crossingDates(t)
+	for name, want := range map[string]problemTest{
+		"the date":      {cross, "{cross: [country, since]}", "features[0].cross[1]", "since]}\n  - {cross: [since.w", "column since is a date; a cross is of its parts", "since.weekday"},
+		"no such part":  {cross, "{cross: [country, since.month]}", "features[0].cross[1]", "since.month]}", "the date_parts of since have no month", "add month to them"},
+		"part of what":  {cross, "{cross: [country, age.month]}", "features[0].cross[1]", "age.month]}", "has no column \"age.month\"", ""},
+		"no such day":   {cross, "{cross: [country, since.minute]}", "features[0].cross[1]", "since.minute]}", "\"minute\" is no part of a date", "weekday"},
+		"no days":       {cross, "{cross: [country, since.days]}", "features[0].cross[1]", "since.days]}", "there is no feature since.days", "transform: days, buckets: {edges: ["},
+		"part twice":    {cross, "{cross: [since.hour, since.hour]}", "features[0].cross[1]", "since.hour]}\n  - {cross: [since.w", "since.hour is listed twice", "remove"},
+		"a cross":       {cross, `{cross: [country, "city*device"]}`, "features[0].cross[1]", `"city*device"`, "has no column", ""},
+		"of itself":     {cross, `{cross: [country, "country*device"]}`, "features[0].cross[1]", `"country*device"`, "has no column", ""},
+		"days":          {"date_parts: [year", "transform: [days, standardize], date_parts: [year", "features[0].cross[1]", "since.days]}", "since.days is a number", "buckets: {edges: ["},
+		"other order":   {cross, "{cross: [since.hour, since.weekday]}", "features[1].cross", "[since.weekday, since.hour]}", "crossed already, as since.hour*since.weekday", "remove"},
+		"date unlisted": {"  - {columns: [since], date_parts: [year, weekday, hour]}\n", "", "features[1].cross[0]", "since.weekday, since.hour]}", "column since is crossed and not a feature by itself", "{columns: [since], date_parts: [weekday]}"},
+		"quantiles":     {"edges: [18, 30, 45]", "quantiles: 4", "features[0].cross[0]", "age, country]}", "age is in buckets whose edges are fitted", "list edges"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := edit(t, base, want.old, want.new)
+			if name == "days" {
+				text = edit(t, text, cross, "{cross: [country, since.days]}")
+			}
+			s, problems := ParseSpec([]byte(text))
+			if s != nil {
+				_, problems = Resolve(s, c, fourMembers())
+			}
+			if name == "date unlisted" || name == "quantiles" { // each cross of them has the problem
+				if len(problems) < 2 {
+					t.Fatalf("%v", problems)
+				}
+				problems = problems[:1]
+			}
+			expectOne(t, text, problems, want)
+		})
+	}
+	// Days in listed buckets are crossed as other numbers in buckets are.
+	text := edit(t, base, "  - {columns: [since]", "  - {columns: [since], transform: [days], buckets: {edges: [365]}}\n  - {columns: [since]")
+	text = edit(t, edit(t, text, "\n  - {columns: [since], date_parts: [year, weekday, hour]}", ""), "transform: [days], buckets: {edges: [365]}}", "transform: [days], buckets: {edges: [365]}, date_parts: [year, weekday, hour]}")
+	r := mustResolve(t, mustSpec(t, edit(t, text, cross, "{cross: [since.days, country]}")), c, fourMembers())
+	if !strings.Contains(string(r.Program()), `"of":["since.days","country"],"buckets":15`) {
+		t.Errorf("%s", r.Program())
 	}
 }

@@ -71,6 +71,8 @@ func FuzzParseResolved(f *testing.F) {
 		f.Add(bytes.TrimSpace(read(f, name)))
 	}
 	f.Add(mustResolve(f, mustSpec(f, transformsSpec), mustContract(f, transformsContract), four).Canonical())
+	dates, c := crossingDates(f)
+	f.Add(mustResolve(f, mustSpec(f, dates), c, fourMembers()).Canonical())
 	f.Add(bytes.TrimSpace(read(f, "contract.json")))
 	f.Add([]byte(`{"program":{}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {

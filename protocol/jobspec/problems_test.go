@@ -6,7 +6,7 @@ import (
 )
 
 // edit replaces one piece of a golden example.
-func edit(t *testing.T, text, old, replacement string) string {
+func edit(t testing.TB, text, old, replacement string) string {
 	t.Helper()
 	if strings.Count(text, old) != 1 {
 		t.Fatalf("%q occurs %d times", old, strings.Count(text, old))

@@ -89,7 +89,7 @@ type FeatureSpec struct {
 	Clip             float64 // standard deviations; for standardize in exact jobs
 	MinCount         int64   // rows; for one_hot and crosses in exact jobs
 
-	Cross       []string // columns that are crossed, in place of Columns and Transforms; nil: no cross
+	Cross       []string // features that are crossed, by their resolved names, in place of Columns and Transforms; nil: no cross
 	HashBuckets int64    // of a cross: the most columns; its combinations are hashed if there are more
 }
 

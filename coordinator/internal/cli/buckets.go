@@ -60,25 +60,32 @@ func (m *exported) largest(b *buckets, feature string) (shown []shownBucket, res
 	return shown, rest
 }
 
-// cell is what a number of a cross of listed categories stands for, such as " (FR × phone)"; "" if it can't be told.
+// cell is what a number of a cross stands for, such as " (FR × phone)" or " (18<=age<30 × monday)"; "" if it can't be told.
 func (m *exported) cell(b *buckets, number int) string {
 	levels := make([][]string, len(b.Cross))
 	product := 1
 	for i, feature := range b.Cross {
-		var missing []string
+		var rest []string // what else a value may be
 		for _, c := range m.Columns {
 			switch {
 			case c.Feature != feature:
 			case c.Role == "value":
 				levels[i] = append(levels[i], c.Value)
-			case c.Role == "other" && c.Nullable:
-				missing = []string{"missing"}
+			case c.Role == "bucket":
+				levels[i] = append(levels[i], c.Name)
+			case c.Role == "other":
+				if c.Date == nil && c.Range == nil { // every date has its part, every number its bucket
+					rest = append(rest, "other")
+				}
+				if c.Nullable {
+					rest = append(rest, "missing")
+				}
 			}
 		}
 		if len(levels[i]) == 0 {
 			return ""
 		}
-		levels[i] = append(append(levels[i], "other"), missing...)
+		levels[i] = append(levels[i], rest...)
 		product *= len(levels[i])
 	}
 	if product != b.Count || len(levels) == 0 {

@@ -43,6 +43,17 @@ func TestShownModelHasItsLargestBuckets(t *testing.T) {
 			t.Errorf("no %q in %s", want, got)
 		}
 	}
+	// Neither a number in buckets nor a date has another value, but it may lack one.
+	got = shown(t, `{"type":"logistic_regression","l2":1,"intercept":0,"columns":[
+		{"name":"age<30","feature":"age","role":"bucket","bucket":{"to":30}},{"name":"30<=age","feature":"age","role":"bucket","bucket":{"from":30},"folded":true},{"name":"age=other","feature":"age","role":"other","nullable":true,"range":{"min":0,"max":90}},
+		{"name":"since.year=2020","feature":"since.year","role":"value","value":"2020"},{"name":"since.year=2021","feature":"since.year","role":"value","value":"2021"},
+		{"name":"since.year=other","feature":"since.year","role":"other","date":{"column":"since","part":"year","first":"2020-01-01","last":"2021-01-01"}},
+		{"name":"age*since.year#","feature":"age*since.year","role":"buckets","buckets":{"count":6,"cross":["age","since.year"],"kept":[0,3,4],"coefficients":[1,2,3]}}]}`)
+	for _, want := range []string{"age*since.year#0 (age<30 × 2020) 1", "age*since.year#3 (30<=age × 2021) 2", "age*since.year#4 (missing × 2020) 3"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in %s", want, got)
+		}
+	}
 	got = shown(t, `{"type":"multinomial_logistic_regression","l2":1,"classes":["a","b"],"intercepts":[0.5,-0.5],"columns":[
 		{"name":"c#","feature":"c","role":"buckets","folded":false,"buckets":{"count":4,"kept":[2],"coefficients":[1.5,-1.5]}}]}`)
 	if !strings.Contains(got, "c#2 1.5 -1.5 c: 1 of 4 buckets, 1 shown, 3 too rare") {

@@ -37,6 +37,9 @@ type exported struct {
 		Nullable bool     `json:"nullable"`
 		Buckets  *buckets `json:"buckets"`
 		Bucket   *bucket  `json:"bucket"`
+
+		Date  *struct{} `json:"date"`  // of a part of a date
+		Range *struct{} `json:"range"` // of a number in buckets
 	} `json:"columns"`
 	Metrics struct {
 		Confusion [][]int64 `json:"confusion"`

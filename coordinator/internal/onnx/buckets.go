@@ -15,8 +15,7 @@ func (n *number) bounds() (lo, hi float64) {
 
 // buckets encodes a number as a 1 among zeros: at its bucket, at its missing indicator, or at "other" if these are folded.
 func (e *encoder) buckets(f []encoded) {
-	in := f[0].Feature
-	e.input(in, e.real)
+	e.input(f[0].Feature, e.real)
 	var from, to []float64
 	var missing, other *encoded
 	for i := range f {
@@ -39,9 +38,7 @@ func (e *encoder) buckets(f []encoded) {
 			e.kept = append(e.kept, *c)
 		}
 	}
-	absent := e.node("IsNaN", []string{in})
-	least, most := e.scalar(other.Range.Min), e.scalar(other.Range.Max)
-	x := e.node("Clip", []string{e.node("Where", []string{absent, least, in}), least, most})
+	absent, x := e.clipped(f)
 	cast := func(bits string) string { return e.node("Cast", []string{bits}, integerAttribute("to", int64(e.real))) }
 	var hot []string
 	if n := len(from); n > 0 {
@@ -63,4 +60,17 @@ func (e *encoder) buckets(f []encoded) {
 		rest = e.node("Sub", []string{rest, e.node("MatMul", []string{all, e.constant(ones(width), width, 1)})})
 	}
 	e.parts, e.kept = append(e.parts, rest), append(e.kept, *other)
+}
+
+// clipped is whether a number in buckets is missing, and the number within its range.
+func (e *encoder) clipped(f []encoded) (absent, x string) {
+	in := f[0].Feature
+	absent = e.node("IsNaN", []string{in})
+	for _, c := range f {
+		if c.Role == "other" {
+			least, most := e.scalar(c.Range.Min), e.scalar(c.Range.Max)
+			x = e.node("Clip", []string{e.node("Where", []string{absent, least, in}), least, most})
+		}
+	}
+	return absent, x
 }

@@ -72,6 +72,7 @@ type encoded struct {
 	Buckets              *buckets
 	Bucket               *bucket
 	Range                *struct{ Min, Max float64 } // of a number in buckets
+	Date                 *struct{}                   // of a part of a date
 }
 
 type number struct {

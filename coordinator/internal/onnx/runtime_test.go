@@ -70,6 +70,8 @@ func drawn(r *rand.Rand, k kind) []byte {
 	}
 	crossed(r, k, &columns, "device*country", []string{"device", "country"}, 5*42, 3)
 	crossed(r, k, &columns, "country*v1", []string{"country", "v1"}, 42*5, 1<<20) // all folded
+	crossed(r, k, &columns, "debt*since.month", []string{"debt", "since.month"}, 7*13, 2)
+	crossed(r, k, &columns, "device*v2*since.month", []string{"device", "v2", "since.month"}, 5*3*13, 2)
 	m := map[string]any{"format": "tributary-model", "version": 1, "type": "logistic_regression", "l2": 1, "columns": columns, "training_rows": 9, "train_rounds": 1}
 	if k.factors > 0 {
 		m["type"], m["factors"] = "factorization_machine", k.factors

@@ -20,7 +20,7 @@ func (a *app) names() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "names --model MODEL.json (--data ID | --in ROWS.csv)",
 		Short: "Show which of your own values a model's hash buckets stand for; nothing is sent",
-		Long: "A model that learnt from an open category (buckets: N in the contract) or a hashed cross knows numbers, such as city#17. This reads your rows and lists the buckets with the\n" +
+		Long: "A model that learnt from an open category (buckets: N in the contract) or a cross knows numbers, such as city#17. This reads your rows and lists the buckets with the\n" +
 			"largest coefficients, each with the most frequent of your values in it: those of others may be different ones.",
 		Args: exactly(),
 	}

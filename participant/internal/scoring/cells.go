@@ -6,7 +6,7 @@ import "tributary/models/score"
 func added(m *score.Model, explain bool) (texts, numbers []string) {
 	terms := m.Terms()
 	for i, t := range terms {
-		if explain && m.TermColumns(i) != nil {
+		if explain && m.Bucketed(i) {
 			texts = append(texts, "encoded:"+t, "names:"+t)
 		}
 	}
@@ -138,7 +138,7 @@ func explained(m *score.Model, values []score.Value) (float64, *score.Explanatio
 // addEncoded adds the encoded columns of open categories and crosses, and which values of this file they stand for.
 func (s *scorer) addEncoded(l *line, e *score.Explanation) {
 	for i, c := range e.Columns {
-		if s.model.TermColumns(i) != nil {
+		if s.model.Bucketed(i) {
 			l.texts = append(l.texts, c.Encoded, s.names[c.Encoded].text())
 		}
 	}

@@ -116,13 +116,11 @@ func (f File) names(ctx context.Context, m *score.Model, of []score.Bucket) (map
 
 // text is what a row has for a term: a value, or a combination of some.
 func text(m *score.Model, term int, values []score.Value) string {
-	var parts []string
-	for _, column := range m.TermColumns(term) {
-		part := strings.TrimSpace(values[column].String())
-		if part == "" {
-			part = "(missing)"
+	parts := m.Parts(term, values)
+	for i := range parts {
+		if parts[i] == "" {
+			parts[i] = "(missing)"
 		}
-		parts = append(parts, part)
 	}
 	return strings.Join(parts, " × ")
 }
