@@ -1,11 +1,9 @@
 package e2e
 
 import (
-	"encoding/csv"
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -14,7 +12,6 @@ import (
 	"time"
 
 	"tributary/deploy/consortium"
-	"tributary/models/metrics"
 )
 
 const visitsContract = `version: 1
@@ -49,13 +46,7 @@ run: {mode: sealed, participants: all, committee: {threshold: 3, of: 4}}
 // by itself. The exported model scores their held-out rows as the job evaluated them, and names the combinations.
 func TestCrossedBucketsAndDatesOverRealProcesses(t *testing.T) {
 	config := "policy: {contracts: [visits@1], approve: automatic}\ndata:\n  - {contract: visits@1, id: visits, source: {csv: visits.csv}}\n"
-	var members []consortium.Member
-	for i := range 4 {
-		members = append(members, consortium.Member{Name: fmt.Sprintf("shop-%d", i+1), Organisation: fmt.Sprintf("Shop %d", i+1), Role: "both", Config: config})
-	}
-	shop := 0
-	c := started(t, release, members, func(n *consortium.Node) {
-		r := rand.New(rand.NewPCG(9, uint64(shop)))
+	c := shops(t, config, 9, func(n *consortium.Node, shop int, r *rand.Rand) {
 		var b strings.Builder
 		b.WriteString("visit_id,age,at,country,fold,bought\n")
 		for i := range 1500 {
@@ -78,7 +69,6 @@ func TestCrossedBucketsAndDatesOverRealProcesses(t *testing.T) {
 		}
 		write(t, filepath.Join(n.Dir, "visits.csv"), b.String())
 		write(t, filepath.Join(n.Dir, "visits.yaml"), visitsContract)
-		shop++
 	})
 	end := completed(t, c, visitsSpec, visitsContract)
 	t.Logf("AUC %.4f, %d rounds", end.Metrics.AUC, end.Rounds("train"))
@@ -92,38 +82,14 @@ func TestCrossedBucketsAndDatesOverRealProcesses(t *testing.T) {
 			t.Fatalf("%s: %v: %s", format, err, r.Err)
 		}
 	}
-	h := metrics.Histogram{Positive: make([]float64, metrics.Bins), Negative: make([]float64, metrics.Bins)}
-	for _, n := range c.Nodes {
-		out := filepath.Join(n.Dir, "scores.csv")
-		if r, err := n.Command(t.Context(), "score", "--model", file, "--data", "visits", "--out", out, "--keep", "fold,bought,age,country", "--explain"); err != nil || r.Code != 0 {
-			t.Fatalf("%v: %s", err, r.Err)
+	h := scoredHeldOut(t, c, file, "visits", "fold,bought,age,country", func(head, row []string) {
+		if strings.Join(head[4:9], " ") != "encoded:age*country names:age*country encoded:at.weekday*at.hour names:at.weekday*at.hour probability" {
+			t.Fatalf("%q", head)
 		}
-		data, err := os.ReadFile(out)
-		if err != nil {
-			t.Fatal(err)
+		if row[2] == "" && row[3] == "DE" && (row[4] != "age*country#9" || row[5] != "(missing) × DE") {
+			t.Fatalf("%q", row)
 		}
-		rows, err := csv.NewReader(strings.NewReader(string(data))).ReadAll()
-		if err != nil || strings.Join(rows[0][4:9], " ") != "encoded:age*country names:age*country encoded:at.weekday*at.hour names:at.weekday*at.hour probability" {
-			t.Fatal(rows[0], err)
-		}
-		for _, row := range rows[1:] {
-			if row[2] == "" && row[3] == "DE" && (row[4] != "age*country#9" || row[5] != "(missing) × DE") {
-				t.Fatalf("%q", row)
-			}
-			if row[0] != "test" {
-				continue
-			}
-			p, err := strconv.ParseFloat(row[8], 64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if row[1] == "yes" {
-				h.Positive[metrics.Bin(p)]++
-			} else {
-				h.Negative[metrics.Bin(p)]++
-			}
-		}
-	}
+	})
 	if auc, _ := h.AUC(0); !auc.Known || math.Abs(auc.V-end.Metrics.AUC) > 1e-9 || auc.V < 0.7 {
 		t.Errorf("scored AUC %v, evaluated %g", auc, end.Metrics.AUC)
 	}

@@ -1,18 +1,15 @@
 package e2e
 
 import (
-	"encoding/csv"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
 	"tributary/deploy/consortium"
-	"tributary/models/metrics"
 )
 
 const openContract = `version: 1
@@ -46,13 +43,7 @@ run: {mode: sealed, participants: all, committee: {threshold: 3, of: 4}}
 // anything that the coordinator kept.
 func TestOpenCategoriesOverRealProcesses(t *testing.T) {
 	config := "policy: {contracts: [towns@1], approve: automatic}\ndata:\n  - {contract: towns@1, id: customers, source: {csv: customers.csv}}\n"
-	var members []consortium.Member
-	for i := range 4 {
-		members = append(members, consortium.Member{Name: fmt.Sprintf("shop-%d", i+1), Organisation: fmt.Sprintf("Shop %d", i+1), Role: "both", Config: config})
-	}
-	shop := 0
-	c := started(t, release, members, func(n *consortium.Node) {
-		r := rand.New(rand.NewPCG(8, uint64(shop)))
+	c := shops(t, config, 8, func(n *consortium.Node, shop int, r *rand.Rand) {
 		var b strings.Builder
 		b.WriteString("customer_id,town,country,device,fold,churned\n")
 		for i := range 1500 {
@@ -75,7 +66,6 @@ func TestOpenCategoriesOverRealProcesses(t *testing.T) {
 		}
 		write(t, filepath.Join(n.Dir, "customers.csv"), b.String())
 		write(t, filepath.Join(n.Dir, "towns.yaml"), openContract)
-		shop++
 	})
 	end := completed(t, c, openSpec, openContract)
 	t.Logf("AUC %.4f, %d rounds", end.Metrics.AUC, end.Rounds("train"))
@@ -90,38 +80,14 @@ func TestOpenCategoriesOverRealProcesses(t *testing.T) {
 	if r, err := c.Tributary(t.Context(), "model", "export", "towns", "--format", "onnx", "--file", filepath.Join(c.Dir, "towns.onnx")); err != nil || r.Code == 0 || !strings.Contains(r.Err, `column "town" is hashed`) {
 		t.Errorf("%v: exit %d, %s", err, r.Code, r.Err)
 	}
-	h := metrics.Histogram{Positive: make([]float64, metrics.Bins), Negative: make([]float64, metrics.Bins)}
-	for _, n := range c.Nodes {
-		out := filepath.Join(n.Dir, "scores.csv")
-		if r, err := n.Command(t.Context(), "score", "--model", file, "--data", "customers", "--out", out, "--keep", "fold,churned,town", "--explain"); err != nil || r.Code != 0 {
-			t.Fatalf("%v: %s", err, r.Err)
+	h := scoredHeldOut(t, c, file, "customers", "fold,churned,town", func(head, row []string) {
+		if strings.Join(head[3:9], " ") != "encoded:town names:town encoded:country*device names:country*device encoded:town*device names:town*device" {
+			t.Fatalf("%q", head)
 		}
-		data, err := os.ReadFile(out)
-		if err != nil {
-			t.Fatal(err)
+		if named := row[4]; row[2] == "Nirgendwo" && !strings.Contains(named, "Nirgendwo") {
+			t.Fatalf("Nirgendwo is in %s, named %q", row[3], named)
 		}
-		rows, err := csv.NewReader(strings.NewReader(string(data))).ReadAll()
-		if err != nil || strings.Join(rows[0][3:9], " ") != "encoded:town names:town encoded:country*device names:country*device encoded:town*device names:town*device" {
-			t.Fatal(rows[0], err)
-		}
-		for _, row := range rows[1:] {
-			if row[0] != "test" {
-				continue
-			}
-			p, err := strconv.ParseFloat(row[9], 64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if row[1] == "yes" {
-				h.Positive[metrics.Bin(p)]++
-			} else {
-				h.Negative[metrics.Bin(p)]++
-			}
-			if named := row[4]; row[2] == "Nirgendwo" && !strings.Contains(named, "Nirgendwo") {
-				t.Fatalf("Nirgendwo is in %s, named %q", row[3], named)
-			}
-		}
-	}
+	})
 	if auc, _ := h.AUC(0); !auc.Known || math.Abs(auc.V-end.Metrics.AUC) > 1e-9 || auc.V < 0.6 {
 		t.Errorf("scored AUC %v, evaluated %g", auc, end.Metrics.AUC)
 	}
