@@ -83,63 +83,49 @@ func baselines(t *dataset.Table, items int) (mean, biases float64) {
 	return math.Sqrt(mean / n), math.Sqrt(biases / n)
 }
 
-// errorOf is the error of the ratings that a participant predicts for its users' held-out items.
+// errorOf is the error of the ratings that are predicted for held-out items, those that aren't learnt included.
 func errorOf(t testing.TB, p *optim.Program, s *optim.State, table *dataset.Table) float64 {
 	t.Helper()
-	r, err := mf.NewRecommender(p, s, table)
-	if err != nil {
+	q, err := mf.Measure(p, s, table)
+	if err != nil || !q.RMSE.Known {
 		t.Fatal(err)
 	}
-	held := map[int32]map[int32]float64{}
-	for i, u := range table.User {
-		if table.HeldOut[i] {
-			if held[u] == nil {
-				held[u] = map[int32]float64{}
-			}
-			held[u][table.Columns[0].Codes[i]] = table.Columns[1].Numbers[i]
-		}
-	}
-	square, n := 0.0, 0.0
-	for u, stars := range held {
-		list, err := r.For(int(u), mf.Choice{Top: p.Items()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, item := range list {
-			if v, ok := stars[item.Item]; ok {
-				square, n = square+(v-item.Score)*(v-item.Score), n+1
-			}
-		}
-	}
-	return math.Sqrt(square / n)
+	return q.RMSE.V
 }
 
 func ratedOptions(items []string, contributors int, epsilon float64) privateOptions {
 	return privateOptions{items: items, contributors: contributors, factors: 8, rounds: 4, clip: 1, epsilon: epsilon, fit: 0.25, evaluate: 0.05, metrics: []string{"recall", "ndcg", "map", "rmse"}, rated: true}
 }
 
-// Of 4,000 users' ratings at δ = 1e-5, the predicted ones are nearer to what is held out than mean and biases of exact sums are: at ε = 1,
-// too; and the noised error is near the true one.
+// Of 4,000 users' ratings of 100 items at δ = 1e-5, the predicted ones are nearer to what is held out than mean and biases of exact sums
+// are, and the noised error is near the true one. With 1,000 items, whose biases 4,000 users hardly tell, they are nearer than the mean.
 func TestPrivateRatingsBeatBiases(t *testing.T) {
-	table, items := raters(4000, 100, rand.New(rand.NewPCG(5, 6)))
-	parts := deal(table, 4)
-	mean, biases := baselines(table, len(items))
-	clear := ratedOptions(items, 4, 0).program(t)
-	best, _ := trainPrivately(t, clear, 0, parts...)
-	t.Logf("RMSE: the mean %.4f, with biases %.4f, without noise %.4f", mean, biases, errorOf(t, clear, best, table))
-	for _, epsilon := range []float64{1, 2, 4} {
-		p := ratedOptions(items, 4, epsilon).program(t)
-		for seed := range uint64(3) {
-			s, reports := trainPrivately(t, p, seed, parts...)
-			got := errorOf(t, p, s, table)
-			q, _ := s.Metrics()
-			t.Logf("ε = %g: RMSE %.4f; %s", epsilon, got, reports[len(reports)-1].Note)
-			if !(got < 0.85*mean) || epsilon > 1 && !(got < biases-0.02) {
-				t.Errorf("ε = %g: RMSE %.4f, the mean alone has %.4f, with biases %.4f", epsilon, got, mean, biases)
+	for _, c := range []struct{ users, items int }{{4000, 100}, {4000, 1000}} {
+		table, items := raters(c.users, c.items, rand.New(rand.NewPCG(5, 6)))
+		parts := deal(table, 4)
+		mean, biases := baselines(table, len(items))
+		bound := biases - 0.02 // four deviations of what the noise does at ε = 1
+		if c.items == 1000 {
+			bound = mean - 0.05
+		}
+		clear := ratedOptions(items, 4, 0).program(t)
+		best, _ := trainPrivately(t, clear, 0, parts...)
+		t.Logf("%d users, %d items: RMSE of the mean %.3f, with biases %.3f, without noise %.3f", c.users, c.items, mean, biases, errorOf(t, clear, best, table))
+		for _, epsilon := range []float64{1, 2, 4} {
+			p, total := ratedOptions(items, 4, epsilon).program(t), 0.0
+			for seed := range uint64(3) {
+				s, _ := trainPrivately(t, p, seed, parts...)
+				got := errorOf(t, p, s, table)
+				q, _ := s.Metrics()
+				total += got / 3
+				if !(got < bound) {
+					t.Errorf("ε = %g: RMSE %.4f is not below %.4f", epsilon, got, bound)
+				}
+				if math.Abs(q.RMSE.V-got) > 0.4/epsilon { // ten times what its noise has
+					t.Errorf("ε = %g: the noised RMSE is %.4f, the true one %.4f", epsilon, q.RMSE.V, got)
+				}
 			}
-			if math.Abs(q.RMSE.V-got) > 0.4/epsilon {
-				t.Errorf("ε = %g: the noised RMSE is %.4f, the true one %.4f", epsilon, q.RMSE.V, got)
-			}
+			t.Logf("ε = %g: RMSE %.3f, the mean of three runs", epsilon, total)
 		}
 	}
 }
