@@ -38,8 +38,7 @@ func Measure(p *optim.Program, s *optim.State, t *dataset.Table) (metrics.Summar
 	out.Coverage = metrics.Mean(float64(covered), int64(p.Items()))
 	if y.explicit {
 		if out.RMSE = metrics.Mean(r.SquaredError, r.HeldOut); out.RMSE.Known {
-			rating := &p.Pipeline().Features()[1]
-			out.RMSE.V = math.Sqrt(out.RMSE.V) * 0.5 * (rating.Max - rating.Min)
+			out.RMSE.V = math.Sqrt(out.RMSE.V) * p.HalfRange()
 		}
 	}
 	return out, nil

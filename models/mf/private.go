@@ -48,6 +48,9 @@ func (p *Pairs) Contributions(s *optim.State, batch []int) (iter.Seq2[[]int, []f
 		if s.Kind() == optim.Evaluate {
 			return y.judged(p, user, x, lanes, values)
 		}
+		if y.explicit {
+			return y.rated(p, history, confidence, x, lanes, values)
+		}
 		return y.statistics(p, history, x, lanes, values)
 	}), nil
 }
@@ -73,18 +76,22 @@ func (p *Pairs) each(batch []int, user func(int, []int, []float64) ([]int, []flo
 	}
 }
 
-// weight is the w of a user with n items: its lanes without it have a norm of √(n+1).
-func (p *Pairs) weight(n int) float64 {
-	return min(1, float64(p.program.Privacy().Clip)/math.Sqrt(float64(n+1)))
+// clipped is the weight, in integer units, of a user whose lanes without it have the given norm.
+func (p *Pairs) clipped(norm float64) float64 {
+	q := p.program.Privacy()
+	return min(1, float64(q.Clip)/norm) * float64(q.Scale)
 }
 
 // counted gives a user's part of FIT.
 func (p *Pairs) counted(user int, lanes []int, values []float64) ([]int, []float64) {
-	history, _ := p.train.row(user)
+	history, ratings := p.train.row(user)
 	if len(history) == 0 {
 		return lanes, values
 	}
-	v := p.weight(len(history)) * float64(p.program.Privacy().Scale)
+	if p.program.Model.Recommendation.Explicit {
+		return p.countedRatings(history, ratings, lanes, values)
+	}
+	v := p.clipped(math.Sqrt(float64(len(history) + 1)))
 	for _, item := range history {
 		lanes, values = append(lanes, int(item)), append(values, v)
 	}
@@ -103,21 +110,12 @@ func (y *items) statistics(p *Pairs, history []int32, x []float64, lanes []int, 
 			n++
 		}
 	}
-	v := p.weight(n) * float64(p.program.Privacy().Scale)
+	v := p.clipped(math.Sqrt(float64(n + 1)))
 	for i := range x {
 		x[i] /= norm
 	}
-	at := 0
-	for i, a := range x {
-		for j, b := range x[i:] {
-			product := v * a * b
-			if j > 0 {
-				product *= math.Sqrt2
-			}
-			lanes, values = append(lanes, at), append(values, product)
-			at++
-		}
-	}
+	lanes, values = products(x, v, lanes, values)
+	at := len(lanes)
 	for _, item := range history {
 		if y.folded[item] {
 			continue
@@ -129,24 +127,44 @@ func (y *items) statistics(p *Pairs, history []int32, x []float64, lanes []int, 
 	return lanes, values
 }
 
+// products appends the upper triangle of v·x·xᵀ, row by row, off the diagonal times √2: their norm is v·‖x‖².
+func products(x []float64, v float64, lanes []int, values []float64) ([]int, []float64) {
+	for i, a := range x {
+		for j, b := range x[i:] {
+			product := v * a * b
+			if j > 0 {
+				product *= math.Sqrt2
+			}
+			lanes, values = append(lanes, len(lanes)), append(values, product)
+		}
+	}
+	return lanes, values
+}
+
 // judged gives a user's part of EVALUATE, if it has held-out items.
 func (y *items) judged(p *Pairs, user int, x []float64, lanes []int, values []float64) ([]int, []float64) {
 	seen, _ := p.train.row(user)
-	relevant := y.relevant(p, user)
-	if len(seen) == 0 || len(relevant) == 0 {
+	if len(seen) == 0 {
 		return lanes, values
 	}
-	top := p.program.Model.Recommendation.TopK
-	m, e := measure(y.top(x, top, excluding(seen)), relevant, top), p.program.Evaluate
-	v := p.program.RankingWeight() * float64(p.program.Privacy().Scale)
-	lanes, values = append(lanes, 0), append(values, v)
-	for _, metric := range []struct {
-		on    bool
-		value float64
-	}{{e.Recall, m.recall}, {e.NDCG, m.ndcg}, {e.MAP, m.ap}} {
-		if metric.on {
-			lanes, values = append(lanes, len(lanes)), append(values, v*metric.value)
+	v := p.program.EvaluationWeight() * float64(p.program.Privacy().Scale)
+	metrics, e := p.program.RankingMetrics(), p.program.Evaluate
+	if relevant := y.relevant(p, user); metrics > 0 && len(relevant) > 0 {
+		top := p.program.Model.Recommendation.TopK
+		m := measure(y.top(x, top, excluding(seen)), relevant, top)
+		lanes, values = append(lanes, 0), append(values, v)
+		for _, metric := range []struct {
+			on    bool
+			value float64
+		}{{e.Recall, m.recall}, {e.NDCG, m.ndcg}, {e.MAP, m.ap}} {
+			if metric.on {
+				lanes, values = append(lanes, len(lanes)), append(values, v*metric.value)
+			}
 		}
+	}
+	if square, ok := y.meanSquare(p, user, x); ok && e.RMSE {
+		at := p.program.EvaluationLanes() - 2
+		lanes, values = append(lanes, at, at+1), append(values, v, v*square)
 	}
 	return lanes, values
 }

@@ -96,8 +96,7 @@ func (r *Recommender) natural(score float64) float64 {
 		return score
 	}
 	rating := &r.y.program.Pipeline().Features()[1]
-	unit := r.y.mean + score/2
-	return rating.Min + (rating.Max-rating.Min)*min(max(unit, 0), 1)
+	return rating.Min + (rating.Max-rating.Min)*r.y.unit(score)
 }
 
 // Name is an item's name: the contract's value, or a cold item's.

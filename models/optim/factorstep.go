@@ -213,8 +213,7 @@ func (f factorization) rank(s *State, v map[string][]float64) (*State, Report, e
 			return nil, Report{}, err
 		}
 		if summary.RMSE = metrics.Mean(square, s.fitted.HeldOut); summary.RMSE.Known {
-			rating := &f.spec.Features()[1]
-			summary.RMSE.V = float64(math.Sqrt(summary.RMSE.V) * float64(0.5*(rating.Max-rating.Min)))
+			summary.RMSE.V = float64(math.Sqrt(summary.RMSE.V) * f.HalfRange())
 		}
 	}
 	next := *s

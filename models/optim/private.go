@@ -72,7 +72,7 @@ func (p *Program) Privacy() Privacy {
 // measures tells whether a private program has an EVALUATE round.
 func (p *Program) measures() bool {
 	e := p.Evaluate
-	return e.HoldOut && (e.AUC || e.LogLoss || e.Correct || e.Recall || e.NDCG || e.MAP)
+	return e.HoldOut && (e.AUC || e.LogLoss || e.Correct || e.Recall || e.NDCG || e.MAP || e.RMSE)
 }
 
 func parsePrivacy(doc *object) *Privacy {

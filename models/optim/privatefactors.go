@@ -8,14 +8,14 @@ import (
 	"tributary/models/pipeline"
 )
 
-// Private matrix factorisation of implicit feedback, by alternating least squares on noised sums [CJK21]. The unit is the user. All
-// pairs of a user and an item count alike, with preference 1 for what was taken and 0 for what wasn't: then the items' equations have
-// one matrix in common, and a user says of each of its items only its own factor. With x a user's factor divided by its L2 norm, n its
-// learnt items, and w = min(1, clip/√(n+1)), the rounds are
+// Private matrix factorisation, by alternating least squares on noised sums [CJK21]. The unit is the user. Of ratings see
+// privateratings.go. Of implicit feedback, all pairs of a user and an item count alike, with preference 1 for what was taken and 0 for
+// what wasn't: then the items' equations have one matrix in common, and a user says of each of its items only its own factor. With x a
+// user's factor divided by its L2 norm, n its learnt items, and w = min(1, clip/√(n+1)), the rounds are
 //
 //	FIT       w for each of the user's items and once for the user, once
 //	TRAIN     w·x·xᵀ, and w·x for each of the user's items, max_rounds times: y_i ← (Σ w·x·xᵀ + (shift+λ)·I)⁻¹·Σ w·x
-//	EVALUATE  min(1, clip/√(1+m))·(1, the user's m metrics) of users with held-out items, if the job measures
+//	EVALUATE  min(1, clip/√(1+m))·(1, the user's m metrics) of users with held-out items, if the job measures (see EvaluationLanes)
 //
 // A user's lanes have a norm of at most clip, however long its history is: ‖x·xᵀ‖ = ‖x‖ = 1, and its items' lanes are different ones.
 // shift = 2√k·σ, or its double until half of it makes the noised matrix positive definite: twice what noise typically adds to an
@@ -29,11 +29,9 @@ import (
 // DPALS is the solver of private matrix factorisations.
 const DPALS = "dp_als"
 
-// MaxEvaluationClip bounds the norm of a user's part of a private EVALUATE: of four values of at most 1.
-const MaxEvaluationClip = 2
-
 const (
 	segCounts  = "counts"
+	segRatings = "ratings"
 	segRanking = "ranking"
 )
 
@@ -41,19 +39,22 @@ const (
 type privateFactors struct{ *Program }
 
 func (f privateFactors) name() string      { return f.Model.Type + "/" + DPALS }
-func (f privateFactors) coefficients() int { return f.Items() * f.Model.Factors }
+func (f privateFactors) coefficients() int { return f.Items() * f.FactorLength() }
 
 func (f privateFactors) layout(kind RoundKind, add func(name string, length int, scale uint64)) {
 	k := f.Model.Factors
 	switch kind {
 	case Fit:
 		add(segCounts, f.Items()+1, 1) // by item, and users last
+		if f.Model.Recommendation.Explicit {
+			add(segRatings, f.Items(), 1)
+		}
 	case Train:
 		add(segUserGram, k*(k+1)/2, 1)
-		add(segVector, f.coefficients(), 1)
+		add(segVector, f.Items()*k, 1)
 	case Evaluate:
 		if f.measures() {
-			add(segRanking, 1+f.RankingMetrics(), 1)
+			add(segRanking, f.EvaluationLanes(), 1)
 		}
 	}
 }
@@ -68,9 +69,21 @@ func (p *Program) RankingMetrics() (n int) {
 	return n
 }
 
-// RankingWeight is how much a user's 1 and metrics count in a private EVALUATE.
-func (p *Program) RankingWeight() float64 {
-	return min(1, float64(p.privacy.Clip)/math.Sqrt(float64(1+p.RankingMetrics())))
+// EvaluationLanes counts the values of a private EVALUATE, each of at most 1 of a user: a 1 and its metrics of users with relevant
+// held-out items, then, with rmse, a 1 and the mean squared error of users with held-out ratings.
+func (p *Program) EvaluationLanes() (n int) {
+	if n = p.RankingMetrics(); n > 0 {
+		n++
+	}
+	if p.Evaluate.RMSE {
+		n += 2
+	}
+	return n
+}
+
+// EvaluationWeight is how much a user's values count in a private EVALUATE: their norm is at most clip then.
+func (p *Program) EvaluationWeight() float64 {
+	return min(1, float64(p.privacy.Clip)/math.Sqrt(float64(p.EvaluationLanes())))
 }
 
 func (f privateFactors) maxRounds(kind RoundKind) int { return descent(f).maxRounds(kind) }
@@ -78,8 +91,11 @@ func (f privateFactors) maxRounds(kind RoundKind) int { return descent(f).maxRou
 func (f privateFactors) apply(s *State, v map[string][]float64) (*State, Report, error) {
 	switch s.kind {
 	case Fit:
-		return f.fit(s, v[segCounts])
+		return f.fit(s, v[segCounts], v[segRatings])
 	case Train:
+		if f.Model.Recommendation.Explicit {
+			return f.rate(s, v[segUserGram], v[segVector])
+		}
 		return f.step(s, v[segUserGram], v[segVector])
 	default:
 		return f.rank(s, v[segRanking])
@@ -111,8 +127,8 @@ func (f privateFactors) folded(itemUsers []int64) []bool {
 }
 
 // fit keeps the items that stand out of the noise, and starts their factors.
-func (f privateFactors) fit(s *State, sum []float64) (*State, Report, error) {
-	if err := f.checkUsers(f.privacy.Sigma2Fit, sum); err != nil {
+func (f privateFactors) fit(s *State, sum, ratings []float64) (*State, Report, error) {
+	if err := f.checkUsers(f.privacy.Sigma2Fit, sum, ratings); err != nil {
 		return nil, Report{}, err
 	}
 	items, scale := f.Items(), float64(f.privacy.Scale)
@@ -130,6 +146,9 @@ func (f privateFactors) fit(s *State, sum []float64) (*State, Report, error) {
 	next := s.advance(Train)
 	next.fitted, next.factors = &pipeline.Fitted{Rows: rows, Folded: f.folded(m.itemUsers)}, m
 	next.w = factorization(f).first(next.fitted)
+	if f.Model.Recommendation.Explicit {
+		f.centre(next, ratings)
+	}
 	note := fmt.Sprintf("noised: users weigh about %d (standard error %.0f or more); %d of %d items have a noised count of %d or more", m.users, f.sigma(f.privacy.Sigma2Fit), kept, items, f.least())
 	return next, Report{Kind: Fit, Step: next.step, Rows: rows, Note: note}, nil
 }
@@ -163,19 +182,24 @@ func (f privateFactors) step(s *State, gram, vector []float64) (*State, Report, 
 			next.w[item*k+i] = w
 		}
 	}
-	report := Report{Kind: Train, Step: next.step, Rows: s.fitted.Rows, Decrement: math.Sqrt(square)}
-	report.Note = fmt.Sprintf("noised: eigen-shift %.4g", shift)
+	note := fmt.Sprintf("noised: eigen-shift %.4g", shift)
 	if doubled > 0 {
-		report.Note += fmt.Sprintf(", doubled %d times for the noise of the users' matrix", doubled)
+		note += fmt.Sprintf(", doubled %d times for the noise of the users' matrix", doubled)
 	}
-	report.Note += "; no loss is measured"
+	next, report := f.stepped(next, square, note)
+	return next, report, nil
+}
+
+// stepped ends a step that changed the coefficients by the given square.
+func (f privateFactors) stepped(next *State, square float64, note string) (*State, Report) {
+	report := Report{Kind: Train, Step: next.step, Rows: next.fitted.Rows, Decrement: math.Sqrt(square), Note: note + "; no loss is measured"}
 	if int(next.rounds) >= f.Model.MaxRounds {
 		if next.kind = Evaluate; !f.measures() {
 			next.kind = Done
 			next.summary = f.unmeasured(next)
 		}
 	}
-	return next, report, nil
+	return next, report
 }
 
 // common gives the Cholesky factor of the equations' matrix. Lanes off the diagonal carry a factor √2: then a user's lanes have the norm
@@ -215,25 +239,32 @@ func (f privateFactors) rank(s *State, sum []float64) (*State, Report, error) {
 	if err := f.checkUsers(f.privacy.Sigma2Evaluate, sum); err != nil {
 		return nil, Report{}, err
 	}
-	unit := float64(float64(f.privacy.Scale) * f.RankingWeight())
+	unit := float64(float64(f.privacy.Scale) * f.EvaluationWeight())
 	summary := f.unmeasured(s)
-	users := sum[0] / unit
-	summary.Users = whole(users)
-	at := 1
-	for _, m := range []struct {
-		on  bool
-		out *metrics.Value
-	}{{f.Evaluate.Recall, &summary.Recall}, {f.Evaluate.NDCG, &summary.NDCG}, {f.Evaluate.MAP, &summary.MAP}} {
-		if m.on {
-			*m.out = metrics.Mean(min(max(sum[at]/unit, 0), float64(summary.Users)), summary.Users)
-			at++
+	if f.RankingMetrics() > 0 {
+		summary.Users = whole(sum[0] / unit)
+		at := 1
+		for _, m := range []struct {
+			on  bool
+			out *metrics.Value
+		}{{f.Evaluate.Recall, &summary.Recall}, {f.Evaluate.NDCG, &summary.NDCG}, {f.Evaluate.MAP, &summary.MAP}} {
+			if m.on {
+				*m.out = metrics.Mean(min(max(sum[at]/unit, 0), float64(summary.Users)), summary.Users)
+				at++
+			}
+		}
+	}
+	if f.Evaluate.RMSE {
+		users, rmse := f.rootMeanSquare(sum[len(sum)-2]/unit, sum[len(sum)-1]/unit)
+		if summary.RMSE = rmse; f.RankingMetrics() == 0 {
+			summary.Users = users
 		}
 	}
 	next := s.advance(Done)
 	next.factors, next.summary = s.factors, summary
-	noise := f.sigma(f.privacy.Sigma2Evaluate) / f.RankingWeight()
+	noise := f.sigma(f.privacy.Sigma2Evaluate) / f.EvaluationWeight()
 	report := Report{Kind: Evaluate, Step: next.step, Rows: summary.Rows, Metrics: &summary}
-	report.Note = fmt.Sprintf("metrics are noisy: the noise alone moves each by about %.2g; %s", noise/float64(max(summary.Users, 1)), summary.Ranking())
+	report.Note = fmt.Sprintf("metrics are noisy: the noise alone moves each mean by about %.2g; %s", noise/float64(max(summary.Users, 1)), summary.Ranking())
 	return next, report, nil
 }
 

@@ -55,10 +55,12 @@ func (p *Program) checkRecommendation(doc *object, features []pipeline.Feature) 
 		doc.fail("features[0]", "an item has no missing_indicator, and at most %d values", MaxItems)
 	case want == 2 && (features[1].MissingIndicator || features[1].Standardize || features[1].Log1p):
 		doc.fail("features[1]", "a rating has no log1p, standardize or missing_indicator")
-	case p.Private() && (r.Explicit || r.Patience > 0 || p.privacy.Unit != UnitUser):
-		doc.fail("model.recommendation", "a private one is of what users took, takes all of its rounds and protects users\nhint: explicit false, patience 0 and unit user")
+	case p.Private() && (r.Patience > 0 || p.privacy.Unit != UnitUser):
+		doc.fail("model.recommendation", "a private one takes all of its rounds and protects users\nhint: patience 0 and unit user")
+	case p.Private() && r.Explicit && p.Model.Factors > MaxRatedFactors:
+		doc.fail("model.factors", "%d factors, a private one of ratings has at most %d", p.Model.Factors, MaxRatedFactors)
 	case p.Private() && e.Coverage:
-		doc.fail("evaluate.metrics", "coverage hangs on single users: no noise covers it\nhint: recall, ndcg, map")
+		doc.fail("evaluate.metrics", "coverage hangs on single users: no noise covers it\nhint: recall, ndcg, map; rmse of ratings")
 	case r.Explicit != (p.Model.Solver == SGD) && r.Training != nil:
 		doc.fail("model.solver", "%s learns from ratings, %s from what was taken\nhint: %s learns from both", SGD, BPR, ALS)
 	case !(p.Model.L2 > 0):
@@ -166,7 +168,7 @@ func (f factorization) exported(s *State) *exportFactors {
 	}
 	if r.Explicit {
 		rating := &features[1]
-		mean, half := rating.Min+float64((rating.Max-rating.Min)*s.fitted.Mean[0]), float64(0.5*(rating.Max-rating.Min))
+		mean, half := rating.Min+float64((rating.Max-rating.Min)*s.fitted.Mean[0]), f.HalfRange()
 		m.Feedback, m.Rating, m.Mean, m.HalfRange = "explicit", rating.Name, &mean, &half
 	}
 	if f.Model.Solver == BPR {

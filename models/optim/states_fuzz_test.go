@@ -74,6 +74,10 @@ func FuzzDecodeStates(f *testing.F) {
 	add(p, averagingRun(f, p))
 	p = factorProgram(f, privateFactorDocument)
 	add(p, privateFactorRun(f, p))
+	for _, metrics := range []string{`["recall","ndcg","map","rmse"]`, `["rmse"]`} {
+		p = privateRatingProgram(f, metrics)
+		add(p, privateRatingRun(f, p))
+	}
 	for _, doc := range trainedDocuments() {
 		p := factorProgram(f, doc)
 		add(p, factorRun(f, p))

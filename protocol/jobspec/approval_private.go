@@ -82,8 +82,10 @@ func privateApproval(in ApprovalInput) string {
 	case j.Model.Sampling != nil:
 		what = "of the number of rows, of gradients of secret samples"
 	case j.Model.recommends():
-		if what = privateMatrixSums; !j.Holdout.None() {
-			held = ", and of how well held-out items are found"
+		if what = j.privateMatrixSums(); !j.Holdout.None() {
+			if held = ", and of how well held-out items are found"; j.rated() {
+				held += " and ratings are predicted"
+			}
 		}
 	}
 	one := map[string]string{unitRecord: "any one record", unitUser: "any one user", unitSilo: "your rows"}[p.Unit]

@@ -43,6 +43,8 @@ func (r *Resolved) noise(p *Private, budget accountant.Units) bool {
 	switch s := r.Model.Sampling; {
 	case s != nil:
 		fit, train, rate = sampledFitShare, sampledTrainShare, s.Rate
+	case r.rated():
+		fit, train = ratedFitShare, ratedTrainShare
 	case r.Model.recommends():
 		fit, train = matrixFitShare, matrixTrainShare
 	}

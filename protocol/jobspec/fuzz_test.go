@@ -67,7 +67,7 @@ func FuzzParseContract(f *testing.F) {
 func FuzzParseResolved(f *testing.F) {
 	f.Add(bytes.TrimSpace(read(f, "resolved.json")))
 	f.Add(bytes.TrimSpace(read(f, "private-resolved.json")))
-	for _, name := range []string{"recommend-resolved.json", "recommend-bpr-resolved.json", "recommend-private-resolved.json"} {
+	for _, name := range []string{"recommend-resolved.json", "recommend-bpr-resolved.json", "recommend-private-resolved.json", "recommend-private-rated-resolved.json"} {
 		f.Add(bytes.TrimSpace(read(f, name)))
 	}
 	f.Add(mustResolve(f, mustSpec(f, transformsSpec), mustContract(f, transformsContract), four).Canonical())

@@ -137,8 +137,10 @@ func (m *Model) metrics() []string {
 		return metricNames()[1:3]
 	case !m.recommends():
 		return metricNames()[:3]
-	case m.Solver == solverDPALS:
+	case m.Solver == solverDPALS && (m.Recommendation == nil || m.Recommendation.Rating == ""):
 		return metricNames()[3:6] // who is recommended an item at all hangs on single users
+	case m.Solver == solverDPALS:
+		return append(metricNames()[3:6:6], "rmse")
 	case m.Recommendation == nil || m.Recommendation.Rating == "":
 		return metricNames()[3:7]
 	}
@@ -164,7 +166,13 @@ func matrixFeatures(s *Spec, c *Contract, report report) (out []Feature) {
 		if col.Kind != Number {
 			report(fmt.Sprintf("column %s is a %s, not a number", r.Rating, col.Kind), "declare the rating as a number in the contract", child(at, "rating"))
 		}
-		out = append(out, Feature{Name: col.Name, Kind: col.Kind, Nullable: col.Nullable, Min: col.Min, Max: col.Max, Clip: defaultClip})
+		rating := Feature{Name: col.Name, Kind: col.Kind, Nullable: col.Nullable, Min: col.Min, Max: col.Max}
+		if s.Privacy.Kind == KindPrivate {
+			rating.Scale = true
+		} else {
+			rating.Clip = defaultClip
+		}
+		out = append(out, rating)
 	}
 	return out
 }
@@ -185,8 +193,9 @@ func (r *Resolved) factorLanes() int {
 	switch {
 	case steps(r.Model.Solver):
 		return r.items() * d
-	case r.Model.Solver == solverDPALS:
-		return r.items()*d + d*(d+1)/2
+	case r.Model.Solver == solverDPALS: // items' biases are not of this sum
+		k := int(r.Model.Factors)
+		return r.items()*k + k*(k+1)/2
 	}
 	return r.items() * d * (d + 3) / 2
 }
@@ -235,6 +244,19 @@ func (j *recommendationJSON) recommendation(features []Feature) *Recommendation 
 	return out
 }
 
+// readsItems tells whether a matrix factorisation's features are its item and, if there is one, its rating.
+func (r *Resolved) readsItems() bool {
+	kinds := []Kind{Category}
+	if r.rated() {
+		kinds = append(kinds, Number)
+	}
+	fits := len(r.Features) == len(kinds)
+	for i, f := range r.Features {
+		fits = fits && f.Kind == kinds[i] && f.HashBuckets == 0 && !f.MissingIndicator && !f.Log1p && !f.Standardize && f.Date == nil && f.Quantiles == nil
+	}
+	return fits
+}
+
 // checkMatrix checks a resolved matrix factorisation.
 func (r *Resolved) checkMatrix(report report) {
 	m, rec := r.Model, r.Model.Recommendation
@@ -245,15 +267,7 @@ func (r *Resolved) checkMatrix(report report) {
 	if rec == nil {
 		return
 	}
-	kinds := []Kind{Category}
-	if rec.Rating != "" {
-		kinds = append(kinds, Number)
-	}
-	fits := len(r.Features) == len(kinds)
-	for i, f := range r.Features {
-		fits = fits && f.Kind == kinds[i] && f.HashBuckets == 0 && !f.MissingIndicator && !f.Log1p && !f.Standardize && f.Date == nil && f.Quantiles == nil
-	}
-	if !fits {
+	if !r.readsItems() {
 		report("a matrix_factorization reads its item, and its rating if there is one", "", "program.features")
 		return
 	}
@@ -277,7 +291,11 @@ func (p *page) matrix(j *Resolved) {
 	r := j.Model.Recommendation
 	if j.Private != nil {
 		p.line("Items       %s: %d values; one whose noised count of users isn't above its noise isn't learnt", r.Item, j.items())
-		p.line("Feedback    each row says that a user took an item; once or often counts alike")
+		if j.rated() {
+			p.line("Ratings     %s; a user's rating of an item is the mean of its rows", r.Rating)
+		} else {
+			p.line("Feedback    each row says that a user took an item; once or often counts alike")
+		}
 		return
 	}
 	p.line("Items       %s: %d values; one with fewer than %d users in the sum isn't learnt", r.Item, j.items(), r.MinUsers)

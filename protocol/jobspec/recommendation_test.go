@@ -158,7 +158,7 @@ func TestPrivateRecommenderProblemsNameTheirPlaceAndRemedy(t *testing.T) {
 		"solver":    {"recommendation: {item", "solver: als, recommendation: {item", "model.solver", "als, reco", "has the solver dp_als", "leave it out"},
 		"patience":  {"top_k: 3", "patience: 3", "model.recommendation.patience", "3}", "all of its rounds", "remove patience"},
 		"alpha":     {"top_k: 3", "alpha: 3", "model.recommendation.alpha", "3}", "weighs all pairs alike", "remove alpha"},
-		"rating":    {"top_k: 3", "rating: stars", "model.recommendation.rating", "stars}", "not from ratings", "remove rating"},
+		"factors":   {"recommendation: {item: article", "factors: 65, recommendation: {rating: stars, item: article", "model.factors", "65, reco", "at most 64", "factors: 8"},
 		"min_users": {"top_k: 3", "min_users: 3", "model.recommendation.min_users", "3}", "doesn't release", "remove min_users"},
 		"tolerance": {"recommendation: {item", "tolerance: 0.1, recommendation: {item", "model.tolerance", "0.1", "all of its rounds", "max_rounds"},
 		"l2":        {"recommendation: {item", "l2: 0, recommendation: {item", "model.l2", "0, reco", "undetermined", "l2: 1"},

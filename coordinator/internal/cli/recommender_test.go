@@ -63,6 +63,23 @@ func TestModelShowTellsOfAPrivateRecommender(t *testing.T) {
 	}
 }
 
+// With ratings, a private one tells of its biases and its error.
+func TestModelShowTellsOfPrivateRatings(t *testing.T) {
+	var m exported
+	document := `{"type":"matrix_factorization","feedback":"explicit","private":true,"factors":2,"item":"article","rating":"stars","mean":3.4,"half_range":2,"training_pairs":500,"training_users":90,
+		"items":[{"value":"A","users":30,"factor":[1,2],"bias":0.25}]}`
+	if err := json.Unmarshal([]byte(document), &m); err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	m.show(&b, &pb.JobInfo{Status: "completed", MetricsJson: `{"held_out_users":33,"top_k":20,"rmse":0.75}`}, nil)
+	for _, want := range []string{"explicit, ratings stars", "noised: about 500 of 90 users", "noised: about 33", "RMSE", "0.750000", "0.25"} {
+		if got := b.String(); !strings.Contains(got, want) || strings.Contains(got, "alike") {
+			t.Errorf("%q isn't in\n%s", want, got)
+		}
+	}
+}
+
 func TestWatchShowsRankingMetrics(t *testing.T) {
 	e := &pb.Event{Phase: "apply", Round: 12, Kind: "evaluate", Step: 12, MaxRounds: 10, Message: "recall@20 0.2144, NDCG@20 0.2003"}
 	var piped, terminal bytes.Buffer

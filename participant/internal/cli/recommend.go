@@ -48,7 +48,7 @@ func (a *app) recommend() *cobra.Command {
 		Short: "Recommend items to this node's users by a finished job's model, as CSV",
 		Long: "JOB is the job's digest, 6 or more of its first digits, or its name. Users' factors are solved here, from the rows that the job's contract is bound to now,\n" +
 			"and nothing is sent. Columns: user, rank, item, score, basis. A score is near 1 for what a user takes (of bpr it has no unit), or a predicted rating; the basis is popularity\n" +
-			"for a user without a history, whose scores are the share of all users who have the item.",
+			"for a user without a history, whose scores are the share of all users who have the item, or what users rate it on average.",
 		Args: exactly("JOB"),
 		RunE: func(c *cobra.Command, args []string) error { return a.recommendTo(c.Context(), args[0], o) },
 	}

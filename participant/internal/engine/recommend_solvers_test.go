@@ -68,29 +68,48 @@ func TestRecommendersByGradientsComplete(t *testing.T) {
 	}
 }
 
-// A private recommender's sums are noised and charged one by one; its model recommends as well as others.
+// A private recommender's sums are noised and charged one by one; its model recommends as well as others, whether it learns from what
+// was taken or from ratings.
 func TestPrivateRecommenderIsCharged(t *testing.T) {
-	w := newWorld(t, "alpen", "baltic", "coast", "delta")
-	w.purchasing(10)
-	for _, m := range w.members {
-		w.write(m, "participant.yaml", fmt.Sprintf("version: 1\nname: %s\ndata_dir: state\npolicy: {contracts: [purchases@1], privacy: [private], approve: automatic}\ndata:\n  - {contract: purchases@1, id: customers, source: {csv: purchases.csv}}\n", m.name))
-		c, err := config.Load(filepath.Join(m.dir, "participant.yaml"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		m.config = c
-		w.openUnit(m, wire.UnitUser, "10")
-	}
-	w.startAll()
-	job := w.submit(strings.NewReplacer("factors: 2, l2: 2, max_rounds: 3", "factors: 2", "privacy: exact", `privacy: {unit: user, epsilon: "8", delta: "1e-5"}`).Replace(recommendText))
-	w.ends(job, round.Completed)
-	for _, m := range w.members {
-		w.closed(m, job)
-		if a, charges := w.account(m); len(charges) != 5 || a.Spent == 0 || a.Spent > a.Budget() {
-			t.Errorf("%s: %d charges, %d of %d spent", m.name, len(charges), a.Spent, a.Budget())
-		}
-	}
-	if right := w.kinds(w.members[0], job); right < 100 {
-		t.Errorf("%d of 120 customers are recommended their kind", right)
+	for name, c := range map[string]struct{ disliked, sums int }{"taken": {10, 5}, "rated": {2, 6}} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "alpen", "baltic", "coast", "delta")
+			w.purchasing(c.disliked)
+			for _, m := range w.members {
+				w.write(m, "participant.yaml", fmt.Sprintf("version: 1\nname: %s\ndata_dir: state\npolicy: {contracts: [purchases@1], privacy: [private], approve: automatic}\ndata:\n  - {contract: purchases@1, id: customers, source: {csv: purchases.csv}}\n", m.name))
+				config, err := config.Load(filepath.Join(m.dir, "participant.yaml"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				m.config = config
+				w.openUnit(m, wire.UnitUser, "10")
+			}
+			w.startAll()
+			spec := strings.NewReplacer("factors: 2, l2: 2, max_rounds: 3", "factors: 2", "privacy: exact", `privacy: {unit: user, epsilon: "8", delta: "1e-5"}`).Replace(recommendText)
+			if name == "rated" {
+				spec = strings.Replace(spec, "item: article,", "item: article, rating: stars,", 1)
+			}
+			job := w.submit(spec)
+			w.ends(job, round.Completed)
+			for _, m := range w.members {
+				w.closed(m, job)
+				if a, charges := w.account(m); len(charges) != c.sums || a.Spent == 0 || a.Spent > a.Budget() {
+					t.Errorf("%s: %d charges, %d of %d spent", m.name, len(charges), a.Spent, a.Budget())
+				}
+			}
+			if right := w.kinds(w.members[0], job); right < 100 {
+				t.Errorf("%d of 120 customers are recommended their kind", right)
+			}
+			model, err := ReadFinished(w.job(w.members[0], job))
+			if err != nil {
+				t.Fatal(err)
+			}
+			q, ok := model.State.Metrics()
+			own := w.own(w.members[0], job)
+			if !ok || own == nil || own.Summary.RMSE.Known != (name == "rated") || q.RMSE.Known != own.Summary.RMSE.Known || own.Summary.RMSE.V > 1.5 {
+				t.Errorf("%s of about %d users; its own: %+v", q.Ranking(), q.Users, own)
+			}
+			t.Logf("%s", q.Ranking())
+		})
 	}
 }

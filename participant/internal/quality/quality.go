@@ -168,9 +168,12 @@ func (v *View) Table() [][3]string {
 		return fmt.Sprint(n)
 	}
 	if v.Own.TopK > 0 {
-		k := v.Own.TopK
+		k, pairs := v.Own.TopK, count(all.HeldOut)
+		if v.AllNoised {
+			pairs = "-" // a private job counts users alone
+		}
 		return [][3]string{
-			{"held-out pairs", fmt.Sprint(v.Own.HeldOut), count(all.HeldOut)}, {"users measured", fmt.Sprint(v.Own.Users), count(all.Users)},
+			{"held-out pairs", fmt.Sprint(v.Own.HeldOut), pairs}, {"users measured", fmt.Sprint(v.Own.Users), count(all.Users)},
 			{fmt.Sprintf("recall@%d", k), number(v.Own.Recall), number(all.Recall)}, {fmt.Sprintf("NDCG@%d", k), number(v.Own.NDCG), number(all.NDCG)},
 			{fmt.Sprintf("MAP@%d", k), number(v.Own.MAP), number(all.MAP)}, {"coverage", number(v.Own.Coverage), number(all.Coverage)}, {"RMSE", number(v.Own.RMSE), number(all.RMSE)},
 		}
