@@ -60,7 +60,7 @@ func Prepare(p *optim.Program, s *optim.State, t *dataset.Table) (*Design, error
 func newDesign(p *optim.Program, s *optim.State, m dataset.Memory) *Design {
 	d := &Design{program: p, fitted: s.Fitted(), columns: len(p.Pipeline().Columns()) + 1, memory: m}
 	if p.Private() {
-		d.fitted = p.Pipeline().Plain()
+		d.fitted = p.Plain()
 	}
 	for i, c := range p.Pipeline().Columns() {
 		if c.Role == pipeline.ValueRole {

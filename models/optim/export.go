@@ -152,7 +152,7 @@ func (p *Program) exportModel(s *State) *exportModel {
 	if p.Weighting != nil {
 		m.Offset = p.Weighting.Offset.document()
 	}
-	if m.Private, m.UnitNorm = p.Private(), p.Private() && p.Model.Factors == 0; !m.Private {
+	if m.Private, m.UnitNorm = p.Private(), p.UnitNorm(); !m.Private {
 		m.Converged = &s.converged
 	}
 	for i, c := range p.spec.Columns() {

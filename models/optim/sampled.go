@@ -64,6 +64,9 @@ func (d sampled) apply(s *State, v map[string][]float64) (*State, Report, error)
 	case Train:
 		return d.applyBatch(s, v[segGradient])
 	default:
+		if d.Target != nil {
+			return d.applyErrors(s, v[segErrors])
+		}
 		return d.applyHistogram(s, v)
 	}
 }
@@ -108,7 +111,7 @@ func (d sampled) applyCount(s *State, count []float64) (*State, Report, error) {
 		return nil, Report{}, err
 	}
 	next := s.advance(Train)
-	next.fitted, next.w = d.spec.Plain(), d.start()
+	next.fitted, next.w = d.Plain(), d.start()
 	next.fitted.Rows = max(whole(count[0]/float64(d.privacy.Scale)), 1)
 	zero := make([]float64, len(next.w))
 	next.sampled = &sampledMemory{iterate: next.w, velocity: zero, tail: zero}
@@ -121,12 +124,12 @@ func (d sampled) applyCount(s *State, count []float64) (*State, Report, error) {
 // factorization machine it bounds the linear part alone, and the whole is clipped to 1 after the division.
 func (p *Program) GradientNorm() float64 {
 	switch {
-	case p.Model.Factors > 0:
-		return math.Sqrt(p.rowNorm2())
 	case p.Label != nil:
 		return math.Sqrt2
+	case p.UnitNorm():
+		return 1
 	}
-	return 1
+	return math.Sqrt(p.rowNorm2())
 }
 
 // tailFrom is the first TRAIN round, counted from 1, whose iterate the model averages.
