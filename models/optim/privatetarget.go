@@ -16,12 +16,12 @@ import (
 //
 // EVALUATE sums in one segment what the metrics need of the held-out rows: with e = prediction-t, the prediction within the range,
 //
-//	1/4·1   1/2·min(e²,1)   1/4·max(e²-1,0)/3   1/2·|e|/2   1/4·t   1/2·t²
+//	1/4·1   1/2·min(e²,1)   3/8·max(e²-1,0)/3   7/16·|e|/2   1/4·t   1/2·t²
 //
-// As |e| ≤ 2 and |t| ≤ 1, what each factor stands before is at most 1 in size, and the squares add up to 15/16 at most: a row's lanes
-// have an L2 norm below 1. Squared errors are in two lanes, for hardly any is above 1, half of the range, in a model that is worth
-// having: in one lane with the others, each would have a quarter of its place. What is above 1 counts where its sum is clear of its
-// noise.
+// As |e| ≤ 2 and |t| ≤ 1, what each factor stands before is at most 1 in size, and the factors' squares add up to 245/256: a row's
+// lanes have an L2 norm below 1. Squared errors are in two lanes, for hardly any is above 1, half of the range, in a model that is
+// worth having: in one lane with the others, each would have a quarter of its place. What is above 1 counts where its sum is clear of
+// its noise.
 
 const segErrors = "errors"
 
@@ -29,17 +29,15 @@ const segErrors = "errors"
 const (
 	laneOfOne      = 0.25
 	laneOfSquare   = 0.5
-	laneOfLarge    = 0.25 / 3
-	laneOfAbsolute = 0.5 / 2
+	laneOfLarge    = 0.375 / 3
+	laneOfAbsolute = 0.4375 / 2
 	laneOfLabel    = 0.25
 	laneOfLabel2   = 0.5
 )
 
-// By how many deviations of its noise a noised number must be above 0 for large errors to count, and for anything to be divided by it.
-const (
-	clearLarge   = 3
-	clearDivisor = 5
-)
+// clearOf is by how many deviations of its noise a number must be above 0 for large errors to count, and for anything to be divided by
+// it: noise alone is with a probability below 3·10⁻⁷, or, with twice the variance that the program counts on, below 3·10⁻⁴.
+const clearOf = 5
 
 // UnitNorm tells whether rows are divided by their L2 norm: those of private linear models, but of a label that is a number.
 func (p *Program) UnitNorm() bool {
@@ -107,7 +105,7 @@ func (p *Program) readErrors(lanes []float64) (out noisedErrors) {
 // meanSquare is the mean squared error, and about how much the noise moves it.
 func (e *noisedErrors) meanSquare(sigma float64) (square, noise float64) {
 	square, noise = e.square, sigma/laneOfSquare
-	if large := sigma / laneOfLarge; e.large > float64(clearLarge*large) {
+	if large := sigma / laneOfLarge; e.large > float64(clearOf*large) {
 		square += e.large
 		noise = math.Sqrt(float64(noise*noise) + float64(large*large))
 	}
@@ -132,7 +130,7 @@ func (p *Program) applyErrors(s *State, lanes []float64) (*State, Report, error)
 	_, unit := p.LabelUnits(s.fitted)
 	summary := metrics.Summary{Rows: s.fitted.Rows, HeldOut: whole(e.rows)}
 	note := fmt.Sprintf("metrics are noisy: about %d held-out rows (standard error %.3g or more)", summary.HeldOut, sigma/laneOfOne)
-	if n := e.rows; n > float64(clearDivisor*sigma)/laneOfOne {
+	if n := e.rows; n > float64(clearOf*sigma)/laneOfOne {
 		square, noise := e.meanSquare(sigma)
 		if p.Evaluate.RMSE {
 			root := math.Sqrt(square)
@@ -144,7 +142,7 @@ func (p *Program) applyErrors(s *State, lanes []float64) (*State, Report, error)
 			note += fmt.Sprintf("; mae by %.2g", float64(unit*(sigma/laneOfAbsolute/n)))
 		}
 		if p.Evaluate.R2 {
-			if variance, around := e.variance(sigma); variance > float64(clearDivisor*around) {
+			if variance, around := e.variance(sigma); variance > float64(clearOf*around) {
 				lost := square / variance
 				by := float64(lost * around)
 				summary.R2 = metrics.Value{Known: true, V: 1 - lost}
