@@ -91,6 +91,29 @@ func privately(t *testing.T, d *Data, epsilon, model string) *jobspec.Resolved {
 	return r
 }
 
+// What a job spec draws noise for is what its program sums: the same segments, whatever metrics are asked for.
+func TestNoiseOfANumberIsForTheProgramsSums(t *testing.T) {
+	for _, model := range []string{"{type: linear_regression}", "{type: factorization_machine, factors: 4}"} {
+		for _, metrics := range []string{"[rmse]", "[mae]", "[r2]", "[rmse, mae]", "[rmse, r2]", "[mae, r2]", "[rmse, mae, r2]"} {
+			r, err := spending(10).Resolve("1.0", "{type: logistic_regression, solver: dp_gradient_descent}", model, "[auc]", metrics)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := optim.ParseProgram(r.Program())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, kind := range []optim.RoundKind{optim.Fit, optim.Train, optim.Evaluate} {
+				noise, _, ok := r.Noise(uint8(kind))
+				layout := p.Layout(kind)
+				if !ok || len(layout) != 1 || noise.Segments[0].Name != layout[0].Name || noise.Segments[0].Length != layout[0].Length {
+					t.Errorf("%s, %s, %s: noise for %+v, sums of %+v", model, metrics, kind, noise.Segments, layout)
+				}
+			}
+		}
+	}
+}
+
 // errorsOf is what a model does on all test rows, exactly.
 func errorsOf(t *testing.T, d *Data, p *optim.Program, s *optim.State) metrics.Summary {
 	t.Helper()
