@@ -11,7 +11,7 @@ import (
 
 // Labels that are numbers. FIT opens Σu and Σu², u being the label's place in its declared range; what follows is in deviations of
 // the label from its mean, t = (u - mean)/sd, and the loss of a row is ½·(margin - t)². So the penalty λ of (λ/2)·‖w‖² means the same
-// whatever the label's unit is: it is ridge regression's [HK70].
+// whatever the label's unit is: it is ridge regression's [HK70]. Of private programs see privatetarget.go.
 //
 // A squared loss has no bound that is of use. But the coefficients that training starts from, zero, have a loss of Σt²/2, at most
 // 7/8 a row (pipeline: the true variance is at most 1.75 times the fitted one), and no solver accepts a larger one than it has. By
