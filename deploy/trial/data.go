@@ -31,8 +31,12 @@ type Data struct {
 	Label, Yes, No string
 	Classes        []string // of the label, in place of Yes and No
 	Wide           float64  // how much wider than the data declared ranges are, as multiples of their bounds
+	Range          *Range   // of a label that is a number, in place of Yes and No
 	Numbers        []string // the other columns but the label are categories
 }
+
+// Range is that of a contract's number.
+type Range struct{ Min, Max float64 }
 
 const adultRows = 32561 + 16281
 
@@ -88,6 +92,9 @@ func (d *Data) Contract() string {
 	label := fmt.Sprintf("positive: %q, negative: %q", d.Yes, d.No)
 	if d.Classes != nil {
 		label = "classes: [" + quoted(d.Classes) + "]"
+	}
+	if r := d.Range; r != nil {
+		label = fmt.Sprintf("type: number, min: %v, max: %v", r.Min, r.Max)
 	}
 	fmt.Fprintf(&b, "version: 1\nname: %s\nrevision: 1\nkey: row\nmax_rows: 100000\nlabel: {column: %s, %s}\ncolumns:\n", d.Name, d.Label, label)
 	for c, column := range d.Columns {
@@ -170,6 +177,14 @@ func (d *Data) add(to *dataset.Table, row int) error {
 				return fmt.Errorf("%w: row %d: no class %q", ErrData, row, cell)
 			}
 			to.Class = append(to.Class, int32(class))
+			continue
+		}
+		if name == d.Label && d.Range != nil {
+			y, err := strconv.ParseFloat(cell, 64)
+			if err != nil {
+				return fmt.Errorf("%w: row %d, %s: %w", ErrData, row, name, err)
+			}
+			to.Target = append(to.Target, min(max(y, d.Range.Min), d.Range.Max)) // as a contract clips
 			continue
 		}
 		if name == d.Label {

@@ -64,6 +64,21 @@ func TestPrivateMachineBeatsPrivateLogisticRegression(t *testing.T) {
 // unsealed is Data.Run with sums that are added in clear.
 func unsealed(t *testing.T, d *Data, r *jobspec.Resolved, seed uint64) float64 {
 	t.Helper()
+	p, s, _ := trainUnsealed(t, d, r, seed)
+	all, err := d.Deal(1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scores, err := local.Score(p, s, all[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return exactAUC(scores, all[0])
+}
+
+// trainUnsealed is Train with sums that are added in clear. It gives the last report, too.
+func trainUnsealed(t *testing.T, d *Data, r *jobspec.Resolved, seed uint64) (*optim.Program, *optim.State, optim.Report) {
+	t.Helper()
 	tables, err := d.Deal(Participants, seed)
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +87,7 @@ func unsealed(t *testing.T, d *Data, r *jobspec.Resolved, seed uint64) float64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := p.Initial()
+	s, report := p.Initial(), optim.Report{}
 	for s.Kind() != optim.Done {
 		sum := make([]float64, p.Layout(s.Kind())[0].Length)
 		for _, table := range tables {
@@ -84,17 +99,9 @@ func unsealed(t *testing.T, d *Data, r *jobspec.Resolved, seed uint64) float64 {
 				sum[i] += float64(lanes[i])
 			}
 		}
-		if s, _, err = p.Apply(s, [][]float64{sum}); err != nil {
+		if s, report, err = p.Apply(s, [][]float64{sum}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	all, err := d.Deal(1, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	scores, err := local.Score(p, s, all[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return exactAUC(scores, all[0])
+	return p, s, report
 }

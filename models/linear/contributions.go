@@ -91,12 +91,14 @@ func (d *Design) SparseContributions(s *optim.State, batch []int) (iter.Seq2[[]i
 		row = d.gram()
 	case len(s.Coefficients()) != d.program.Coefficients():
 		return nil, fmt.Errorf("%w: it is another program's", ErrState)
-	case s.Kind() == optim.Train && d.program.Model.Factors > 0:
-		row = d.rowMachineGradient(s.Point())
 	case s.Kind() == optim.Train && d.program.Label != nil:
 		row = d.rowClassGradient(s.Point())
+	case s.Kind() == optim.Train && !d.program.UnitNorm():
+		row = d.rowMachineGradient(s.Point())
 	case s.Kind() == optim.Train:
 		row = d.rowGradient(s.Point())
+	case s.Kind() == optim.Evaluate && d.program.Target != nil:
+		row = d.rowErrors(s.Coefficients())
 	case s.Kind() == optim.Evaluate && d.program.Model.Factors > 0:
 		row = d.machineBin(s.Coefficients())
 	case s.Kind() == optim.Evaluate && d.program.Label != nil:

@@ -6,8 +6,8 @@ import (
 	"tributary/models/metrics"
 )
 
-// rowMachine gives a function that scores one row by a factorization machine, as it is, not at unit norm: the row's columns and
-// values are appended, the intercept's last, and sums has each factor's Σ v·x, reused.
+// rowMachine gives a function that scores one row as it is, not at unit norm, by a factorization machine, or a linear model, which is
+// one without factors: the row's columns and values are appended, the intercept's last, and sums has each factor's Σ v·x, reused.
 func (d *Design) rowMachine(r *rows, w []float64) func(i int, columns []int, x []float64) (_ []int, _ []float64, margin float64, sums []float64) {
 	k, last := d.program.Model.Factors, d.columns-1
 	sums := make([]float64, k)
@@ -31,8 +31,9 @@ func (d *Design) rowMachine(r *rows, w []float64) func(i int, columns []int, x [
 	}
 }
 
-// rowMachineGradient gives the gradient of a row's log loss by the coefficients of a factorization machine, divided by
-// optim.Program.GradientNorm and then clipped to a norm of 1. Whatever the factors are, no row adds more.
+// rowMachineGradient gives the gradient of a row's loss by the coefficients of rowMachine's model, divided by
+// optim.Program.GradientNorm and then clipped to a norm of 1. Whatever the coefficients, the factors and the label are, no row adds
+// more.
 func (d *Design) rowMachineGradient(w []float64) rowLanes {
 	scale, rho := float64(d.program.Privacy().Scale), d.program.GradientNorm()
 	score := d.rowMachine(d.train, w)
@@ -43,11 +44,8 @@ func (d *Design) rowMachineGradient(w []float64) rowLanes {
 		var margin float64
 		var sums []float64
 		columns, x, margin, sums = score(i, columns[:0], x[:0])
-		residual, _ := logistic(margin)
-		if d.train.label[i] {
-			residual--
-		}
-		residual /= rho
+		p, _ := d.train.predict(margin)
+		residual := d.train.residual(i, p) / rho
 		m := len(columns) - 1
 		square := residual * residual // of the intercept
 		for a, c := range columns[:m] {
@@ -72,7 +70,7 @@ func (d *Design) rowMachineGradient(w []float64) rowLanes {
 	}
 }
 
-// machineScores gives each row's probability of the positive label.
+// machineScores gives each row's probability of the positive label, or its margin where the label is a number.
 func (d *Design) machineScores(r *rows, w []float64) []float64 {
 	out := make([]float64, r.n)
 	score := d.rowMachine(r, w)
@@ -81,9 +79,26 @@ func (d *Design) machineScores(r *rows, w []float64) []float64 {
 	for i := range out {
 		var margin float64
 		columns, x, margin, _ = score(i, columns[:0], x[:0])
-		out[i], _ = logistic(margin)
+		out[i], _ = r.predict(margin)
 	}
 	return out
+}
+
+// rowErrors gives what EVALUATE sums of a held-out row whose label is a number, see optim.Program.ErrorLanes.
+func (d *Design) rowErrors(w []float64) rowLanes {
+	scale := float64(d.program.Privacy().Scale)
+	score := d.rowMachine(d.held, w)
+	var columns []int
+	var x []float64
+	return func(i int, lanes []int, values []float64) ([]int, []float64) {
+		var margin float64
+		columns, x, margin, _ = score(i, columns[:0], x[:0])
+		values = d.program.ErrorLanes(values, margin, d.held.target[i])
+		for lane := range values {
+			lanes, values[lane] = append(lanes, lane), scale*values[lane]
+		}
+		return lanes, values
+	}
 }
 
 // machineBin is bin of a factorization machine.

@@ -164,8 +164,12 @@ func Score(p *optim.Program, s *optim.State, t *dataset.Table) ([]float64, error
 	if err != nil {
 		return nil, err
 	}
-	if p.Model.Factors > 0 {
-		return d.machineScores(r, s.Coefficients()), nil
+	if p.Private() && !p.UnitNorm() {
+		out := d.machineScores(r, s.Coefficients())
+		if p.Target != nil {
+			return Predictions(p, s, out), nil
+		}
+		return out, nil
 	}
 	out := make([]float64, r.n)
 	d.pass(r, s.Coefficients(), func(_, from, _ int, margin []float64) {

@@ -21,7 +21,7 @@ var ErrNotFitted = errors.New("no model before FIT")
 // scaled and t otherwise, t being log(1+x) or x; 0 when it is missing or the column is folded. An indicator's value is 1 or 0;
 // a bucket's is 1 where from ≤ x < to, the number or what date says of a date; values of folded columns, unlisted values, and missing
 // ones without a column of their own count as the feature's "other"; those of an open category or a cross are numbered, see package
-// hashing. The norm is √(1+Σ value²) where unit_norm is set, as in private linear models, and 1 elsewhere. A factorization machine adds
+// hashing. The norm is √(1+Σ value²) where unit_norm is set, as in private linear models of labels with values, and 1 elsewhere. A factorization machine adds
 // Σ_{i<j} ⟨factor_i, factor_j⟩·value_i·value_j over its columns to the sum. Counts and metrics of a private model are noised.
 // The offset, a column of the record that isn't among the others, clamped to its [min, max] and never missing, is added to the sum. With classes there is such a sum for each, of
 // intercepts and coefficients by class, and a class's probability is exp(its sum) by the total of these. A test says how surely a
@@ -72,7 +72,8 @@ type exportColumn struct {
 	Buckets *exportBuckets `json:"buckets,omitempty"` // of all buckets of an open category or a cross at once
 }
 
-// exportLabel is a number, with the contract's range and what FIT found, in the contract's unit.
+// exportLabel is a number, with the contract's range and what FIT found, in the contract's unit; of a private model, which finds nothing,
+// the range's middle and half of its width.
 type exportLabel struct {
 	Min  float64 `json:"min"`
 	Max  float64 `json:"max"`
@@ -152,7 +153,7 @@ func (p *Program) exportModel(s *State) *exportModel {
 	if p.Weighting != nil {
 		m.Offset = p.Weighting.Offset.document()
 	}
-	if m.Private, m.UnitNorm = p.Private(), p.Private() && p.Model.Factors == 0; !m.Private {
+	if m.Private, m.UnitNorm = p.Private(), p.UnitNorm(); !m.Private {
 		m.Converged = &s.converged
 	}
 	for i, c := range p.spec.Columns() {

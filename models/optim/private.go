@@ -72,7 +72,7 @@ func (p *Program) Privacy() Privacy {
 // measures tells whether a private program has an EVALUATE round.
 func (p *Program) measures() bool {
 	e := p.Evaluate
-	return e.HoldOut && (e.AUC || e.LogLoss || e.Correct || e.Recall || e.NDCG || e.MAP || e.RMSE)
+	return e.HoldOut && (e.AUC || e.LogLoss || e.Correct || e.Recall || e.NDCG || e.MAP || e.RMSE || p.Target != nil && (e.MAE || e.R2))
 }
 
 func parsePrivacy(doc *object) *Privacy {
@@ -160,7 +160,11 @@ func (p *Program) layoutPrivate(kind RoundKind, add func(name string, length int
 	case Train:
 		add(segGradient, d, 1)
 	case Evaluate:
-		if p.measures() {
+		switch {
+		case !p.measures():
+		case p.Target != nil:
+			add(segErrors, p.errorLanes(), 1)
+		default:
 			add(segHistogram, 2*p.privacy.Bins, 1)
 		}
 	}

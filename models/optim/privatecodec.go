@@ -118,5 +118,8 @@ func (p *Program) checkPrivateState(s *State) error {
 	if s.kind == Done && (m.Positives > m.HeldOut || unasked || !p.measures() && *m != (metrics.Summary{Rows: m.Rows})) {
 		return fmt.Errorf("metrics of %d held-out rows, %d positive", m.HeldOut, m.Positives)
 	}
+	if p.Target != nil {
+		return p.checkNoisedErrors(m)
+	}
 	return nil
 }

@@ -300,12 +300,10 @@ func checkSolver(o *object, m Model, private bool) {
 		o.fail("type", "unknown model %q\nhint: %s, %s, %s, %s or %s", m.Type, LogisticRegression, MultinomialRegression, LinearRegression, FactorizationMachine, MatrixFactorization)
 	case private && m.Type == LogisticRegression:
 		solvers = []string{DPGradientDescent, DPSGD}
-	case private && (m.Type == MultinomialRegression || m.Type == FactorizationMachine):
+	case private && (m.Type == MultinomialRegression || m.Type == LinearRegression || m.Type == FactorizationMachine):
 		solvers = []string{DPSGD}
 	case private && m.Type == MatrixFactorization:
 		solvers = []string{DPALS}
-	case private:
-		o.fail("type", "%s is not for private jobs\nhint: %s, %s, %s or %s", m.Type, LogisticRegression, MultinomialRegression, FactorizationMachine, MatrixFactorization)
 	case m.Type == LogisticRegression || m.Type == LinearRegression:
 		solvers = []string{Newton, LBFGS, FedAvg, FedProx, FedAdam}
 	case m.Type == MultinomialRegression:

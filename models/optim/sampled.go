@@ -15,7 +15,7 @@ import (
 //	EVALUATE  as in the other solver
 //
 // where ρ, see GradientNorm, bounds ‖p-y‖: 1, or √2 for a label of several classes, whose p-y is a row of K by the columns' x. A
-// factorization machine's rows have other gradients: see sampledmachine.go.
+// factorization machine's rows have other gradients: see sampledmachine.go; and those of a label that is a number: privatetarget.go.
 // And the model is the mean of the iterates of the last half [PJ92]: what noise adds to single ones averages out. The batch's real size
 // is secret: sums are divided by the expected one.
 //
@@ -66,6 +66,9 @@ func (d sampled) apply(s *State, v map[string][]float64) (*State, Report, error)
 	case Train:
 		return d.applyBatch(s, v[segGradient])
 	default:
+		if d.Target != nil {
+			return d.applyErrors(s, v[segErrors])
+		}
 		return d.applyHistogram(s, v)
 	}
 }
@@ -120,15 +123,15 @@ func (d sampled) applyCount(s *State, count []float64) (*State, Report, error) {
 
 // GradientNorm is the ρ by which private gradients are divided, so that each row's has a norm of at most 1. ‖p-y‖₂ of a row never
 // exceeds it: 1 for two classes; for more √2, as (1-p_y)² + Σ p_j² over the other classes is at most 2·(1-p_y)². In a
-// factorization machine it bounds the linear part alone, and the whole is clipped to 1 after the division.
+// factorization machine, and of a label that is a number, it bounds the row, and the gradient is clipped to 1 after the division.
 func (p *Program) GradientNorm() float64 {
 	switch {
-	case p.Model.Factors > 0:
-		return math.Sqrt(p.rowNorm2())
 	case p.Label != nil:
 		return math.Sqrt2
+	case p.UnitNorm():
+		return 1
 	}
-	return 1
+	return math.Sqrt(p.rowNorm2())
 }
 
 // tailFrom is the first TRAIN round, counted from 1, whose iterate the model averages.

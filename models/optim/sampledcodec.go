@@ -17,7 +17,8 @@ const sampledVersion = 4
 //	behind FIT:  rows u64 (noised)
 //	TRAIN:    iterate []f64, velocity []f64, tail []f64
 //	later:    w []f64
-//	DONE:     held_out u64, positives u64 (noised), auc, log_loss, accuracy (known u8, f64)
+//	DONE:     held_out u64, positives u64 (noised), auc, log_loss, accuracy (known u8, f64); of a label that is a number
+//	          held_out u64 (noised), rmse, mae, r2
 //
 // In TRAIN the coefficients follow: the iterate, or tail divided by the number of rounds in it.
 func (d sampled) encode(s *State) []byte {
@@ -37,9 +38,12 @@ func (d sampled) encode(s *State) []byte {
 	} else {
 		e.list(s.w)
 	}
-	if s.kind == Done {
-		e.integers(s.summary.HeldOut, s.summary.Positives)
-		e.values(s.summary.AUC, s.summary.LogLoss, s.summary.Accuracy)
+	if q := &s.summary; s.kind == Done && d.Target != nil {
+		e.integers(q.HeldOut)
+		e.values(q.RMSE, q.MAE, q.R2)
+	} else if s.kind == Done {
+		e.integers(q.HeldOut, q.Positives)
+		e.values(q.AUC, q.LogLoss, q.Accuracy)
 	}
 	return e.buf
 }
@@ -53,9 +57,12 @@ func (d sampled) decode(data []byte) (*State, error) {
 		} else {
 			s.w = in.list(n)
 		}
-		if s.kind == Done {
-			s.summary = metrics.Summary{Rows: s.fitted.Rows, HeldOut: in.i64(), Positives: in.i64()}
-			in.values(&s.summary.AUC, &s.summary.LogLoss, &s.summary.Accuracy)
+		if q := &s.summary; s.kind == Done && d.Target != nil {
+			*q = metrics.Summary{Rows: s.fitted.Rows, HeldOut: in.i64()}
+			in.values(&q.RMSE, &q.MAE, &q.R2)
+		} else if s.kind == Done {
+			*q = metrics.Summary{Rows: s.fitted.Rows, HeldOut: in.i64(), Positives: in.i64()}
+			in.values(&q.AUC, &q.LogLoss, &q.Accuracy)
 		}
 	}, d.check)
 }

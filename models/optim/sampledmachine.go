@@ -13,12 +13,12 @@ import "math"
 // gradient is then as long as the linear part. With less, noise and few rounds keep pairs from being found at all.
 const machineStart = 1.0
 
-// rowNorm2 is ρ² of a factorization machine.
+// rowNorm2 is ρ² of rows as they are.
 func (p *Program) rowNorm2() float64 { return float64(1 + len(p.spec.Features())) }
 
 // rate is the length of a step, in coefficients by gradient.
 func (d sampled) rate() float64 {
-	if d.Model.Factors == 0 {
+	if d.UnitNorm() {
 		return d.Model.Sampling.LearningRate
 	}
 	return d.Model.Sampling.LearningRate / d.rowNorm2()

@@ -38,7 +38,7 @@ func (p *Program) sketchNorm() float64 { return math.Sqrt(float64(2 * p.spec.Ske
 // fittedBefore is what a private program knows of its pipeline before FIT's sum is opened; the caller may change it.
 func (p *Program) fittedBefore(s *State) *pipeline.Fitted {
 	if s.fitted == nil {
-		return p.spec.Plain()
+		return p.Plain()
 	}
 	f := *s.fitted
 	return &f
@@ -48,7 +48,7 @@ func (p *Program) fittedBefore(s *State) *pipeline.Fitted {
 // in a SKETCH round, which sums rows as they are.
 func (p *Program) Encoding(s *State) *pipeline.Fitted {
 	if s.fitted == nil && s.kind == Fit && p.Private() {
-		return p.spec.Plain()
+		return p.Plain()
 	}
 	return s.fitted
 }
@@ -62,7 +62,8 @@ func (p *Program) applySketch(s *State, sum []float64) (*State, Report, error) {
 	for i, v := range sum {
 		counts[i] = v / float64(p.privacy.Scale)
 	}
-	fitted, rows, err := p.spec.FitNoised(counts)
+	fitted := p.Plain()
+	rows, err := p.spec.FitNoised(fitted, counts)
 	if err != nil {
 		return nil, Report{}, fmt.Errorf("%w: %w", ErrSums, err)
 	}
@@ -87,8 +88,8 @@ func (e *encoder) noisedFitted(spec *pipeline.Spec, f *pipeline.Fitted) {
 	e.learnt(f)
 }
 
-func (d *decoder) noisedFitted(spec *pipeline.Spec) *pipeline.Fitted {
-	f := spec.Plain()
+func (d *decoder) noisedFitted(p *Program) *pipeline.Fitted {
+	f, spec := p.Plain(), p.spec
 	for i, feature := range spec.Features() {
 		if feature.Standardize {
 			at := spec.NumberIndex(i)
@@ -104,11 +105,11 @@ func (p *Program) decodeNoised(data []byte, version uint16, body func(*decoder, 
 	bodies := map[RoundKind]func(*decoder, *State){Fit: nil}
 	if p.sketched() {
 		bodies[Sketch] = nil
-		bodies[Fit] = func(d *decoder, s *State) { s.fitted = d.noisedFitted(p.spec) }
+		bodies[Fit] = func(d *decoder, s *State) { s.fitted = d.noisedFitted(p) }
 	}
 	for _, kind := range []RoundKind{Train, Evaluate, Done} {
 		bodies[kind] = func(d *decoder, s *State) {
-			s.fitted = d.noisedFitted(p.spec)
+			s.fitted = d.noisedFitted(p)
 			body(d, s)
 		}
 	}

@@ -70,6 +70,10 @@ func FuzzDecodeStates(f *testing.F) {
 		states, _, _ := runSampled(f, p)
 		add(p, states)
 	}
+	for _, p := range []*Program{numberSampledProgram(f), numberMachineProgram(f)} {
+		states, _ := runNumber(f, p)
+		add(p, states)
+	}
 	p := averagingProgram(f)
 	add(p, averagingRun(f, p))
 	p = factorProgram(f, privateFactorDocument)

@@ -11,7 +11,7 @@ import (
 
 // Labels that are numbers. FIT opens Σu and Σu², u being the label's place in its declared range; what follows is in deviations of
 // the label from its mean, t = (u - mean)/sd, and the loss of a row is ½·(margin - t)². So the penalty λ of (λ/2)·‖w‖² means the same
-// whatever the label's unit is: it is ridge regression's [HK70].
+// whatever the label's unit is: it is ridge regression's [HK70]. Of private programs see privatetarget.go.
 //
 // A squared loss has no bound that is of use. But the coefficients that training starts from, zero, have a loss of Σt²/2, at most
 // 7/8 a row (pipeline: the true variance is at most 1.75 times the fitted one), and no solver accepts a larger one than it has. By
@@ -52,14 +52,16 @@ func parseTarget(o *object) *Target {
 
 // checkTarget holds a model to a label that is a number.
 func (p *Program) checkTarget(doc *object, private bool) {
-	e, number := p.Evaluate, p.Target != nil
+	e, number, sampling := p.Evaluate, p.Target != nil, p.Model.Sampling
 	switch {
 	case number && p.Model.Type != LinearRegression && p.Model.Type != FactorizationMachine:
 		doc.fail("label", "%s predicts no number\nhint: %s or %s", p.Model.Type, LinearRegression, FactorizationMachine)
 	case !number && p.Model.Type == LinearRegression:
 		doc.fail("label", "%s predicts a number\nhint: give the label's min and max, or %s", LinearRegression, LogisticRegression)
-	case number && private:
-		doc.fail("private", "a private job has no label that is a number")
+	case number && sampling != nil && sampling.LearningRate > float64(2*(1+sampling.Momentum)):
+		doc.fail("model.sampling.learning_rate", "%g is above 2·(1+momentum) = %g: steps towards a number may swing ever further\nhint: lower it", sampling.LearningRate, float64(2*(1+sampling.Momentum)))
+	case number && private && e.Calibration:
+		doc.fail("evaluate.metrics", "calibration sums bins of few rows: a private job opens none\nhint: rmse, mae, r2")
 	case number && (e.AUC || e.LogLoss || e.Correct):
 		doc.fail("evaluate.metrics", "auc, log_loss and accuracy are of labels with values\nhint: rmse, mae, r2, calibration")
 	case !number && (e.MAE || e.R2 || e.Calibration):

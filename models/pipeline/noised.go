@@ -42,14 +42,13 @@ func (s *Spec) NoisedSum() int { return s.Sketched() * NoisedLanes }
 // NoisedAt gives the two lanes of a noised sketch, ascending, that a row in a bin adds to.
 func NoisedAt(bin int) (block, lane int) { return bin / blockBins, maxBlocks + bin }
 
-// FitNoised derives what Plain lacks from noised counts, in rows, of each feature with a sketch in order: bounds and edges as Fit does from sketches,
-// and mean and deviation of numbers that are standardised, which are those of values in the middle of their bins, within the bounds.
-// Any finite counts give a pipeline. The rows are those of each feature with a sketch, noised.
-func (s *Spec) FitNoised(counts []float64) (out *Fitted, rows []int64, err error) {
+// FitNoised adds to a pipeline that Plain gave what noised counts tell, in rows, of each feature with a sketch in order: bounds and edges
+// as Fit finds them in sketches, and mean and deviation of numbers that are standardised, as if rows lay evenly in their bins, within the
+// bounds. Any finite counts give a pipeline. The rows are those of each such feature, noised.
+func (s *Spec) FitNoised(out *Fitted, counts []float64) (rows []int64, err error) {
 	if len(counts) != s.NoisedSum() {
-		return nil, nil, fmt.Errorf("%w: the noised sketches have the wrong shape", ErrInconsistent)
+		return nil, fmt.Errorf("%w: the noised sketches have the wrong shape", ErrInconsistent)
 	}
-	out = s.Plain()
 	for feature, k := range s.sketches {
 		if k == nil {
 			continue
@@ -79,7 +78,7 @@ func (s *Spec) FitNoised(counts []float64) (out *Fitted, rows []int64, err error
 			out.Mean[at], out.SD[at] = s.binMoments(feature, bins, lo, hi)
 		}
 	}
-	return out, rows, nil
+	return rows, nil
 }
 
 // denoise gives the rows by bin that noised counts of blocks and bins tell, none below 0.

@@ -60,7 +60,8 @@ func TestNoisedSketchesWithoutNoiseAreExact(t *testing.T) {
 			columns[i] = append(columns[i], x)
 		}
 	}
-	f, counted, err := s.FitNoised(noisedCounts(s, rows, 0, r))
+	f := s.Plain()
+	counted, err := s.FitNoised(f, noisedCounts(s, rows, 0, r))
 	if err != nil || s.CheckNoised(f) != nil || !slices.Equal(counted, []int64{20_000, 20_000, 20_000, 20_000}) {
 		t.Fatal(err, counted)
 	}
@@ -101,8 +102,8 @@ func TestAnyNoisedCountsGiveAPipeline(t *testing.T) {
 		for i := range counts {
 			counts[i] = scale * r.NormFloat64()
 		}
-		f, _, err := s.FitNoised(counts)
-		if err != nil {
+		f := s.Plain()
+		if _, err := s.FitNoised(f, counts); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.CheckNoised(f); err != nil {
@@ -124,7 +125,7 @@ func TestAnyNoisedCountsGiveAPipeline(t *testing.T) {
 			}
 		}
 	})
-	if _, _, err := s.FitNoised(make([]float64, 3)); err == nil {
+	if _, err := s.FitNoised(s.Plain(), make([]float64, 3)); err == nil {
 		t.Error("counts of another shape are fitted")
 	}
 }

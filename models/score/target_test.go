@@ -120,6 +120,63 @@ func TestNumbersAreTheParticipants(t *testing.T) {
 	}
 }
 
+// A private model of a number is exported as any other of a number: its score is the sum of its columns' effects, in the label's unit
+// and within its range, and its explanation adds up to it.
+func TestPrivateNumbersAreTheParticipants(t *testing.T) {
+	document, err := private(t).Document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := spending(6_000, 13)
+	for name, model := range map[string]string{
+		"linear_regression":     `{"type":"linear_regression","l2":1,"solver":"dp_sgd","max_rounds":40,"sampling":{"rate_num":1,"rate_den":1,"learning_rate":2,"momentum":0.5}}`,
+		"factorization_machine": `{"type":"factorization_machine","factors":3,"l2":1,"solver":"dp_sgd","max_rounds":40,"sampling":{"rate_num":1,"rate_den":1,"learning_rate":2,"momentum":0.5,"seed":"3"}}`,
+	} {
+		var keys map[string]json.RawMessage
+		if err := json.Unmarshal(document, &keys); err != nil {
+			t.Fatal(err)
+		}
+		keys["model"], keys["evaluate"] = json.RawMessage(model), json.RawMessage(`{"holdout":true,"metrics":["rmse","mae","r2"]}`)
+		keys["label"] = json.RawMessage(`{"min":0,"max":300}`)
+		text, err := json.Marshal(keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := program(t, string(text))
+		s, m := trained(t, p, table)
+		want, err := local.Score(p, s, table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Type != name || !m.Private || m.Target == nil || *m.Target != (score.Range{Min: 0, Max: 300}) {
+			t.Errorf("%s: %+v", name, m.Target)
+		}
+		for i := range table.Rows {
+			row, err := m.Row(record(table, i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := m.Score(row)
+			e, explainErr := m.ExplainNumber(row)
+			sum := e.Intercept
+			for _, c := range e.Columns {
+				sum += c.Value
+			}
+			for _, pair := range e.Pairs {
+				sum += pair.Value
+			}
+			if errors.Join(err, explainErr) != nil || math.Abs(got-want[i]) > 1e-9 || math.Abs(sum-e.Sum) > 1e-9 || e.Prediction != got || got != min(max(e.Sum, 0), 300) {
+				t.Fatalf("%s, row %d: %g, in training %g, explained as %+v", name, i, got, want[i], e)
+			}
+		}
+		own, err := local.Evaluate(p, s, table)
+		told, _ := s.Metrics()
+		if err != nil || math.Abs(told.RMSE.V-own.Summary.RMSE.V) > 0.01*own.Summary.RMSE.V || math.Abs(told.R2.V-own.Summary.R2.V) > 0.02 || !(own.Summary.R2.V > 0.5) {
+			t.Errorf("%s: %+v, told %+v (%v)", name, own.Summary, told, err)
+		}
+	}
+}
+
 func TestModelsOfNumbersAreReadStrictly(t *testing.T) {
 	linear := strings.NewReplacer("logistic_regression", "linear_regression", `"l2":1`, `"l2":1,"label":{"min":0,"max":10,"mean":2,"sd":1}`).Replace(small)
 	m, err := score.Parse([]byte(linear))

@@ -76,6 +76,9 @@ func privateApproval(in ApprovalInput) string {
 		if j.Classes != nil {
 			held = ", and of held-out rows by whether the model is right and how sure it is"
 		}
+		if j.Target != nil {
+			held = ", and of held-out rows: " + strings.Join(j.errorsText(), ", ")
+		}
 	}
 	what := "of the products of every two features, of gradients"
 	switch {

@@ -48,6 +48,9 @@ func (r *Resolved) noise(p *Private, budget accountant.Units) bool {
 	case r.Model.recommends():
 		fit, train = matrixFitShare, matrixTrainShare
 	}
+	if r.Target != nil {
+		train, evaluate = targetTrainShare, targetEvaluateShare
+	}
 	if r.Holdout.None() {
 		train, evaluate = train+evaluate, 0
 	}

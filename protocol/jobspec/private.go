@@ -147,7 +147,8 @@ func (r *Resolved) contributors() dp.Contributors {
 // a 1), the gradient of its loss, or a 1 in the bin of its label and prediction,
 // summed over its rows. Rows have L2 norm 1 at most, so each of them has too (of
 // several classes the gradient by √2, and the bin of whether the model is right; of
-// a factorization machine the gradient by √(1+features), clipped to 1),
+// a factorization machine, and where the label is a number, the gradient by
+// √(1+features), clipped to 1; see errorLanes for a number's evaluation),
 // and a unit's rows are weighed to count as clip rows at most.
 func (r *Resolved) segment(kind uint8, scale, clip uint64) dp.Segment {
 	if r.Model.recommends() {
@@ -163,6 +164,8 @@ func (r *Resolved) segment(kind uint8, scale, clip uint64) dp.Segment {
 		return dp.Segment{Name: "gram", Length: d * (d + 1) / 2, Clip: scale * clip, Rounding: dp.Stochastic}
 	case kind == kindTrain:
 		return dp.Segment{Name: "gradient", Length: d, Clip: scale * clip, Rounding: dp.Stochastic}
+	case r.Target != nil:
+		return dp.Segment{Name: "errors", Length: r.errorLanes(), Clip: scale * clip, Rounding: dp.Stochastic}
 	}
 	return dp.Segment{Name: "histogram", Length: 2 * histogramBins, Clip: scale * clip, Rounding: dp.TowardZero}
 }

@@ -229,7 +229,10 @@ func evaluation(s *Spec, c *Contract, r *Resolved, report report) {
 		report("a hold-out without metrics tells nothing", "list metrics: ["+strings.Join(r.metrics(), ", ")+"] or remove holdout", "evaluate.metrics")
 	default:
 		for _, name := range s.Metrics {
-			if !contains(r.metrics(), name) {
+			switch known := contains(r.metrics(), name); {
+			case !known && r.Target != nil && name == "calibration":
+				report("calibration sums the labels in 20 bins of the prediction, which the noise of a private job would hide", "remove calibration, or write privacy: exact", "evaluate.metrics")
+			case !known:
 				report("metric "+name+" is not one of this model's", "choose of "+strings.Join(r.metrics(), ", "), "evaluate.metrics")
 			}
 		}

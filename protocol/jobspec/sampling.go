@@ -13,6 +13,8 @@ const (
 	sampledRounds       = 100
 	defaultSampledRate  = 4.0
 	machineRate         = 10.0 // the default of a factorization machine
+	linearRate          = 1.0  // the default of a linear regression
+	machineTargetRate   = 3.0  // and of a factorization machine whose label is a number
 	maxSampledRate      = 1000.0
 	defaultMomentum     = 0.9
 	defaultSamplingDen  = 20      // one unit in so many
@@ -20,6 +22,9 @@ const (
 
 	// Shares of dp_sgd in percent: its fit only counts rows.
 	sampledFitShare, sampledTrainShare = 2, 93
+	// Of a label that is a number: its metrics are means of few rows' errors, and
+	// noisier than its coefficients.
+	targetTrainShare, targetEvaluateShare = 78, 20
 )
 
 // Sampling says how dp_sgd steps; nil for other solvers.
@@ -62,6 +67,49 @@ func newSampling() *Sampling {
 		panic("jobspec: " + err.Error())
 	}
 	return &Sampling{Rate: rate, LearningRate: defaultSampledRate, Momentum: defaultMomentum}
+}
+
+// sampledOnly tells whether dp_sgd is a model's only private solver.
+func (m *Model) sampledOnly() bool {
+	return m.Type == typeMultinomial || m.Type == typeLinear || m.Type == typeFactorization
+}
+
+// defaultSampledRate is a model's learning rate where the spec names none.
+func (m *Model) defaultSampledRate() float64 {
+	switch m.Type {
+	case typeFactorization:
+		return machineRate
+	case typeLinear:
+		return linearRate
+	}
+	return defaultSampledRate
+}
+
+// mostTargetRate is the largest learning rate of a label that is a number. By the
+// linear coefficients, for rows over the bound of their norm, its mean loss has a
+// curvature of 1 at most, and steps with momentum are stable up to 2·(1+momentum)
+// by the curvature [P64]: beyond, coefficients may swing ever further, and what
+// comes out is finite, since gradients are clipped, and no model.
+//
+// [P64] B. T. Polyak: Some methods of speeding up the convergence of iteration
+// methods. USSR Comp. Math. Math. Phys. 4, 1964.
+func (s *Sampling) mostTargetRate() float64 { return 2 * (1 + s.Momentum) }
+
+// targetSampling keeps the learning rate to what a label that is a number allows.
+func targetSampling(s *Spec, r *Resolved, report report) {
+	const path = "model.sampling.learning_rate"
+	if s.Model.Sampling == nil {
+		return
+	}
+	sampling := *s.Model.Sampling
+	r.Model.Sampling = &sampling
+	most := sampling.mostTargetRate()
+	switch _, given := s.places[path]; {
+	case given && sampling.LearningRate > most:
+		report(fmt.Sprintf("learning_rate %v is above %v, 2·(1 + momentum): steps towards a number may swing ever further", sampling.LearningRate, most), "leave it out, or write a smaller one", path)
+	case !given && s.Model.Type == typeFactorization:
+		sampling.LearningRate = min(machineTargetRate, most)
+	}
 }
 
 func samplingRate(r *big.Rat) (dp.Rational, bool) {
@@ -110,9 +158,9 @@ func (r *Resolved) checkSampling(report report) {
 		return
 	}
 	m, s := r.Model, r.Model.Sampling
-	sampled := (m.Type == typeMultinomial || m.Type == typeFactorization) && m.Solver == solverSGD
+	sampled := m.sampledOnly() && m.Solver == solverSGD
 	if m.Type != typeLogistic && !sampled || m.Solver != solverPrivate && m.Solver != solverSGD || m.Averaging != nil || m.Recommendation != nil {
-		report("the model is not logistic_regression with solver "+solverPrivate+" or "+solverSGD+", or "+typeMultinomial+" or "+typeFactorization+" with "+solverSGD, "", "program.model")
+		report("the model is not logistic_regression with solver "+solverPrivate+" or "+solverSGD+", or "+typeMultinomial+", "+typeLinear+" or "+typeFactorization+" with "+solverSGD, "", "program.model")
 	}
 	if m.Type == typeFactorization {
 		inRange(report, "program.model.factors", m.Factors, 1, maxFactors)
@@ -129,6 +177,9 @@ func (r *Resolved) checkSampling(report report) {
 		return
 	}
 	ok := s.Rate.Valid() && s.Rate.Num() > 0 && s.Rate.Cmp(dp.Integer(1)) <= 0 && max(s.Rate.Num(), s.Rate.Den()) <= maxSamplingFraction
+	if r.Target != nil && s.LearningRate > s.mostTargetRate() {
+		report(fmt.Sprintf("learning_rate %v is above 2·(1 + momentum)", s.LearningRate), "", "program.model.sampling")
+	}
 	if !ok || !(s.LearningRate > 0 && s.LearningRate <= maxSampledRate) || !(s.Momentum >= 0 && s.Momentum < 1) || negativeZero(s.Momentum) {
 		report(fmt.Sprintf("rate %s, learning_rate %v and momentum %v don't go together", s.Rate, s.LearningRate, s.Momentum), "", "program.model.sampling")
 	}

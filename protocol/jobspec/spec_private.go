@@ -61,9 +61,6 @@ func (d *document) matchPrivate(s *Spec) {
 	if d.given("evaluate.groups") {
 		d.report("groups are for exact jobs in this version", "remove groups, or write privacy: exact", "evaluate.groups")
 	}
-	if s.Model.Type == typeLinear {
-		d.report("a "+s.Model.Type+" is trained in exact jobs only in this version", "write privacy: exact", "model.type")
-	}
 	if s.Model.recommends() {
 		d.matchPrivateMatrix(s)
 		return
@@ -71,11 +68,15 @@ func (d *document) matchPrivate(s *Spec) {
 	if s.Model.L1 > 0 {
 		d.report("a private job has no L1 penalty in this version", "remove l1", "model.l1")
 	}
-	multinomial, sampled := s.Model.Type == typeMultinomial, s.Model.Type == typeMultinomial || s.Model.Type == typeFactorization
+	multinomial, sampled := s.Model.Type == typeMultinomial, s.Model.sampledOnly()
 	if d.given("model.averaging") || multinomial && d.given("model.min_class_rows") || d.given("model.recommendation") {
 		d.report("averaging, min_class_rows and recommendation are for exact jobs", "remove them", "model")
 	}
 	d.matchFactors(&s.Model)
+	solvers := solverPrivate + " or " + solverSGD
+	if sampled {
+		solvers = solverSGD
+	}
 	switch {
 	case !d.given("model.solver") && sampled:
 		s.Model.Solver = solverSGD
@@ -85,9 +86,9 @@ func (d *document) matchPrivate(s *Spec) {
 		d.report("a private "+s.Model.Type+" has the solver "+solverSGD, "write solver: "+solverSGD+", or leave it out", "model.solver")
 		s.Model.Solver = solverSGD
 	case s.Model.Solver == solverDPALS:
-		d.report("solver "+solverDPALS+" is for a matrix_factorization", "write solver: "+solverPrivate+" or "+solverSGD+", or leave it out", "model.solver")
+		d.report("solver "+solverDPALS+" is for a matrix_factorization", "write solver: "+solvers+", or leave it out", "model.solver")
 	case !isPrivateSolver(s.Model.Solver):
-		d.report("solver "+s.Model.Solver+" is for exact jobs: it needs sums without noise", "write solver: "+solverPrivate+" or "+solverSGD+", or leave it out", "model.solver")
+		d.report("solver "+s.Model.Solver+" is for exact jobs: it needs sums without noise", "write solver: "+solvers+", or leave it out", "model.solver")
 	}
 	if d.given("model.tolerance") {
 		d.report("a private job runs all of its rounds: where it stopped early would tell of the data", "remove tolerance; max_rounds says how many rounds there are", "model.tolerance")
@@ -101,8 +102,8 @@ func (d *document) matchPrivate(s *Spec) {
 		if s.Model.Sampling == nil {
 			s.Model.Sampling = newSampling()
 		}
-		if s.Model.Type == typeFactorization && !d.given("model.sampling.learning_rate") {
-			s.Model.Sampling.LearningRate = machineRate
+		if !d.given("model.sampling.learning_rate") {
+			s.Model.Sampling.LearningRate = s.Model.defaultSampledRate()
 		}
 	case d.given("model.sampling"):
 		d.report("sampling is for the solver "+solverSGD, "write solver: "+solverSGD+", or remove sampling", "model.sampling")

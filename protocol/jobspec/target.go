@@ -58,8 +58,6 @@ func (n *NumberLabel) check(report report) {
 func matchTarget(s *Spec, c *Contract, r *Resolved, report report) {
 	number, predicts := c.Label.NumberLabel, s.Model.predictsNumbers()
 	switch {
-	case number != nil && s.Privacy.Kind == KindPrivate:
-		report("the contract's label is a number: only exact jobs predict one in this version", "write privacy: exact", "privacy")
 	case number != nil && !predicts:
 		report(fmt.Sprintf("the contract's label is a number; %s is for labels with values", s.Model.Type), "write type: "+typeLinear+", or "+typeFactorization, "model.type")
 	case number == nil && s.Model.Type == typeLinear && c.HasLabel():
@@ -69,6 +67,7 @@ func matchTarget(s *Spec, c *Contract, r *Resolved, report report) {
 		return
 	}
 	r.Target = &Target{number.Min, number.Max}
+	targetSampling(s, r, report)
 	if s.Weighting.Classes != nil {
 		report("class_weights are for labels with values, not for numbers", "remove class_weights; weight names a column of the rows' weights", "model.class_weights")
 	}
@@ -85,10 +84,31 @@ func (m *Model) predictsNumbers() bool { return m.Type == typeLinear || m.Type =
 
 // metrics lists what a job can measure, in the order of metricNames.
 func (r *Resolved) metrics() []string {
-	if r.Target != nil {
+	switch {
+	case r.Target != nil && r.Kind == KindPrivate:
+		return metricNames()[7:10]
+	case r.Target != nil:
 		return metricNames()[7:]
 	}
 	return r.Model.metrics()
+}
+
+// errorLanes counts what a private job sums of a held-out row whose label is a
+// number: one for the row, two for its squared error for rmse and r2, its absolute
+// error for mae, the label and its square for r2, by factors with which the row's
+// L2 norm is below 1 (models/optim).
+func (r *Resolved) errorLanes() int {
+	n, r2 := 1, contains(r.Metrics, "r2")
+	if r2 || contains(r.Metrics, "rmse") {
+		n += 2
+	}
+	if contains(r.Metrics, "mae") {
+		n++
+	}
+	if r2 {
+		n += 2
+	}
+	return n
 }
 
 // defaultMetrics are measured where a spec with a hold-out names none.
@@ -111,8 +131,8 @@ func (r *Resolved) checkTarget(report report) {
 		report(message, "", "program."+paths[0])
 	})
 	switch {
-	case r.Kind == KindPrivate || !r.Model.predictsNumbers():
-		report("a label that is a number is for exact jobs, "+typeLinear+" and "+typeFactorization, "", "program.label")
+	case !r.Model.predictsNumbers():
+		report("a label that is a number is for "+typeLinear+" and "+typeFactorization, "", "program.label")
 	case r.Weighting != nil && (r.Weighting.Classes != nil || r.Weighting.Offset != nil):
 		report("a label that is a number has neither class weights nor an offset", "", "program.weighting")
 	case len(r.Groups) > 0:
@@ -163,6 +183,21 @@ func (r *Resolved) targetSumsText() (labels, categories, scores string) {
 		}
 	}
 	return labels, categories, scores
+}
+
+// errorsText lists what a private job sums of held-out rows whose label is a number.
+func (r *Resolved) errorsText() []string {
+	out, r2 := []string{"how many they are"}, contains(r.Metrics, "r2")
+	if r2 || contains(r.Metrics, "rmse") {
+		out = append(out, "their squared errors")
+	}
+	if contains(r.Metrics, "mae") {
+		out = append(out, "their absolute errors")
+	}
+	if r2 {
+		out = append(out, "their labels and the labels' squares")
+	}
+	return out
 }
 
 // sweepMetrics are what a sweep can be ranked by.

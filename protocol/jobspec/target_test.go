@@ -3,7 +3,6 @@ package jobspec
 import (
 	"bytes"
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -167,15 +166,6 @@ func TestNumberLabelProblemsNameTheirPlaceAndRemedy(t *testing.T) {
 		if len(problems) != 1 || problems[0].Path != c.path || !strings.Contains(problems[0].Message, c.words) || !strings.Contains(problems[0].Hint, c.hint) {
 			t.Errorf("%s, %s: %v", c.model, c.metrics, problems)
 		}
-	}
-	// A private job predicts no number, whatever model it names.
-	private := edit(t, string(read(t, "private.yaml")), "metrics: [auc, log_loss, accuracy]", "metrics: [rmse]")
-	if _, problems := Resolve(mustSpec(t, private), spend, tenMembers()); !slices.ContainsFunc(problems, func(p Problem) bool { return p.Path == "privacy" }) {
-		t.Errorf("%v", problems)
-	}
-	private = edit(t, private, "type: logistic_regression", "type: linear_regression")
-	if _, problems := ParseSpec([]byte(private)); len(problems) != 1 || problems[0].Path != "model.type" || !strings.Contains(problems[0].Message, "exact jobs only") {
-		t.Errorf("%v", problems)
 	}
 }
 

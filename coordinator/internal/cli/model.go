@@ -64,7 +64,8 @@ type quality struct {
 	MAE         *float64 `json:"mae"`
 	R2          *float64 `json:"r2"`
 	Frozen      int      `json:"frozen"`
-	Noised      bool     `json:"noised"` // a private job's
+	Noised      bool     `json:"noised"`         // a private job's
+	Note        string   `json:"note,omitempty"` // of the last step
 }
 
 func readQuality(text string) (q quality) {

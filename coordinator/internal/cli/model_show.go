@@ -150,6 +150,9 @@ func qualityRows(j *pb.JobInfo, e *evaluation.Evaluation) (rows [][]string) {
 	switch {
 	case q.HeldOut > 0 && q.Number:
 		rows = append(append(rows, []string{"held-out rows", fmt.Sprint(q.HeldOut)}), q.errors()...)
+		if q.Noised && q.Note != "" {
+			rows = append(rows, []string{"noise", q.Note})
+		}
 	case q.HeldOut > 0:
 		rows = append(rows, []string{"held-out rows", fmt.Sprint(q.HeldOut)})
 		if e == nil && q.AUC != nil {

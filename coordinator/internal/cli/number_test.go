@@ -42,6 +42,31 @@ func TestModelsOfNumbersAreShownInTheirUnit(t *testing.T) {
 	}
 }
 
+// A private model's errors are shown with what the noise moves them by; nothing is told of the training rows' errors.
+func TestPrivateModelsOfNumbersAreShownWithTheirNoise(t *testing.T) {
+	j := predicted()
+	j.Objective = 0
+	j.MetricsJson = `{"rows":90,"number":true,"held_out_rows":18,"rmse":50.5,"mae":30.25,"train_rounds":100,"noised":true,"note":"metrics are noisy; the noise alone moves rmse by about 3; r2 is unknown"}`
+	var shown bytes.Buffer
+	m := exported{Type: "linear_regression", L2: 1, Intercept: 20}
+	m.show(&shown, j, nil)
+	for _, want := range []string{"100 noisy rounds", "about 90", "RMSE", "50.500000", "moves rmse by about 3", "R²"} {
+		if !strings.Contains(shown.String(), want) {
+			t.Errorf("no %q in\n%s", want, shown.String())
+		}
+	}
+	if strings.Contains(shown.String(), "training RMSE") || strings.Contains(shown.String(), "nats") {
+		t.Errorf("told of training rows:\n%s", shown.String())
+	}
+	a := jobOf(t, "first", "{type: logistic_regression}", `{"rows":80,"held_out_rows":18,"number":true,"rmse":5,"noised":true}`)
+	b := jobOf(t, "second", "{type: logistic_regression, l2: 2}", `{"rows":80,"held_out_rows":19,"number":true,"rmse":4,"r2":0.6,"noised":true}`)
+	var out bytes.Buffer
+	app := &app{Streams: Streams{Out: &out}}
+	if err := app.showComparison([]*compared{a, b}, "r2"); err != nil || !strings.Contains(strings.Join(strings.Fields(out.String()), " "), "second first") || !strings.Contains(out.String(), "metrics of private jobs are noisy") {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+}
+
 func TestJobsAreRankedByErrorsOfNumbers(t *testing.T) {
 	a := jobOf(t, "first", "{type: logistic_regression}", `{"rows":80,"held_out_rows":18,"number":true,"rmse":5,"mae":3,"r2":0.5}`)
 	b := jobOf(t, "second", "{type: logistic_regression, l2: 2}", `{"rows":80,"held_out_rows":18,"number":true,"rmse":4,"mae":3.5,"r2":0.6}`)

@@ -68,7 +68,7 @@ type Metrics struct {
 	// Of a label that is a number; the objective is of half the squared error in its deviations then, and errors are in its unit.
 	Number    bool             `json:"number,omitempty"`
 	TrainHalf float64          `json:"train_loss,omitempty"` // in place of train_log_loss
-	TrainRMSE *float64         `json:"train_rmse,omitempty"` // unless rows are weighted
+	TrainRMSE *float64         `json:"train_rmse,omitempty"` // unless rows are weighted, and not in private jobs
 	MAE       *float64         `json:"mae,omitempty"`
 	R2        *float64         `json:"r2,omitempty"`
 	LabelBins []evaluation.Bin `json:"label_bins,omitempty"` // kept with the job, not with its events
@@ -117,7 +117,7 @@ func (m *model) number(out *Metrics, r *optim.Report, s *optim.State) {
 	if q := r.Metrics; q != nil {
 		out.MAE, out.R2 = known(q.MAE), known(q.R2)
 	}
-	if r.Kind != optim.Fit && m.Weighting == nil {
+	if r.Kind != optim.Fit && m.Weighting == nil && !m.Private() {
 		_, sd := m.LabelUnits(s.Fitted())
 		rmse := sd * math.Sqrt(2*r.LossPerRow)
 		out.TrainRMSE = &rmse

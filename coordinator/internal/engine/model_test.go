@@ -152,3 +152,29 @@ func TestMetricsOfANumberAreInItsUnit(t *testing.T) {
 		t.Error(told.json())
 	}
 }
+
+// A private job of a number tells its noisy errors, and nothing of the training rows but about how many they are.
+func TestMetricsOfAPrivateNumber(t *testing.T) {
+	m, err := newModel([]byte(`{"version":1,"contributors":3,"bits":40,"max_rows":100000,
+ "features":[{"name":"age","kind":"number","min":0,"max":100,"nullable":false,"log1p":false,"scale":true,"missing_indicator":false}],
+ "model":{"type":"linear_regression","l2":1,"solver":"dp_sgd","max_rounds":1,"sampling":{"rate_num":1,"rate_den":1,"learning_rate":1,"momentum":0}},
+ "private":{"unit":"record","clip":1,"scale":1024,"sigma2_fit":"1048576","sigma2_train":"1048576","sigma2_evaluate":"1048576","bins":50},
+ "evaluate":{"holdout":true,"metrics":["rmse","mae","r2"]},"label":{"min":0,"max":100}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := m.InitialState()
+	// Of 1,000 rows each: Σe² = 40, Σ|e| = 160, Σt = 0, Σt² = 160.
+	for _, sum := range [][]float64{{1000 * 1024}, {-10 * 1024, 5 * 1024}, {250 * 1024, 20 * 1024, 0, 35 * 1024, 0, 80 * 1024}} {
+		if state, err = m.Step(state, [][]float64{sum}); err != nil {
+			t.Fatal(err)
+		}
+		told, err := m.metrics(m.report, state)
+		if err != nil || !told.Noised || told.Note == "" || told.Rows != 1000 || told.TrainRMSE != nil || told.TrainHalf != 0 || told.Objective != 0 || !told.Number {
+			t.Errorf("%s (%v)", told.json(), err)
+		}
+		if m.report.Kind == optim.Evaluate && (told.RMSE == nil || told.MAE == nil || told.R2 == nil || told.HeldOut != 1000 || math.Abs(*told.RMSE-10) > 1e-9 || math.Abs(*told.MAE-8) > 1e-9 || math.Abs(*told.R2-0.75) > 1e-9) {
+			t.Error(told.json())
+		}
+	}
+}
