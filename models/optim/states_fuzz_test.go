@@ -72,6 +72,8 @@ func FuzzDecodeStates(f *testing.F) {
 	}
 	p := averagingProgram(f)
 	add(p, averagingRun(f, p))
+	p = dualProgram(f)
+	add(p, averagingRun(f, p))
 	p = factorProgram(f, privateFactorDocument)
 	add(p, privateFactorRun(f, p))
 	for _, doc := range trainedDocuments() {

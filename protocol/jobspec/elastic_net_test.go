@@ -32,13 +32,21 @@ func TestElasticNetIsNewtonsInExactJobs(t *testing.T) {
 		}
 	}
 	for model, want := range map[string][2]string{
-		"model: {type: logistic_regression, l1: 1, solver: fedavg}":    {"model.l1", "no L1 penalty"},
-		"model: {type: factorization_machine, l1: 1}":                  {"model.l1", "no L1 penalty"},
-		"model: {type: logistic_regression, l1: -1}":                   {"model.l1", "not within"},
-		"model: {type: logistic_regression, l1: 1, l2: 1, l3: 1}":      {"model.l3", "unknown"},
-		"model: {type: logistic_regression, l1: .inf, solver: newton}": {"model.l1", "finite"},
+		"model: {type: logistic_regression, l1: 1, solver: fedadam}":                              {"model.l1", "no L1 penalty"},
+		"model: {type: logistic_regression, l1: 1, solver: fedavg, averaging: {optimizer: ftrl}}": {"model.l1", "fedavg with the optimizer ftrl has no L1 penalty"},
+		"model: {type: factorization_machine, l1: 1, averaging: {optimizer: sgd}}":                {"model.l1", "no L1 penalty"},
+		"model: {type: factorization_machine, l1: 1}":                                             {"model.l1", "no L1 penalty"},
+		"model: {type: logistic_regression, l1: -1}":                                              {"model.l1", "not within"},
+		"model: {type: logistic_regression, l1: 1, l2: 1, l3: 1}":                                 {"model.l3", "unknown"},
+		"model: {type: logistic_regression, l1: .inf, solver: newton}":                            {"model.l1", "finite"},
 	} {
 		if _, problems := ParseSpec([]byte(averagingSpec(t, model))); len(problems) != 1 || problems[0].Path != want[0] || !strings.Contains(problems[0].Message, want[1]) {
+			t.Errorf("%s: %v", model, problems)
+		}
+	}
+	for model, optimizer := range map[string]string{"model: {type: logistic_regression, l1: 2.5, solver: fedavg}": "sgd", "model: {type: linear_regression, l1: 2.5, solver: fedavg, averaging: {batch: 8}}": "sgd"} {
+		s, problems := ParseSpec([]byte(averagingSpec(t, model)))
+		if len(problems) > 0 || s.Model.L1 != 2.5 || s.Model.Averaging.Optimizer != optimizer {
 			t.Errorf("%s: %v", model, problems)
 		}
 	}
