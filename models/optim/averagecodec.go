@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"tributary/models/metrics"
 	"tributary/models/pipeline"
@@ -36,6 +37,11 @@ func (a averaging) encode(s *State) []byte {
 	if s.kind == Fit {
 		return e.buf
 	}
+	numbers := len(s.w)
+	if m := s.average; m != nil {
+		numbers += len(m.mean) + len(m.square) + len(m.dual) + len(m.best)
+	}
+	e.buf = slices.Grow(e.buf, 8*numbers+32*a.columns()) // once: of a wide model they are half a gigabyte
 	e.fitted(s.fitted)
 	e.list(s.w)
 	e.groups(s.groups)

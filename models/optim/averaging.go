@@ -167,8 +167,11 @@ func (a averaging) step(s *State, v map[string][]float64) (*State, Report, error
 	report.Note = note
 
 	square, time := 0.0, 0.0
-	if a.Dual() {
-		time = a.DualTime(int(next.rounds))
+	switch m := next.average; {
+	case a.Dual():
+		time, m.dual = a.DualTime(int(next.rounds)), make([]float64, 0, len(s.w))
+	case a.Model.Solver == FedAdam:
+		m.mean, m.square = make([]float64, 0, len(s.w)), make([]float64, 0, len(s.w))
 	}
 	for i, lane := range v[segChange] {
 		// The mean of clipped changes, but for the quantisation.
