@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"tributary/models/metrics"
 	"tributary/models/pipeline"
@@ -16,6 +17,7 @@ const averageVersion = 3
 type averageMemory struct {
 	objective    float64   // at the coefficients that the last round was summed at
 	mean, square []float64 // FedAdam's moments; in TRAIN states only
+	dual         []float64 // with an L1 penalty, in TRAIN states only
 	best         []float64 // with a patience, in TRAIN states only: the coefficients with the least held-out loss
 	bestLoss     float64   // nats, of all held-out rows
 	worse        uint32    // rounds since
@@ -26,7 +28,7 @@ type averageMemory struct {
 //	version u16, kind u8, step u32, rounds u32, converged u8
 //	not FIT:     rows u64, positives u64, held_out u64, mean []f64, sd []f64, folded []u8, w []f64; with groups: group_rows []u64
 //	rounds > 0:  objective f64
-//	TRAIN with rounds > 0:  fedadam: mean []f64, square []f64; with a patience: best []f64, best_loss f64, worse u32
+//	TRAIN with rounds > 0:  fedadam: mean []f64, square []f64; with l1: dual []f64; with a patience: best []f64, best_loss f64, worse u32
 //	DONE:        train_loss f64, objective f64, held_out u64, positives u64, auc, log_loss, accuracy (known u8, f64)
 func (a averaging) encode(s *State) []byte {
 	var e encoder
@@ -35,6 +37,11 @@ func (a averaging) encode(s *State) []byte {
 	if s.kind == Fit {
 		return e.buf
 	}
+	numbers := len(s.w)
+	if m := s.average; m != nil {
+		numbers += len(m.mean) + len(m.square) + len(m.dual) + len(m.best)
+	}
+	e.buf = slices.Grow(e.buf, 8*numbers+32*a.columns()) // once: of a wide model they are half a gigabyte
 	e.fitted(s.fitted)
 	e.list(s.w)
 	e.groups(s.groups)
@@ -44,6 +51,9 @@ func (a averaging) encode(s *State) []byte {
 			if a.Model.Solver == FedAdam {
 				e.list(m.mean)
 				e.list(m.square)
+			}
+			if a.Dual() {
+				e.list(m.dual)
 			}
 			if a.Model.Averaging.Patience > 0 {
 				e.list(m.best)
@@ -79,6 +89,9 @@ func (a averaging) decodeMemory(d *decoder, kind RoundKind) *averageMemory {
 	}
 	if a.Model.Solver == FedAdam {
 		m.mean, m.square = d.list(a.coefficients()), d.list(a.coefficients())
+	}
+	if a.Dual() {
+		m.dual = d.list(a.coefficients())
 	}
 	if a.Model.Averaging.Patience > 0 {
 		m.best, m.bestLoss, m.worse = d.list(a.coefficients()), d.f64(), d.u32()
@@ -123,6 +136,9 @@ func (a averaging) check(s *State) error {
 	if m := s.average; m != nil {
 		if m.objective < 0 || m.bestLoss < 0 || m.worse > 0 && m.worse >= uint32(a.Model.Averaging.Patience) {
 			return fmt.Errorf("objective %g, held-out loss %g, not better for %d rounds", m.objective, m.bestLoss, m.worse)
+		}
+		if err := a.checkDuals(s); err != nil {
+			return err
 		}
 		for i, v := range m.square {
 			if v < 0 || a.still(s, i) && (v != 0 || m.mean[i] != 0) {

@@ -10,7 +10,7 @@ import (
 
 // Federated averaging. A TRAIN round sums what each participant's own training changed: it starts at the state's coefficients,
 // passes over its rows a few times, and gives the difference, weighted by its share of the training rows. The server moves the
-// coefficients by that mean: as it is times a rate [MMR17], or by Adam with the mean as a gradient [RCZ21]. With a proximal term,
+// coefficients by that mean: as it is times a rate [MMR17], or by Adam with the mean as a gradient [RCZ21]; with an L1 penalty it averages duals, see dual.go. With a proximal term,
 // local training is drawn back to where it started [LSZ20].
 //
 // [MMR17] H. B. McMahan et al.: Communication-Efficient Learning of Deep Networks from Decentralized Data. AISTATS 2017.
@@ -63,7 +63,7 @@ type AverageSums struct {
 	Rows        int64     // training rows
 	Loss        float64   // Σ min(log loss, 64) over them at the state's coefficients, nats; of numbers Σ ½·(margin-t)²
 	HeldOutLoss float64   // the same of held-out rows; only with a patience
-	Change      []float64 // of each coefficient, length Coefficients
+	Change      []float64 // of each coefficient, or dual, length Coefficients
 }
 
 const segChange = "change"
@@ -166,7 +166,13 @@ func (a averaging) step(s *State, v map[string][]float64) (*State, Report, error
 	}
 	report.Note = note
 
-	square := 0.0
+	square, time := 0.0, 0.0
+	switch m := next.average; {
+	case a.Dual():
+		time, m.dual = a.DualTime(int(next.rounds)), make([]float64, 0, len(s.w))
+	case a.Model.Solver == FedAdam:
+		m.mean, m.square = make([]float64, 0, len(s.w)), make([]float64, 0, len(s.w))
+	}
 	for i, lane := range v[segChange] {
 		// The mean of clipped changes, but for the quantisation.
 		if !(math.Abs(lane) <= 1+a.unit()) {
@@ -177,7 +183,11 @@ func (a averaging) step(s *State, v map[string][]float64) (*State, Report, error
 			change = 0 // but for the quantisation
 		}
 		square += float64(change * change)
-		next.w[i] = s.w[i] + a.move(s, next, i, change)
+		if a.Dual() {
+			next.w[i] = a.moveDual(s, next, i, change, time)
+		} else {
+			next.w[i] = s.w[i] + a.move(s, next, i, change)
+		}
 		if !(math.Abs(next.w[i]) <= maxCoefficient) {
 			return nil, Report{}, fmt.Errorf("%w: coefficient %d is %g after step %d\nhint: lower learning_rate", ErrDiverged, i, next.w[i], next.step)
 		}

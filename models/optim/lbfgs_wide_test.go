@@ -120,7 +120,6 @@ func TestEndingsAreForTheirSolvers(t *testing.T) {
 		{"lbfgs", `"patience":0`, "model.patience"},
 		{"newton", `"patience":1001`, "model.patience"},
 		{"fedavg", `"patience":3`, "model.patience"},
-		{"fedavg", `"l1":3`, "model.l1"},
 	} {
 		doc := strings.Replace(testDocument(), `"solver":"newton"`, `"solver":"`+c.solver+`",`+c.model, 1)
 		if _, err := ParseProgram([]byte(doc)); !errors.Is(err, ErrProgram) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "hint:") && c.want != "model.patience" {

@@ -46,7 +46,7 @@ const Newton = "newton"
 // Model says what is trained, and how.
 type Model struct {
 	Type      string
-	L1        float64 // λ₁ of λ₁·‖w‖₁, as L2; Newton and LBFGS; 0: none
+	L1        float64 // λ₁ of λ₁·‖w‖₁, as L2; Newton, LBFGS and FedAvg; 0: none
 	L2        float64 // λ of (λ/2)·‖w‖² on the summed log loss; the intercept is free
 	Solver    string
 	MaxRounds int // TRAIN rounds
@@ -263,9 +263,6 @@ func parseModel(doc *object, private bool) Model {
 		if m.L1 = o.number("l1"); !(m.L1 > 0 && m.L1 <= 1e12) {
 			o.fail("l1", "%g is not above 0 and at most 1e12\nhint: leave l1 out for none", m.L1)
 		}
-		if m.Solver != Newton && m.Solver != LBFGS {
-			o.fail("l1", "solver %q has no L1 penalty\nhint: %s or %s", m.Solver, Newton, LBFGS)
-		}
 	}
 	parseEnding(o, &m)
 	switch {
@@ -274,6 +271,7 @@ func parseModel(doc *object, private bool) Model {
 	case m.Type == MatrixFactorization:
 		m.Recommendation = parseRecommendation(o, m.Solver)
 	}
+	checkL1(o, m)
 	if m.Solver == DPSGD {
 		m.Sampling = parseSampling(o, m.Type == FactorizationMachine)
 	}

@@ -51,6 +51,15 @@ func TestParseL1IsStrict(t *testing.T) {
 	if _, err := ParseProgram([]byte(strings.Replace(averagingDocument(t), `"l2":1`, `"l1":1,"l2":1`, 1))); err == nil || !strings.Contains(err.Error(), "no L1 penalty") {
 		t.Error(err)
 	}
+	for _, c := range []struct{ old, new, want string }{
+		{`"solver":"fedavg"`, `"solver":"fedadam"`, `solver "fedadam" has no L1 penalty`},
+		{`"optimizer":"sgd"`, `"optimizer":"ftrl"`, `the optimizer "ftrl" leaves no zeros`},
+		{`"type":"logistic_regression"`, `"type":"factorization_machine","factors":2`, `solver "fedavg" has no L1 penalty`},
+	} {
+		if _, err := ParseProgram([]byte(strings.Replace(dualDocument(t), c.old, c.new, 1))); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "hint:") {
+			t.Errorf("%s: %v", c.new, err)
+		}
+	}
 	p := testProgram(t, `"l2":1`, `"l1":1.5,"l2":1`)
 	doc, err := p.Document()
 	if err != nil || !strings.Contains(string(doc), `"l1":1.5,"l2":1,`) {

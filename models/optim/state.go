@@ -54,6 +54,9 @@ func (p *Program) MaxStateBytes() int {
 		if a.Patience > 0 {
 			lists++
 		}
+		if p.Dual() {
+			lists++
+		}
 	}
 	return 8*lists*p.Coefficients() + 64*p.columns() + 1<<20
 }

@@ -76,6 +76,8 @@ func FuzzDecodeStates(f *testing.F) {
 	}
 	p := averagingProgram(f)
 	add(p, averagingRun(f, p))
+	p = dualProgram(f)
+	add(p, averagingRun(f, p))
 	p = factorProgram(f, privateFactorDocument)
 	add(p, privateFactorRun(f, p))
 	for _, metrics := range []string{`["recall","ndcg","map","rmse"]`, `["rmse"]`} {

@@ -14,7 +14,7 @@ type optimizer interface {
 	row(residual float64, columns []int32, values []float64)
 	// epoch ends a pass over the rows: what is pending is applied, and the penalty on all coefficients but the intercept.
 	epoch()
-	// change gives what all coefficients have changed since the round's start.
+	// change gives what all coefficients, or duals, have changed since the round's start.
 	change(out []float64)
 }
 

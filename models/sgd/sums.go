@@ -52,10 +52,16 @@ func (r *Rows) Sums(s *optim.State) ([][]float64, error) {
 func (r *Rows) change(s *optim.State, m *machine) ([]float64, error) {
 	options, origin, n := r.program.Model.Averaging, s.Coefficients(), r.design.Rows(false)
 	round := s.TrainRounds() + 1
-	o := newOptimizer(options.Optimizer, start{
+	begin := start{
 		m: m, rate: options.LearningRate / math.Sqrt(float64(round)), batch: options.Batch, proximal: options.Proximal, origin: origin,
 		penalty: r.program.Model.L2 * float64(n) / float64(s.Fitted().Rows), rows: n, epochs: options.Epochs,
-	})
+	}
+	var o optimizer
+	if r.program.Dual() {
+		o = newDual(begin, r.program, s)
+	} else {
+		o = newOptimizer(options.Optimizer, begin)
+	}
 	order := newOrder(n, r.design.Width())
 	batch := r.design.Batch(order.room())
 	random := rand.New(rand.NewPCG(options.Seed, uint64(round)))

@@ -17,6 +17,12 @@ func (d *document) ending(keys map[string]value, m *Model) {
 // loss, for which L1 penalties, weights and a patience are made.
 func sumsDerivatives(solver string) bool { return solver == solverNewton || solver == solverLBFGS }
 
+// penalises reports whether a model's solver takes an L1 penalty: those that sum
+// derivatives, and averaging of duals, see package optim.
+func (m *Model) penalises() bool {
+	return sumsDerivatives(m.Solver) || m.Solver == solverFedAvg && m.Type != typeFactorization && m.Averaging != nil && m.Averaging.Optimizer == optimizerSGD
+}
+
 // matchEnding keeps an L1 penalty, a patience and standard errors to the solvers
 // that have them.
 func (d *document) matchEnding(s *Spec) {
@@ -25,12 +31,15 @@ func (d *document) matchEnding(s *Spec) {
 		return
 	}
 	exact := s.Privacy.Kind == KindExact
-	if m.L1 > 0 && exact && !sumsDerivatives(m.Solver) {
-		hint := "remove l1, or write solver: newton or lbfgs"
-		if averages(m.Solver) {
-			hint += ": a mean of models that each has zeros has none"
+	if m.L1 > 0 && exact && !m.penalises() {
+		hint, solver := "remove l1, or write solver: newton or lbfgs", "solver "+m.Solver
+		if m.Solver == solverFedAvg && m.Averaging != nil && m.Averaging.Optimizer != optimizerSGD && m.Type != typeFactorization {
+			solver += " with the optimizer " + m.Averaging.Optimizer
 		}
-		d.report("solver "+m.Solver+" has no L1 penalty", hint, "model.l1", "model.solver")
+		if averages(m.Solver) && m.Type != typeFactorization {
+			hint += ", or fedavg with averaging: {optimizer: sgd}: a mean of models that each has zeros has none"
+		}
+		d.report(solver+" has no L1 penalty", hint, "model.l1", "model.solver")
 	}
 	if m.Patience > 0 {
 		switch {
@@ -60,7 +69,7 @@ func (d *document) matchEnding(s *Spec) {
 // checkEnding checks the same of a resolved job.
 func (r *Resolved) checkEnding(report report) {
 	m := r.Model
-	if !(m.L1 >= 0 && m.L1 <= maxL2) || m.L1 > 0 && !sumsDerivatives(m.Solver) {
+	if !(m.L1 >= 0 && m.L1 <= maxL2) || m.L1 > 0 && !m.penalises() {
 		report(fmt.Sprintf("l1 %v is out of range, or not with solver %s", m.L1, show(m.Solver)), "", "program.model.l1")
 	}
 	inRange(report, "program.model.patience", m.Patience, 0, maxTrainRounds)

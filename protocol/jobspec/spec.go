@@ -96,7 +96,7 @@ type FeatureSpec struct {
 // Model is the model and its solver.
 type Model struct {
 	Type      string
-	L1        float64 // newton and lbfgs in exact jobs
+	L1        float64 // newton, lbfgs and fedavg in exact jobs
 	L2        float64
 	Solver    string // newton, lbfgs, fedavg, fedprox, fedadam, als, sgd or bpr in exact jobs, dp_gradient_descent, dp_sgd or dp_als in private ones
 	MaxRounds int64

@@ -14,21 +14,24 @@ type buckets struct {
 	Cross        []string  `json:"cross"`
 	Kept         []int     `json:"kept"`
 	Coefficients []float64 `json:"coefficients"` // of each as many as there are classes, one without
-	Tests        []*wald   `json:"tests"`
+	Tests        []*wald   `json:"tests"`        // of each coefficient
 }
 
 // mostBuckets is how many of a column are shown on a terminal.
 const mostBuckets = 20
 
-// shownBucket is one that is shown.
-type shownBucket struct {
-	name         string
-	coefficients []float64
-	test         *wald
+// bucket gives the i-th kept one.
+func (m *exported) bucket(b *buckets, feature string, i int) byClass {
+	per := len(b.Coefficients) / len(b.Kept)
+	one := byClass{fmt.Sprintf("%s#%d%s", feature, b.Kept[i], m.cell(b, b.Kept[i])), b.Coefficients[i*per : (i+1)*per], nil}
+	if len(b.Tests) == len(b.Coefficients) {
+		one.tests = b.Tests[i*per : (i+1)*per]
+	}
+	return one
 }
 
 // largest gives the buckets with the largest coefficients, in the order of their numbers, and what to say of the others.
-func (m *exported) largest(b *buckets, feature string) (shown []shownBucket, rest string) {
+func (m *exported) largest(b *buckets, feature string) (shown []byClass, rest string) {
 	n := len(b.Kept)
 	if n == 0 {
 		return nil, fmt.Sprintf("all %d of %s are too rare: folded into other", b.Count, feature)
@@ -48,11 +51,7 @@ func (m *exported) largest(b *buckets, feature string) (shown []shownBucket, res
 	order = order[:min(n, mostBuckets)]
 	slices.Sort(order)
 	for _, i := range order {
-		one := shownBucket{fmt.Sprintf("%s#%d%s", feature, b.Kept[i], m.cell(b, b.Kept[i])), b.Coefficients[i*per : (i+1)*per], nil}
-		if len(b.Tests) == n {
-			one.test = b.Tests[i]
-		}
-		shown = append(shown, one)
+		shown = append(shown, m.bucket(b, feature, i))
 	}
 	if n > len(order) || n < b.Count {
 		rest = fmt.Sprintf("%s: %d of %d buckets, %d shown, %d too rare", feature, n, b.Count, len(order), b.Count-n)

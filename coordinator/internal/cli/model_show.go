@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"strings"
 
 	"tributary/coordinator/internal/evaluation"
 	"tributary/protocol/pb"
@@ -19,6 +18,7 @@ type exported struct {
 	Classes    []string  `json:"classes"`
 	Intercepts []float64 `json:"intercepts"` // by class
 	Test       *wald     `json:"intercept_test"`
+	Tests      []*wald   `json:"intercept_tests"` // by class
 	TestNote   string    `json:"tests"`
 	Columns    []struct {
 		Name        string    `json:"name"`
@@ -26,6 +26,7 @@ type exported struct {
 		Coefficient float64   `json:"coefficient"`
 		ByClass     []float64 `json:"coefficients"`
 		Test        *wald     `json:"test"`
+		Tests       []*wald   `json:"tests"` // by class
 		Number      *struct {
 			Mean float64 `json:"mean"`
 			SD   float64 `json:"sd"`
@@ -95,7 +96,7 @@ func (m *exported) show(w io.Writer, j *pb.JobInfo, e *evaluation.Evaluation) {
 		if c.Buckets != nil {
 			shown, more := m.largest(c.Buckets, c.Feature)
 			for _, b := range shown {
-				columns = append(columns, m.row(b.name, b.coefficients[0], b.test))
+				columns = append(columns, m.row(b.name, b.values[0], b.test()))
 			}
 			rest = append(rest, more)
 			continue
@@ -181,49 +182,4 @@ func (m *exported) row(name string, coefficient float64, test *wald) []string {
 		out = append(out, test.cells()...)
 	}
 	return append(out, "", "", "")
-}
-
-// mostShown is how many classes have a place in a table on a terminal.
-const mostShown = 12
-
-func (m *exported) showClasses(w io.Writer) {
-	if len(m.Classes) > mostShown {
-		fmt.Fprintf(w, "Coefficients and confusion matrix of %d classes: tributary model export.\n", len(m.Classes))
-		return
-	}
-	head := strings.Join(m.Classes, " | ")
-	if len(m.Metrics.Confusion) > 0 {
-		var rows [][]string
-		for i, counts := range m.Metrics.Confusion {
-			row := []string{m.Classes[i]}
-			for _, n := range counts {
-				row = append(row, fmt.Sprint(n))
-			}
-			rows = append(rows, row)
-		}
-		table(w, "HELD OUT \\ PREDICTED | "+head, rows)
-		fmt.Fprintln(w)
-	}
-	line := func(name string, values []float64) []string {
-		out := []string{name}
-		for _, v := range values {
-			out = append(out, fmt.Sprintf("%.6g", v))
-		}
-		return out
-	}
-	rows := [][]string{line("(intercept)", m.Intercepts)}
-	var rest []string
-	for _, c := range m.Columns {
-		if c.Buckets != nil {
-			shown, more := m.largest(c.Buckets, c.Feature)
-			for _, b := range shown {
-				rows = append(rows, line(b.name, b.coefficients))
-			}
-			rest = append(rest, more)
-			continue
-		}
-		rows = append(rows, line(c.Name, c.ByClass))
-	}
-	table(w, "COLUMN | "+head, rows)
-	note(w, rest)
 }

@@ -160,6 +160,9 @@ func (e *Engine) persist(ctx context.Context, j *job, in round.CoordinatorInput,
 				if err := t.PutState(row.ID, row.State, f.State); err != nil {
 					return err
 				}
+				if err := dropStates(t, j, &row); err != nil {
+					return err
+				}
 			case round.Note:
 				ev := e.event(j, f, int64(at))
 				if f.Phase == "apply" && reported {

@@ -17,6 +17,22 @@ const (
 	keepLast   = 24 * time.Hour // how long a finished exact job's last payloads are kept for members that don't come for them
 )
 
+// dropStates removes an exact job's states that nobody needs any more, in the transaction that moves it on: of a wide model each has hundreds
+// of megabytes. Its machine goes on from the state that the row names, and so do an export, a warm start, and members that fetch instead
+// of verifying. No member of its cohort is a round behind, since no round opens without it; the state before stays for one that is
+// fetching it, until the job ends. Members of private jobs may be left out of rounds and come late: their states stay.
+func dropStates(t *store.Tx, j *job, row *store.Job) error {
+	switch {
+	case j.proposal.Private():
+		return nil
+	case row.EndedMs != 0:
+		return t.KeepStates(row.ID, row.State)
+	case row.State != j.row.State:
+		return t.KeepStates(row.ID, row.State, j.row.State)
+	}
+	return nil
+}
+
 // delivery lists the cohort members of a completed exact job that haven't verified its last state yet. A member that has contributed
 // holds the job until it has, so one that asks without holding it, or holding its last release, is done.
 type delivery map[wire.Member]bool

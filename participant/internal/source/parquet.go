@@ -23,6 +23,9 @@ const parquetMagic = "PAR1"
 // 2006-01-02, timestamps as 2006-01-02T15:04:05.999Z, those without a zone without the Z, decimals with all of their digits. Columns that
 // are nested, repeated or of other types aren't there. Rows are read in batches and count from 1.
 type parquetTable struct {
+	file    io.ReaderAt
+	size    int64                                 // bytes
+	chunks  []format.RowGroup                     // of groups
 	groups  []parquet.RowGroup                    // not begun yet
 	in      parquet.Rows                          // of the group that is read; nil: none
 	ended   bool                                  // whether its last batch has been read
@@ -62,7 +65,7 @@ func openParquet(path, null string) (t *parquetTable, file io.Closer, err error)
 	if err != nil {
 		return nil, nil, err
 	}
-	t = &parquetTable{groups: p.RowGroups(), null: null, batch: make([]parquet.Row, 128)}
+	t = &parquetTable{file: f, size: info.Size(), chunks: p.Metadata().RowGroups, groups: p.RowGroups(), null: null, batch: make([]parquet.Row, 128)}
 	for _, c := range p.Root().Columns() {
 		t.addLeaves(c, true)
 	}
@@ -77,14 +80,22 @@ func openParquet(path, null string) (t *parquetTable, file io.Closer, err error)
 	return t, f, nil
 }
 
-// checkFooter holds the footer's length to the file's: the library takes as much memory as it says.
+// checkFooter holds the footer's length to the file's, and all lengths in it to its own: the library takes as much memory as they say.
 func checkFooter(f io.ReaderAt, size int64) error {
 	var end [4 + len(parquetMagic)]byte
 	if _, err := f.ReadAt(end[:], max(size-int64(len(end)), 0)); err != nil {
 		return err
 	}
-	if n := int64(binary.LittleEndian.Uint32(end[:4])); n > size-int64(len(end)+len(parquetMagic)) {
+	n := int64(binary.LittleEndian.Uint32(end[:4]))
+	if n > size-int64(len(end)+len(parquetMagic)) {
 		return fmt.Errorf("its footer is said to have %d bytes, the file has %d", n, size)
+	}
+	footer := make([]byte, n)
+	if _, err := f.ReadAt(footer, size-int64(len(end))-n); err != nil {
+		return err
+	}
+	if _, err := thriftLength(footer); err != nil {
+		return fmt.Errorf("its footer: %w", err)
 	}
 	return nil
 }
@@ -148,7 +159,12 @@ func (t *parquetTable) fill() error {
 		if len(t.groups) == 0 {
 			return io.EOF
 		}
-		t.in, t.groups = t.groups[0].Rows(), t.groups[1:]
+		for i := range t.chunks[0].Columns {
+			if err := checkPages(t.file, t.size, &t.chunks[0].Columns[i]); err != nil {
+				return err
+			}
+		}
+		t.in, t.groups, t.chunks = t.groups[0].Rows(), t.groups[1:], t.chunks[1:]
 	}
 	n, err := t.in.ReadRows(t.batch)
 	t.next, t.n = 0, n
