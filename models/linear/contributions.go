@@ -212,16 +212,26 @@ func (d *Design) rowGradient(w []float64) rowLanes {
 
 // bin gives one count at the bin of the row's label and predicted probability.
 func (d *Design) bin(w []float64) rowLanes {
-	q := d.program.Privacy()
 	var columns []int
 	var x []float64
 	return func(i int, lanes []int, values []float64) ([]int, []float64) {
 		columns, x = d.unit(d.held, i, columns[:0], x[:0])
 		p, _ := logistic(unitMargin(w, columns, x))
-		lane := metrics.BinOf(p, q.Bins)
-		if !d.held.label[i] {
-			lane += q.Bins
-		}
-		return append(lanes, lane), append(values, float64(q.Scale))
+		return d.binned(i, p, lanes, values)
 	}
+}
+
+// binned gives a held-out row that is predicted with a probability one count at its label's bin, and one in each of its groups.
+func (d *Design) binned(i int, p float64, lanes []int, values []float64) ([]int, []float64) {
+	q, positive := d.program.Privacy(), d.held.label[i]
+	lane := metrics.BinOf(p, q.Bins)
+	if !positive {
+		lane += q.Bins
+	}
+	lanes, values = append(lanes, lane), append(values, float64(q.Scale))
+	each := len(d.held.groups) / max(d.held.n, 1)
+	for _, g := range d.held.groups[i*each : (i+1)*each] { // in the order of columns, so of lanes
+		lanes, values = append(lanes, d.program.GroupLane(int(g), positive, p)), append(values, float64(q.Scale))
+	}
+	return lanes, values
 }

@@ -2,8 +2,6 @@ package linear
 
 import (
 	"math"
-
-	"tributary/models/metrics"
 )
 
 // rowMachine gives a function that scores one row as it is, not at unit norm, by a factorization machine, or a linear model, which is
@@ -103,7 +101,6 @@ func (d *Design) rowErrors(w []float64) rowLanes {
 
 // machineBin is bin of a factorization machine.
 func (d *Design) machineBin(w []float64) rowLanes {
-	q := d.program.Privacy()
 	score := d.rowMachine(d.held, w)
 	var columns []int
 	var x []float64
@@ -111,10 +108,6 @@ func (d *Design) machineBin(w []float64) rowLanes {
 		var margin float64
 		columns, x, margin, _ = score(i, columns[:0], x[:0])
 		p, _ := logistic(margin)
-		lane := metrics.BinOf(p, q.Bins)
-		if !d.held.label[i] {
-			lane += q.Bins
-		}
-		return append(lanes, lane), append(values, float64(q.Scale))
+		return d.binned(i, p, lanes, values)
 	}
 }

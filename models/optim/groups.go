@@ -7,7 +7,7 @@ import (
 	"tributary/models/pipeline"
 )
 
-// Evaluation by groups. An exact program may name columns of the contract whose values are groups of rows. FIT counts each one's
+// Evaluation by groups, in exact programs: see privategroups.go for others. A program may name columns of the contract whose values are groups of rows. FIT counts each one's
 // held-out rows; EVALUATE sums a score histogram, by label, of each group that is shown. A group with fewer rows in the sum than
 // min_count is not: no participant encodes its scores. Neither is the smallest of the others of its column, and the next, until
 // those that aren't shown together have min_count rows or none: all held-out rows less the shown groups would be theirs.
@@ -54,13 +54,9 @@ func (p *Program) groupCount() int {
 }
 
 // parseGroups reads the groups of an evaluation, which may have none.
-func (p *Program) parseGroups(o *object, private bool) {
+func (p *Program) parseGroups(o *object) {
 	_, given := o.keys["groups"]
 	if _, count := o.keys["min_count"]; !given && !count {
-		return
-	}
-	if private {
-		o.fail("groups", "a private job doesn't evaluate by groups")
 		return
 	}
 	p.MinGroup = o.integer("min_count", 1, MaxMinGroup)

@@ -172,7 +172,4 @@ func TestParseProgramOfGroups(t *testing.T) {
 			t.Errorf("%s: %v, want %q", c.new, err, c.want)
 		}
 	}
-	if _, err := ParseProgram([]byte(strings.Replace(privateDocument(), `"holdout":true`, `"holdout":true,"groups":[],"min_count":20`, 1))); err == nil || !strings.Contains(err.Error(), "private job") {
-		t.Errorf("a private job by groups: %v", err)
-	}
 }

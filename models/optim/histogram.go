@@ -12,14 +12,14 @@ import (
 // are in it, and no scores of two classes.
 func (p *Program) applyHistogram(s *State, v map[string][]float64) (*State, Report, error) {
 	lanes, bins := v[segHistogram], p.privacy.Bins
-	if err := p.checkNorm(lanes, p.privacy.Sigma2Evaluate); err != nil {
+	if err := p.checkNormOf(lanes, p.privacy.Sigma2Evaluate, p.evaluateNorm()); err != nil {
 		return nil, Report{}, err
 	}
 	rows := make([]float64, len(lanes))
 	for i, unit := range lanes {
 		rows[i] = unit / float64(p.privacy.Scale)
 	}
-	noised := metrics.Histogram{Positive: rows[:bins], Negative: rows[bins:]}
+	noised := metrics.Histogram{Positive: rows[:bins], Negative: rows[bins : 2*bins]}
 	clipped := noised.Clipped()
 	positives, negatives := noised.Totals()
 	summary := metrics.Summary{Rows: s.fitted.Rows, HeldOut: whole(positives) + whole(negatives)}
@@ -36,6 +36,7 @@ func (p *Program) applyHistogram(s *State, v map[string][]float64) (*State, Repo
 		summary.LogLoss = clipped.LogLoss()
 	}
 	report := Report{Kind: Evaluate, Rows: s.fitted.Rows, Metrics: &summary, Note: note}
+	report.Groups = p.noisedGroups(rows[2*bins:])
 	if p.Label == nil {
 		summary.Positives, report.Scores, report.Deviation = whole(positives), &clipped, sigma
 	}

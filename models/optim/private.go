@@ -165,7 +165,7 @@ func (p *Program) layoutPrivate(kind RoundKind, add func(name string, length int
 		case p.Target != nil:
 			add(segErrors, p.errorLanes(), 1)
 		default:
-			add(segHistogram, 2*p.privacy.Bins, 1)
+			add(segHistogram, 2*p.privacy.Bins+2*NoisedGroupBins*p.groupCount(), 1)
 		}
 	}
 }

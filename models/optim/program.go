@@ -375,7 +375,7 @@ func (p *Program) parseEvaluation(doc *object, private bool) Evaluation {
 			o.fail("metrics", "unknown metric %q\nhint: auc, log_loss, accuracy; recall, ndcg, map, coverage, rmse of recommendations; rmse, mae, r2, calibration of labels that are numbers", metric)
 		}
 	}
-	if p.parseGroups(o, private); p.groups != nil && !(e.HoldOut && e.AUC) {
+	if p.parseGroups(o); p.groups != nil && !(e.HoldOut && e.AUC) {
 		o.fail("groups", "groups are evaluated beside all held-out rows\nhint: remove groups, or evaluate with a hold-out and the metric auc")
 	}
 	if err := o.done(); doc.err == nil {

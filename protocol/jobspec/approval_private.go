@@ -73,6 +73,9 @@ func privateApproval(in ApprovalInput) string {
 	}
 	if !j.Holdout.None() {
 		held = ", and of held-out rows by label and score"
+		if len(j.Groups) > 0 {
+			held += ", among all rows and by group of " + j.groupNames()
+		}
 		if j.Classes != nil {
 			held = ", and of held-out rows by whether the model is right and how sure it is"
 		}

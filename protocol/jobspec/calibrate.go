@@ -51,6 +51,9 @@ func (r *Resolved) noise(p *Private, budget accountant.Units) bool {
 	if r.Target != nil {
 		train, evaluate = targetTrainShare, targetEvaluateShare
 	}
+	if len(r.Groups) > 0 {
+		train, evaluate = train-(groupEvaluateShare-evaluate), groupEvaluateShare
+	}
 	if r.Holdout.None() {
 		train, evaluate = train+evaluate, 0
 	}

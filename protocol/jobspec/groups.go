@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"tributary/crypto/dp"
 )
 
 // maxGroups bounds the groups of all columns together, each with one for other values
@@ -84,8 +86,8 @@ func (r *Resolved) checkGroups(report report) {
 		}
 		return
 	}
-	if r.Kind == KindPrivate || r.Holdout.None() || !contains(r.Metrics, "auc") {
-		report("groups are for exact jobs with a hold-out and the metric auc", "", at)
+	if r.Holdout.None() || !contains(r.Metrics, "auc") {
+		report("groups are for jobs with a hold-out and the metric auc", "", at)
 	}
 	inRange(report, "program.evaluate.min_count", r.MinGroup, 1, maxMinCount)
 	if n := countGroups(r.Groups); n > maxGroups {
@@ -113,6 +115,19 @@ func (r *Resolved) groupsConform(c *Contract) error {
 		}
 	}
 	return nil
+}
+
+// groupBins are a group's of predicted probability in a private job, for each label: optim.NoisedGroupBins.
+const groupBins = 10
+
+// groupEvaluateShare is the metrics' share of the RDP budget in percent where a private job evaluates by groups, at the training's cost:
+// groups have fewer rows than all.
+const groupEvaluateShare = 10
+
+// histogramSegment is segment of a private evaluation: a 1 in the bin of a row's label and prediction, among all rows and in its
+// group of each column.
+func (r *Resolved) histogramSegment(scale, clip uint64) dp.Segment {
+	return dp.Segment{Name: "histogram", Length: 2*histogramBins + 2*groupBins*countGroups(r.Groups), Clip: rootClip(1+len(r.Groups), scale*clip), Rounding: dp.TowardZero}
 }
 
 // groupNames lists the columns for people.

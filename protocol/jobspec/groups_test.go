@@ -97,9 +97,39 @@ func TestGroupProblemsNameTheirPlaceAndRemedy(t *testing.T) {
 			t.Errorf("%s: %v", e[1], problems)
 		}
 	}
-	private := edit(t, string(read(t, "private.yaml")), "metrics: [", "groups: [country]\n  metrics: [")
-	if _, problems := ParseSpec([]byte(private)); len(problems) != 1 || problems[0].Path != "evaluate.groups" || !strings.Contains(problems[0].Message, "exact jobs") {
-		t.Errorf("%v", problems)
+}
+
+// A private job's groups are counted in the evaluation's sum, whose noise covers a row's 1 among all rows and in a group of each column.
+func TestPrivateGroupsAreNoisedWithAllRows(t *testing.T) {
+	c := mustContract(t, string(read(t, "shop-customers.yaml")))
+	text := edit(t, string(read(t, "private.yaml")), "metrics: [", "groups: [country, device]\n  metrics: [")
+	r, plain := mustResolve(t, mustSpec(t, text), c, tenMembers()), mustResolve(t, mustSpec(t, string(read(t, "private.yaml"))), c, tenMembers())
+	again, err := ParseResolved(r.Canonical())
+	if err != nil || again.Conforms(c) != nil || string(again.Canonical()) != string(r.Canonical()) {
+		t.Fatalf("%v", err)
+	}
+	o, charged, _ := r.Noise(kindEvaluate)
+	groups := countGroups(r.Groups)
+	if s := o.Segments[0]; groups != 9 || s.Length != 100+20*groups || s.Clip != rootClip(3, r.Private.Scale) || charged.Sensitivity2 != s.Clip*s.Clip {
+		t.Errorf("%d groups, %+v", groups, s)
+	}
+	// Twice the share, three times Δ²: σ² grows by half.
+	if ratio := float64(r.Private.Evaluate.SumSigma2) / float64(plain.Private.Evaluate.SumSigma2); ratio < 1.45 || ratio > 1.55 {
+		t.Errorf("the metrics' variance grows by %g", ratio)
+	}
+	approval := ApprovalText(ApprovalInput{Job: r, Cohort: r.Participants, F: 2})
+	for _, want := range []string{"by label and score, among all rows and by group of country, device. Whoever", "one record adds 1.74 at most", "; by group of country, device"} {
+		if !strings.Contains(approval, want) {
+			t.Errorf("the approval lacks %q:\n%s", want, approval)
+		}
+	}
+	text = string(r.Canonical())
+	for _, e := range [][2]string{{`{"name":"device"`, `{"name":"devices"`}, {`"groups":[{`, `"groups":[{"name":"age","values":["1"],"nullable":false},{`}} {
+		if edited := strings.Replace(text, e[0], e[1], -1); edited == text {
+			t.Fatal(e[0])
+		} else if other, err := ParseResolved([]byte(edited)); err == nil && other.Conforms(c) == nil {
+			t.Errorf("%s: accepted", e[1])
+		}
 	}
 }
 

@@ -167,7 +167,7 @@ func (r *Resolved) segment(kind uint8, scale, clip uint64) dp.Segment {
 	case r.Target != nil:
 		return dp.Segment{Name: "errors", Length: r.errorLanes(), Clip: scale * clip, Rounding: dp.Stochastic}
 	}
-	return dp.Segment{Name: "histogram", Length: 2 * histogramBins, Clip: scale * clip, Rounding: dp.TowardZero}
+	return r.histogramSegment(scale, clip)
 }
 
 // misfit is why a job's noise can't be calculated: a problem of the spec.

@@ -123,7 +123,7 @@ func TestPrivateNumberProblemsNameTheirPlaceAndRemedy(t *testing.T) {
 		"newton":      {spend, linear + "\n  solver: newton", "", "", problemTest{path: "model.solver", at: "newton", message: "for exact jobs", hint: "write solver: dp_sgd, or leave it out"}},
 		"calibration": {spend, linear, "mae, r2]", "mae, calibration]", problemTest{path: "evaluate.metrics", at: "[rmse, mae, calib", message: "20 bins", hint: "remove calibration"}},
 		"auc":         {spend, linear, "mae, r2]", "auc]", problemTest{path: "evaluate.metrics", at: "[rmse, auc", message: "metric auc", hint: "choose of rmse, mae, r2"}},
-		"groups":      {spend, machine, "mae, r2]", "mae, r2]\n  groups: [country]", problemTest{path: "evaluate.groups", at: "[country]\n", message: "groups are for exact jobs", hint: "remove groups"}},
+		"groups":      {spend, machine, "mae, r2]", "mae, r2]\n  groups: [country]", problemTest{path: "evaluate.groups", at: "[country]\n", message: "isn't evaluated by groups", hint: "remove groups"}},
 		"rate":        {spend, linear + "\n  sampling: {learning_rate: 4}", "", "", problemTest{path: "model.sampling.learning_rate", at: "4}\nev", message: "learning_rate 4 is above 3.8", hint: "leave it out"}},
 		"plain rate":  {spend, machine + "\n  sampling: {learning_rate: 3, momentum: 0}", "", "", problemTest{path: "model.sampling.learning_rate", at: "3, mo", message: "learning_rate 3 is above 2", hint: "leave it out"}},
 		"l1":          {spend, linear + "\n  l1: 1", "", "", problemTest{path: "model.l1", at: "1\nev", message: "no L1 penalty", hint: "remove l1"}},

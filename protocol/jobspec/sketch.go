@@ -45,13 +45,13 @@ func (d *document) matchPrivateNumber(f *FeatureSpec, at string) {
 // sketchSegment is segment of the round that counts rows by bin: two 1s for each column, of a bin and of its neighbours together.
 func (r *Resolved) sketchSegment(scale, clip uint64) dp.Segment {
 	n := len(r.Sketched())
-	return dp.Segment{Name: "sketch", Length: n * sketchLanes, Clip: sketchClip(n, scale*clip), Rounding: dp.TowardZero}
+	return dp.Segment{Name: "sketch", Length: n * sketchLanes, Clip: rootClip(2*n, scale*clip), Rounding: dp.TowardZero}
 }
 
-// sketchClip is the least integer not below √(2n)·rows, by which n columns' 1s are bounded.
-func sketchClip(n int, rows uint64) uint64 {
+// rootClip is the least integer not below √n·rows, by which n 1s of each of so many rows are bounded.
+func rootClip(n int, rows uint64) uint64 {
 	square := new(big.Int).Mul(new(big.Int).SetUint64(rows), new(big.Int).SetUint64(rows))
-	square.Mul(square, big.NewInt(2*int64(n)))
+	square.Mul(square, big.NewInt(int64(n)))
 	root := new(big.Int).Sqrt(square)
 	if new(big.Int).Mul(root, root).Cmp(square) < 0 {
 		root.Add(root, big.NewInt(1))

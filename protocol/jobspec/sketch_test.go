@@ -106,13 +106,13 @@ func TestSketchNoiseOtherThanEpsilonGivesIsRefused(t *testing.T) {
 	}
 }
 
-// √(2n)·rows is rounded up, or a unit could add more than its noise covers.
-func TestSketchClipIsNeverBelowTheNorm(t *testing.T) {
-	for n := 1; n <= maxSketched; n++ {
+// √n·rows is rounded up, or a unit could add more than its noise covers.
+func TestClipIsNeverBelowTheNorm(t *testing.T) {
+	for n := 1; n <= 2*maxSketched; n++ {
 		for _, rows := range []uint64{1, 3, 1 << 14, 1<<20 + 1} {
-			c := sketchClip(n, rows)
-			if square := 2 * uint64(n) * rows * rows; c*c < square || (c-1)*(c-1) >= square {
-				t.Fatalf("%d columns, %d rows: clip %d", n, rows, c)
+			c := rootClip(n, rows)
+			if square := uint64(n) * rows * rows; c*c < square || (c-1)*(c-1) >= square {
+				t.Fatalf("%d 1s, %d rows: clip %d", n, rows, c)
 			}
 		}
 	}

@@ -58,9 +58,6 @@ func (d *document) matchOptions(f *FeatureSpec, at string, private bool) {
 }
 
 func (d *document) matchPrivate(s *Spec) {
-	if d.given("evaluate.groups") {
-		d.report("groups are for exact jobs in this version", "remove groups, or write privacy: exact", "evaluate.groups")
-	}
 	if s.Model.recommends() {
 		d.matchPrivateMatrix(s)
 		return

@@ -99,7 +99,7 @@ func (m *model) metrics(r *optim.Report, state []byte) (Metrics, error) {
 		out.TrainLoss = 0 // it is no log loss; the objective has it
 	}
 	if h := r.Scores; h != nil {
-		out.Scores = &evaluation.Scores{Positive: h.Positive, Negative: h.Negative, Deviation: r.Deviation, MinCount: m.MinGroup}
+		out.Scores = &evaluation.Scores{Positive: h.Positive, Negative: h.Negative, Deviation: r.Deviation, MinCount: m.LeastGroup()}
 		for _, g := range r.Groups {
 			told := evaluation.GroupScores{Group: g.Name, Column: g.Column, Rows: g.Rows}
 			if g.Scores != nil {

@@ -2,6 +2,8 @@ package evaluation
 
 import (
 	"fmt"
+	"math"
+	"strings"
 
 	"tributary/models/metrics"
 )
@@ -19,6 +21,7 @@ type GroupScores struct {
 type Fairness struct {
 	Column    string  `json:"column"`
 	Threshold float64 `json:"threshold"`
+	Noised    bool    `json:"noised,omitempty"`
 	Groups    []Group `json:"groups"`
 	// DemographicParity is the largest difference between two groups' shares of rows taken for positive, and EqualOpportunity
 	// that between their shares of positives taken for such [HPS16]; nil with fewer than two groups that have one.
@@ -38,6 +41,8 @@ type Group struct {
 	Selected *float64 `json:"selected"` // share of rows taken for positive
 	Recall   *float64 `json:"recall"`   // share of positives taken for such
 	AUC      *float64 `json:"auc"`
+	// Noise is about how far the noise of a private job moves Selected: one standard deviation, to first order.
+	Noise *float64 `json:"noise,omitempty"`
 }
 
 // fairness compares the groups of each column in turn.
@@ -45,7 +50,7 @@ func fairness(s *Scores, threshold float64) (out []Fairness) {
 	var selected, recall []metrics.Value
 	for i, g := range s.Groups {
 		if i == 0 || g.Column != s.Groups[i-1].Column {
-			out = append(out, Fairness{Column: g.Column, Threshold: threshold})
+			out = append(out, Fairness{Column: g.Column, Threshold: threshold, Noised: s.Deviation > 0})
 			selected, recall = nil, nil
 		}
 		f := &out[len(out)-1]
@@ -54,6 +59,7 @@ func fairness(s *Scores, threshold float64) (out []Fairness) {
 			told.Shown = true
 			c := told.fill(metrics.Histogram{Positive: g.Positive, Negative: g.Negative}, threshold, s.MinCount)
 			f.Threshold = c.Threshold
+			told.noise(s.Deviation, len(g.Positive), c)
 			selected = append(selected, c.Selected())
 			if told.Recall != nil {
 				recall = append(recall, c.Recall())
@@ -84,6 +90,17 @@ func (g *Group) fill(h metrics.Histogram, threshold float64, least int64) metric
 	return c
 }
 
+// noise adds what noise of a deviation in each bin of both labels does to the share of selected rows, s: of the selected bins' counts it
+// has (1-s) in that share, of the others' s.
+func (g *Group) noise(deviation float64, bins int, c metrics.Confusion) {
+	if deviation == 0 || g.Selected == nil {
+		return
+	}
+	chosen, s := math.Round((1-c.Threshold)*float64(bins)), *g.Selected
+	moved := deviation * math.Sqrt(2*(chosen*(1-s)*(1-s)+(float64(bins)-chosen)*s*s)) / float64(max(g.Rows, 1))
+	g.Noise = &moved
+}
+
 // GroupHeader names the columns of Table.
 func GroupHeader() []string {
 	return []string{"GROUP", "ROWS", "POSITIVE", "MEAN PREDICTED", "SELECTED", "RECALL", "AUC", ""}
@@ -96,8 +113,14 @@ func (f *Fairness) Table() (out [][]string) {
 		switch {
 		case !g.Shown && g.Rows > 0:
 			note = "not shown: too few rows, or left out with such"
+			if f.Noised {
+				note = "not shown: too few rows for the noise"
+			}
 		case g.Shown && g.Recall == nil:
 			note = "too few positives"
+		}
+		if g.Noise != nil {
+			note = strings.TrimLeft(fmt.Sprintf("%s; noise moves shares by about %.3f", note, *g.Noise), "; ")
 		}
 		out = append(out, []string{g.Group, fmt.Sprint(g.Rows), Number(g.Positive), Number(g.Mean), Number(g.Selected), Number(g.Recall), Number(g.AUC), note})
 	}

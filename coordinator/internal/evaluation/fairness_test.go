@@ -80,3 +80,22 @@ func TestGroupsSurviveSplit(t *testing.T) {
 		t.Errorf("%s, %v", document, err)
 	}
 }
+
+// In a private job the table says what the noise alone does: 10 rows more or less in each bin move the selected share of 50 rows, 0.4,
+// by √(2·(2·0.6² + 2·0.4²))·10/50, and a group without scores is one that the noise covers.
+func TestFairnessOfNoisedGroups(t *testing.T) {
+	s := grouped()
+	s.Deviation = 10
+	e := Of(s, 0.5)
+	f := e.Fairness[0]
+	if n := f.Groups[0].Noise; !f.Noised || n == nil || math.Abs(*n-math.Sqrt(2*(2*0.36+2*0.16))/5) > 1e-12 {
+		t.Errorf("noise %s", Number(n))
+	}
+	var text strings.Builder
+	e.WriteTables(&text)
+	for _, want := range []string{"noise moves shares by about 0.288", "too few positives; noise moves", "not shown: too few rows for the noise"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("no %q in\n%s", want, text.String())
+		}
+	}
+}

@@ -37,7 +37,7 @@ func checkPolicy(p config.Policy, t *terms) error {
 		return refusal(round.RulePolicy, "The participant's policy doesn't allow fitted quantiles: leave clip and buckets with quantiles out, or list the buckets' edges.",
 			"quantiles of %s are fitted from counts in fine bins of %d rows or more; policy.quantiles refuses that, or policy.min_count_floor is above", strings.Join(names, ", "), jobspec.SketchGroup)
 	}
-	if len(r.Groups) > 0 && r.MinGroup < p.MinCountFloor {
+	if r.Kind == jobspec.KindExact && len(r.Groups) > 0 && r.MinGroup < p.MinCountFloor {
 		return refusal(round.RulePolicy, "A min_count is smaller than the participant's policy allows.",
 			"groups of %d held-out rows are shown, policy.min_count_floor is %d", r.MinGroup, p.MinCountFloor)
 	}
