@@ -45,7 +45,8 @@ type fake struct {
 	said      []said                                // every object that was put and every upload's header, in order
 	accounts  []wire.Account
 	policies  []wire.Policy
-	charges   []wire.Charge // distinct
+	asked     map[wire.Member]int // how often a member asked for work since its last policy: before, it keeps that the policy has arrived
+	charges   []wire.Charge       // distinct
 	charged   map[wire.Digest]bool
 	deaf      bool                // refuses accounts
 	partsLeft map[wire.Member]int // of a member's next upload stream, then it breaks
@@ -216,6 +217,9 @@ func (f *fake) caller(ctx context.Context) wire.Member {
 func (f *fake) Next(ctx context.Context, in *pb.NextRequest) (*pb.NextReply, error) {
 	self := f.caller(ctx)
 	timeout := time.After(time.Duration(in.MaxWaitMs) * time.Millisecond)
+	f.mu.Lock()
+	f.asked[self]++
+	f.mu.Unlock()
 	for {
 		f.mu.Lock()
 		reply, wake := f.next(self, in), f.wake
@@ -312,7 +316,7 @@ func (f *fake) Put(ctx context.Context, in *pb.PutRequest) (*pb.PutReply, error)
 		if e.Open(&p) != nil || p.Member != e.Signer {
 			return nil, status.Error(codes.InvalidArgument, "not a member's policy")
 		}
-		f.policies = append(f.policies, p)
+		f.policies, f.asked[p.Member] = append(f.policies, p), 0
 		return &pb.PutReply{}, nil
 	}
 	for _, j := range f.jobs {

@@ -42,6 +42,11 @@ func TestPolicyIsStatedWhenItChanges(t *testing.T) {
 	if got[1].Version != 2 || got[1].Prev != got[0].Digest() || !strings.Contains(got[1].Text, "approve: manual") || !strings.Contains(got[1].Text, "privacy: [private]") {
 		t.Errorf("%+v", got[1])
 	}
+	w.until("its acknowledgement", func() bool {
+		w.fake.mu.Lock()
+		defer w.fake.mu.Unlock()
+		return w.fake.asked[m.key.Public()] > 0
+	})
 	if err := w.stop(m); err != nil {
 		t.Fatal(err)
 	}

@@ -86,7 +86,7 @@ func newWorld(t *testing.T, names ...string) *world {
 	t.Helper()
 	key, _ := identity.Generate()
 	w := &world{t: t, now: time.Now}
-	w.fake = &fake{t: t, key: key, members: map[string]wire.Member{}, wake: make(chan struct{}), puts: map[wire.Type]int{}, uploads: map[wire.Member][]wire.Digest{}, fetched: map[pb.FetchKind]int{}, partsLeft: map[wire.Member]int{}, charged: map[wire.Digest]bool{}}
+	w.fake = &fake{t: t, key: key, members: map[string]wire.Member{}, wake: make(chan struct{}), puts: map[wire.Type]int{}, uploads: map[wire.Member][]wire.Digest{}, fetched: map[pb.FetchKind]int{}, partsLeft: map[wire.Member]int{}, charged: map[wire.Digest]bool{}, asked: map[wire.Member]int{}}
 	w.fake.charter = &wire.Charter{Consortium: "shops", Version: 1, F: 1, Organisation: "Hub", Coordinator: key.Public(), LogOrigin: "shops/log"}
 	w.contract = parseContract(t, contractText)
 	w.serve()
