@@ -51,6 +51,7 @@ func (d *Design) encoder(columns []*dataset.Column, t *dataset.Table, numbers ro
 	}
 	e.to.dense, e.to.slots = dataset.Build[float64](m, n*k).Grow(n*k), dataset.Build[int32](m, n*d.slots).Grow(n*d.slots)
 	switch {
+	case d.sketchDesign(): // rows alone are counted
 	case t.Class != nil:
 		e.to.class = dataset.Build[int32](m, n).Grow(n)
 	case d.program.Target != nil:
@@ -122,6 +123,7 @@ func (e *encoder) flush() {
 	}
 	for _, i := range e.kept {
 		switch {
+		case e.sketchDesign():
 		case e.to.class != nil:
 			e.to.class.Append(e.table.Class[i])
 		case e.to.target != nil:

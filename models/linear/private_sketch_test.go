@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"tributary/models/dataset"
 	"tributary/models/linear"
 	"tributary/models/optim"
 )
@@ -152,5 +153,52 @@ func TestHostileCountsAreRefusedOrHarmless(t *testing.T) {
 		if _, err := p.DecodeState(s.Encode()); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// Whatever the label is, rows are counted without it, and the job then runs to its end.
+func TestEveryPrivateModelCountsBeforeItFits(t *testing.T) {
+	classes, ofClasses := privateClasses(t, 3)
+	for name, c := range map[string]struct {
+		program *optim.Program
+		table   func(int, uint64) *dataset.Table
+	}{
+		"gradient descent": {privateSynthetic(t, budget{1, 0.2, 0.75, 0.05}, 3), synthetic},
+		"classes":          {classes, ofClasses},
+		"a number":         {privateNumber(t, 3, 0), spending},
+		"a machine":        {privateNumber(t, 3, 2), spending},
+		"groups":           {privateGrouped(t, 20), synthetic},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := remade(t, c.program, func(doc map[string]any) {
+				for _, f := range doc["features"].([]any) {
+					if f := f.(map[string]any); f["kind"] == "number" {
+						f["clip_quantiles"] = []float64{0.01, 0.99}
+					}
+				}
+				doc["private"].(map[string]any)["sigma2_sketch"] = "1073741824"
+			})
+			table, s, r := c.table(800, 3), p.Initial(), rand.New(rand.NewPCG(3, 4))
+			var kinds []optim.RoundKind
+			for s.Kind() != optim.Done {
+				d, err := linear.Prepare(p, s, table)
+				if err != nil {
+					t.Fatal(err)
+				}
+				kinds = append(kinds, s.Kind())
+				if s, _, err = p.Apply(s, [][]float64{noised(p, s.Kind(), contributed(t, p, d, s), r)}); err != nil {
+					t.Fatal(err)
+				}
+				if s, err = p.DecodeState(s.Encode()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if want := []optim.RoundKind{optim.Sketch, optim.Fit, optim.Train, optim.Train, optim.Train, optim.Evaluate}; !slices.Equal(kinds, want) {
+				t.Errorf("rounds %v", kinds)
+			}
+			if _, err := linear.Prepare(p, s, table); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
