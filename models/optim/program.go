@@ -175,7 +175,7 @@ func parse(data []byte) (*Program, error) {
 		if p.spec, err = pipeline.NewSpecOf(features, MaxItems+3); err != nil {
 			return nil, err
 		}
-		return p, factorization{p}.checkSize()
+		return p, errors.Join(factorization{p}.checkSize(), p.checkSketchNoise())
 	}
 	if p.spec, err = pipeline.NewSpec(features); err != nil {
 		return nil, err
