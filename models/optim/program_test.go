@@ -113,6 +113,13 @@ func FuzzParseProgram(f *testing.F) {
 	for _, doc := range append(trainedDocuments(), bucketDocument(), strings.Replace(bucketDocument(), bucketFeatures, derivedCrosses, 1), targetDocument, sketchedDocument, privateFactorDocument) {
 		f.Add([]byte(doc))
 	}
+	for _, solver := range []string{DPGradientDescent, DPSGD} {
+		doc, err := privateSketchProgram(f, solver).Document()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(doc)
+	}
 	f.Add([]byte(`{"version":1}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := ParseProgram(data)

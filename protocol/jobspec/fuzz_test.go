@@ -21,6 +21,8 @@ func FuzzParseSpec(f *testing.F) {
 	f.Add(read(f, "private.yaml"))
 	f.Add(read(f, "recommend.yaml"))
 	f.Add(bytes.Replace(read(f, "crosses.yaml"), []byte("shop-open"), []byte("shop-customers"), 1))
+	private := bytes.Replace(read(f, "private.yaml"), []byte("metrics: ["), []byte("groups: [country]\n  metrics: ["), 1)
+	f.Add(bytes.Replace(private, []byte("transform: scale"), []byte("transform: scale, clip: {quantiles: [0.01, 0.99]}"), 1))
 	f.Add([]byte("a: {b: [c, {d: e}]}\n- x"))
 	c := mustContract(f, string(read(f, "shop-customers.yaml")))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -70,7 +72,9 @@ func FuzzParseResolved(f *testing.F) {
 	for _, name := range []string{"recommend-resolved.json", "recommend-bpr-resolved.json", "recommend-private-resolved.json", "recommend-private-rated-resolved.json"} {
 		f.Add(bytes.TrimSpace(read(f, name)))
 	}
-	f.Add(mustResolve(f, mustSpec(f, transformsSpec), mustContract(f, transformsContract), four).Canonical())
+	for _, spec := range []string{transformsSpec, sketchesPrivate} {
+		f.Add(mustResolve(f, mustSpec(f, spec), mustContract(f, transformsContract), four).Canonical())
+	}
 	dates, c := crossingDates(f)
 	f.Add(mustResolve(f, mustSpec(f, dates), c, fourMembers()).Canonical())
 	f.Add(bytes.TrimSpace(read(f, "contract.json")))
