@@ -115,9 +115,15 @@ func (m *exported) show(w io.Writer, j *pb.JobInfo, e *evaluation.Evaluation) {
 		}
 		columns = append(columns, row)
 	}
-	head := "COLUMN | COEFFICIENT | MEAN | SD | "
+	head := "COLUMN | COEFFICIENT | "
 	if m.TestNote != "" {
-		head = "COLUMN | COEFFICIENT | STD ERROR | Z | P | MEAN | SD | "
+		head += "STD ERROR | Z | P | "
+	}
+	if m.Private {
+		head += "CENTRE | REACH | "
+		rest = append(rest, "A number counts as (x-CENTRE)/REACH, from -1 to 1.")
+	} else {
+		head += "MEAN | SD | "
 	}
 	table(w, head, columns)
 	note(w, rest)
