@@ -121,7 +121,7 @@ func (m *exported) show(w io.Writer, j *pb.JobInfo, e *evaluation.Evaluation) {
 	}
 	if m.Private {
 		head += "CENTRE | REACH | "
-		rest = append(rest, "A number counts as (x-CENTRE)/REACH, from -1 to 1.")
+		rest = append(rest, "A number (its log1p, where the job asks for that) counts as (x-CENTRE)/REACH, from -1 to 1.")
 	} else {
 		head += "MEAN | SD | "
 	}
@@ -155,6 +155,8 @@ func qualityRows(j *pb.JobInfo, e *evaluation.Evaluation) (rows [][]string) {
 		rows = append(rows, []string{"training RMSE", evaluation.Number(q.TrainRMSE)})
 	}
 	switch {
+	case q.TopK > 0:
+		rows = append(rows, q.ranking()...)
 	case q.HeldOut > 0 && q.Number:
 		rows = append(append(rows, []string{"held-out rows", fmt.Sprint(q.HeldOut)}), q.errors()...)
 		if q.Noised && q.Note != "" {
