@@ -27,7 +27,7 @@ func (f *Forecast) Text() string {
 	}
 	table(&b, []string{"ROUND", "TIMES", "VALUES", "σ", "σ OF ONE", "CHARGE", "UPLOAD"}, rows)
 	line("")
-	line("σ is the noise on each value of a sum, to which one %s adds 1 at most; a charge is RDP in nats at order %d.", f.Unit, f.Order)
+	line("σ is the noise on each value of a sum, to which one %s adds 1 at most, σ of one the part of a single participant; a charge is RDP in nats at order %d.", f.Unit, f.Order)
 	line("")
 	line("Charges       %.6f of %.6f that ε = %s admits at order %d", f.Total.Nats(), f.Limit.Nats(), f.Epsilon, f.Order)
 	line("ε             %s by the accounts' rule, %s recomputed tightly", epsilon(f.EpsilonFilter), epsilon(f.EpsilonReport))
