@@ -104,7 +104,7 @@ run: {mode: sealed, participants: all, committee: {threshold: 3, of: 4}}
 			t.Fatal(err)
 		}
 	}
-	private := strings.NewReplacer("name: linear", "name: private-linear", "transform: standardize", "transform: scale", "{type: linear_regression, l2: 1.0}", `{type: linear_regression, max_rounds: 40, sampling: {rate: "0.2"}}`,
+	private := strings.NewReplacer("name: linear", "name: private-linear", "{type: linear_regression, l2: 1.0}", `{type: linear_regression, max_rounds: 40, sampling: {rate: "0.2"}}`,
 		", calibration]", "]", "privacy: exact", `privacy: {unit: record, epsilon: "5", delta: "1e-5"}`, "run: {", "run: {min_participants: 3, round_timeout: 5s, ").Replace(spec)
 	completed(t, c, private, contract)
 	completed(t, c, strings.NewReplacer("private-linear", "private-machine", "type: linear_regression", "type: factorization_machine, factors: 4").Replace(private), contract)

@@ -128,7 +128,7 @@ func (e *encoder) flush() {
 			e.to.class.Append(e.table.Class[i])
 		case e.to.target != nil:
 			e.to.target.Append(e.program.Standardised(e.fitted, e.table.Target[i]))
-		default:
+		case e.to.label != nil:
 			e.to.label.Append(e.table.Label[i])
 		}
 		for feature, c := range e.groups {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -236,5 +237,45 @@ func TestPrivateJobsOfANumberRefuseOtherLabels(t *testing.T) {
 	}
 	if _, err := linear.Contributions(privateSynthetic(t, budget{1, 0.2, 0.75, 0.05}, 2), p.Initial(), spending(60, 8)); !errors.Is(err, fit.ErrTable) {
 		t.Errorf("a number in a job of two values: %v", err)
+	}
+}
+
+// Numbers whose quantiles are fitted go with a label that is a number, too: in the round that counts rows nothing of the label is read,
+// and afterwards both are learnt.
+func TestSketchedJobsOfANumber(t *testing.T) {
+	table, r := spending(6000, 8), rand.New(rand.NewPCG(3, 5))
+	for _, factors := range []int{0, 3} {
+		p := remade(t, privateNumber(t, 40, factors), func(doc map[string]any) {
+			doc["features"] = []feature{
+				scaled("age", 16, 110).with("standardize", true).with("clip", 3).with("clip_quantiles", []float64{0.01, 0.99}), scaled("basket", 0, 10000).with("nullable", true),
+				plainCategory("country", "DE", "FR", "NL"), scaled("raw", -3, 5), plainCategory("device", "desktop", "mobile").with("nullable", true),
+			}
+			doc["label"] = map[string]any{"min": -300, "max": 900}
+			doc["private"].(map[string]any)["sigma2_sketch"] = "1073741824"
+		})
+		s := p.Initial()
+		if s.Kind() != optim.Sketch {
+			t.Fatalf("the job begins with %s", s.Kind())
+		}
+		var d *linear.Design
+		for s.Kind() != optim.Done {
+			var err error
+			if d == nil || !d.Serves(s) {
+				if d, err = linear.Prepare(p, s, table); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if s, _, err = p.Apply(s, [][]float64{noised(p, s.Kind(), contributed(t, p, d, s), r)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if mean, sd := p.Pipeline().Natural(s.Fitted(), 0); math.Abs(mean-53) > 3 || math.Abs(sd/3-20) > 3 {
+			t.Errorf("%d factors: age has mean %g and deviation %g", factors, mean, sd/3)
+		}
+		m, _ := s.Metrics()
+		t.Logf("%d factors: RMSE %v, R² %v", factors, m.RMSE, m.R2)
+		if !m.R2.Known || m.R2.V < 0.2 {
+			t.Errorf("%d factors: R² %v", factors, m.R2)
+		}
 	}
 }

@@ -6,10 +6,12 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/stat/distuv"
 
 	"tributary/models/dataset"
 	"tributary/models/linear"
@@ -126,6 +128,44 @@ func TestRidgeEqualsTheNormalEquationsOfThePooledRows(t *testing.T) {
 				}
 			}
 			checkHeldOut(t, p, s, table, reports[len(reports)-1].LabelBins)
+			checkTests(t, p, s)
+		}
+	}
+}
+
+// checkTests: what a document says of a coefficient, the intercept too, is what it says together with its standard error.
+func checkTests(t *testing.T, p *optim.Program, s *optim.State) {
+	t.Helper()
+	data, err := optim.Export(p, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	type test struct {
+		StandardError float64 `json:"standard_error"`
+		Z             float64 `json:"z"`
+		P             float64 `json:"p_value"`
+	}
+	var doc struct {
+		Intercept float64 `json:"intercept"`
+		Test      *test   `json:"intercept_test"`
+		Columns   []struct {
+			Coefficient float64 `json:"coefficient"`
+			Test        *test   `json:"test"`
+		} `json:"columns"`
+	}
+	if err := json.Unmarshal(data, &doc); err != nil || doc.Test == nil {
+		t.Fatalf("%v: %s", err, data)
+	}
+	check := func(name string, coefficient float64, c *test) {
+		want := 2 * distuv.UnitNormal.Survival(math.Abs(c.Z))
+		if relative(c.Z*c.StandardError, coefficient) > 1e-9 || math.Abs(c.P-want) > 1e-4*want+1e-9 {
+			t.Errorf("%s: %g, %+v", name, coefficient, *c)
+		}
+	}
+	check("intercept", doc.Intercept, doc.Test)
+	for i, c := range doc.Columns {
+		if c.Test != nil {
+			check(strconv.Itoa(i), c.Coefficient, c.Test)
 		}
 	}
 }

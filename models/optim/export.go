@@ -142,10 +142,9 @@ func (p *Program) exportModel(s *State) *exportModel {
 		m.Classes, m.Intercepts = p.Label.Classes, p.byClass(s, last)
 	} else {
 		last = p.Coefficients() - 1
-		intercept := float64(p.labelUnit(s) * s.w[last])
+		intercept := p.exportIntercept(s)
 		if p.Target != nil {
 			mean, sd := p.LabelUnits(s.fitted)
-			intercept += mean
 			m.Label = &exportLabel{p.Target.Min, p.Target.Max, mean, sd}
 		}
 		m.Intercept = &intercept
@@ -266,7 +265,21 @@ func (p *Program) exportTestOf(s *State, i int) *exportTest {
 	if !ok {
 		return nil
 	}
-	return &exportTest{float64(p.labelUnit(s) * t.StandardError), t.Z, t.P}
+	t.StandardError = float64(p.labelUnit(s) * t.StandardError)
+	if p.Target != nil && i == p.Coefficients()-1 {
+		t = wald(p.exportIntercept(s), t.StandardError) // in the state it is a distance from the label's mean
+	}
+	return &exportTest{t.StandardError, t.Z, t.P}
+}
+
+// exportIntercept is that of a document: a number label's has its mean.
+func (p *Program) exportIntercept(s *State) float64 {
+	out := float64(p.labelUnit(s) * s.w[p.Coefficients()-1])
+	if p.Target != nil {
+		mean, _ := p.LabelUnits(s.fitted)
+		out += mean
+	}
+	return out
 }
 
 // labelUnit is what a coefficient is multiplied by in a document: a number label's deviation, in the contract's unit.

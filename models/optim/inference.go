@@ -21,10 +21,13 @@ func (s *State) Inference(i int) (Inference, bool) {
 	if i >= len(s.variance) || s.variance[i] == 0 {
 		return Inference{}, false
 	}
-	out := Inference{StandardError: math.Sqrt(s.variance[i])}
-	out.Z = s.w[i] / out.StandardError
-	out.P = min(float64(2*upperTail(math.Abs(out.Z))), 1)
-	return out, true
+	return wald(s.w[i], math.Sqrt(s.variance[i])), true
+}
+
+// wald tests a coefficient with a standard error against 0.
+func wald(coefficient, standardError float64) Inference {
+	z := coefficient / standardError
+	return Inference{StandardError: standardError, Z: z, P: min(float64(2*upperTail(math.Abs(z))), 1)}
 }
 
 // inverseDiagonal is that of A⁻¹ for a factor L of A = L·Lᵀ, without the columns that have no pivot, whose place is 0. The i-th is

@@ -193,6 +193,7 @@ func TestHashedLogitsByHand(t *testing.T) {
 
 func TestHostileBucketsAreRefused(t *testing.T) {
 	for _, c := range []struct{ old, new, want string }{
+		{`"logistic_regression"`, `"matrix_factorization"`, "type: a matrix_factorization scores no rows"},
 		{`"count":4096`, `"count":4095`, "columns[2].buckets.count: 4095 is not a power of two"},
 		{`"count":4096`, `"count":1e9`, "columns[2].buckets.count: want an integer"},
 		{`"count":4096`, `"count":1048576`, "columns[2].buckets.count: "},

@@ -1,7 +1,6 @@
 package score
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -161,11 +160,11 @@ func (c *column) seconds(v Value) (float64, error) {
 	case timeValue:
 		return v.number, nil
 	case numberValue:
-		return 0, &RecordError{c.date.Column, "want a date, got a number", "write it like 2024-02-29, or with a time like 2024-02-29T12:30:00Z"}
+		return 0, &RecordError{c.date.Column, "want a date, got a number", dateHint}
 	}
 	at, err := pipeline.ParseTime(v.text)
 	if err != nil {
-		return 0, &RecordError{c.date.Column, fmt.Sprintf("%v, got %s", err, shown(v.text)), ""}
+		return 0, &RecordError{c.date.Column, "want a date, got " + shown(v.text), dateHint}
 	}
 	return at, nil
 }

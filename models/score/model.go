@@ -123,6 +123,8 @@ func parse(document []byte) (*Model, error) {
 	case LinearRegression:
 	case FactorizationMachine:
 		m.Factors = o.integer("factors", 1, maxFactors)
+	case "matrix_factorization":
+		o.fail("type", "a matrix_factorization scores no rows, it recommends items to users\nhint: tributary-participant recommend JOB")
 	default:
 		o.fail("type", "want %s, %s, %s or %s", LogisticRegression, MultinomialRegression, LinearRegression, FactorizationMachine)
 	}

@@ -5,7 +5,10 @@ import (
 	"math"
 )
 
-const absentHint = "give every column of the model; null, or nothing in CSV, is a missing value"
+const (
+	absentHint = "give every column of the model; null, or nothing in CSV, is a missing value"
+	dateHint   = "write it like 2024-02-29, or with a time like 2024-02-29T12:30:00Z"
+)
 
 // Row picks a record's values in the order of Columns. Every column must be there, a missing value as the zero Value; others are
 // ignored. The error is a *RecordError.

@@ -9,13 +9,23 @@ import (
 // purposes say what a kind of round's sum is for.
 var purposes = map[string]string{
 	"sketch":   "about how many rows lie in each bin of some columns' ranges, for quantiles, means and deviations",
-	"fit":      "numbers over all columns, from which features are scaled and the first step is prepared",
-	"train":    "how the model's coefficients should move, summed over all rows",
+	"fit":      "counts and sums over the rows, from which features are scaled and the training starts",
+	"train":    "how the model's numbers should move, summed over all rows that took part",
 	"evaluate": "how well the model scores rows that were held out",
 }
 
+// purpose says what the release's sum is for.
+func (x *Explanation) purpose() string {
+	for _, s := range x.Segments {
+		if x.Kind == "evaluate" && s.Name == "hessian" {
+			return purposes[x.Kind] + ", and the loss's second derivatives over the others, for standard errors"
+		}
+	}
+	return purposes[x.Kind]
+}
+
 // oneUnit says whose contribution is bounded.
-var oneUnit = map[string]string{"record": "One record", "user": "All records of one user at one member", "silo": "All of one member's records"}
+var oneUnit = map[string]string{"record": "One record changes", "user": "All records of one user at one member change", "silo": "All of one member's records change"}
 
 // WriteText says the release in plain words.
 func (x *Explanation) WriteText(out io.Writer) error {
@@ -26,7 +36,7 @@ func (x *Explanation) WriteText(out io.Writer) error {
 	for _, s := range x.Segments {
 		parts = append(parts, fmt.Sprintf("%s (%d)", s.Name, s.Length))
 	}
-	say("One sum of %d numbers, %s. Round %d, step %d, kind %s: %s. On %s UTC by the coordinator's clock.", x.Numbers, strings.Join(parts, ", "), x.Round, x.Step, x.Kind, purposes[x.Kind], x.At)
+	say("One sum of %d numbers, %s. Round %d, step %d, kind %s: %s. On %s UTC by the coordinator's clock.", x.Numbers, strings.Join(parts, ", "), x.Round, x.Step, x.Kind, x.purpose(), x.At)
 	say("It belongs to the %s job %s, proposed in entry %d, spec %s, contract %s. Its round was begun in entry %d.", x.JobKind, x.Job[:12], x.JobEntry, x.Spec[:12], x.Contract[:12], x.PlanEntry)
 	if x.Noise == nil {
 		say("The job is exact: the sum carries no noise, ε is infinite. Everybody who holds the job's result learns this sum; the approval said what it tells.")
@@ -79,7 +89,7 @@ func (x *Explanation) WriteText(out io.Writer) error {
 		} else {
 			say("Noise: discrete Gaussian. Each contributor added its own share of variance σ_i² = %d; that of h = %d contributors is counted on, so the sum carries at least σ² = %s, whoever drops out or colludes.", n.Sigma2Local, n.H, n.Sigma2)
 		}
-		say("%s changes the sum by at most Δ in length, Δ² = %d. The noise's standard deviation is %.2f times Δ. All in the job's integer units.", oneUnit[n.Unit], n.Sensitivity2, n.Multiplier)
+		say("%s the sum by at most Δ in length, Δ² = %d. The noise's standard deviation is %.2f times Δ. All in the job's integer units.", oneUnit[n.Unit], n.Sensitivity2, n.Multiplier)
 		if n.Rate != "1" {
 			say("Each %s took part with probability %s, by secret coins.", n.Unit, n.Rate)
 		}

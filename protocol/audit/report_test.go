@@ -201,3 +201,14 @@ func TestCompareNamesTheForkAndWhatIsNew(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+// An evaluation that sums second derivatives says so: they are of rows that aren't held out.
+func TestStandardErrorsAreToldOfARelease(t *testing.T) {
+	x := &Explanation{Kind: "evaluate", Segments: []Part{{Name: "held_out_rows", Length: 1}}}
+	if strings.Contains(x.purpose(), "standard errors") {
+		t.Error(x.purpose())
+	}
+	if x.Segments = append(x.Segments, Part{Name: "hessian", Length: 6}); !strings.Contains(x.purpose(), "for standard errors") {
+		t.Error(x.purpose())
+	}
+}

@@ -46,7 +46,7 @@ type Forecast struct {
 	EpsilonFilter float64 `json:"epsilon_filter"` // ε of Total at Order: what the accounts' rule certifies
 	EpsilonReport float64 `json:"epsilon_report"` // the tightest ε known for these sums
 	EpsilonRerun  float64 `json:"epsilon_rerun"`  // ε if every sum takes jobspec.MaxTries uploads
-	EpsilonTwice  float64 `json:"epsilon_twice"`  // ε for a person with two records, or held by two participants
+	EpsilonTwice  float64 `json:"epsilon_twice"`  // ε for a person with two records (users: keys), or held by two participants
 
 	UploadBytes int64 `json:"upload_bytes"` // of each participant, over all rounds
 	SeatBytes   int64 `json:"seat_bytes"`   // read and sent by each seat besides, over all rounds

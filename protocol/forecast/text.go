@@ -27,12 +27,12 @@ func (f *Forecast) Text() string {
 	}
 	table(&b, []string{"ROUND", "TIMES", "VALUES", "σ", "σ OF ONE", "CHARGE", "UPLOAD"}, rows)
 	line("")
-	line("σ is the noise on each value of a sum, to which one %s adds 1 at most; a charge is RDP in nats at order %d.", f.Unit, f.Order)
+	line("σ is the noise on each value of a sum, to which one %s adds 1 at most, σ of one the part of a single participant; a charge is RDP in nats at order %d.", f.Unit, f.Order)
 	line("")
 	line("Charges       %.6f of %.6f that ε = %s admits at order %d", f.Total.Nats(), f.Limit.Nats(), f.Epsilon, f.Order)
 	line("ε             %s by the accounts' rule, %s recomputed tightly", epsilon(f.EpsilonFilter), epsilon(f.EpsilonReport))
 	line("              %s if every sum takes %d tries, after which a job is given up", epsilon(f.EpsilonRerun), jobspec.MaxTries)
-	line("              %s for a person with two records, or held by two participants", epsilon(f.EpsilonTwice))
+	line("              %s for a person %sheld by two participants", epsilon(f.EpsilonTwice), twice(f.Unit))
 	if len(f.Accounts) > 0 {
 		rows = rows[:0]
 		for _, a := range f.Accounts {
@@ -43,9 +43,20 @@ func (f *Forecast) Text() string {
 	}
 	if len(f.Unknown) > 0 {
 		line("")
-		line("No account known of %s.", strings.Join(f.Unknown, ", "))
+		line("No account for each %s known of %s.", f.Unit, strings.Join(f.Unknown, ", "))
 	}
 	return b.String()
+}
+
+// twice says how else than by two participants a person may be held twice.
+func twice(unit string) string {
+	switch unit {
+	case "record":
+		return "with two records, or "
+	case "user":
+		return "under two keys, or "
+	}
+	return ""
 }
 
 func (f *Forecast) verdict(a Account) string {

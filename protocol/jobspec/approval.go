@@ -95,7 +95,7 @@ func (p *page) model(j *Resolved) {
 	}
 	p.line("Model       %s, %sl2 %s, %s", j.Model.text(), l1, decimalOf(j.Model.L2), j.Model.Solver)
 	if a := j.Model.Averaging; a != nil {
-		p.line("            %s: each participant passes %d times over its rows; the mean of the changes is added", a.Optimizer, a.Epochs)
+		p.line("            %s", a.text(j.Model.L1))
 	}
 	if j.Model.recommends() {
 		p.matrix(j)
@@ -132,14 +132,16 @@ func (p *page) expiry(in ApprovalInput) {
 // sumsText lists what an exact job's sums tell.
 func sumsText(j *Resolved) string {
 	labels, categories, scores := "positives", "the count of every category and of every pair of categories (with their label sums, approximately)", "held-out scores by label in 1,024 bins"
-	if j.Model.Solver == solverLBFGS {
+	switch {
+	case j.Target != nil:
+		labels, categories, scores = j.targetSumsText()
+	case averages(j.Model.Solver):
+		categories = averagedSums(&j.Model)
+	case j.Model.Solver == solverLBFGS:
 		categories = "the count of every category (with its label sums, approximately), the loss's derivative by every coefficient in each round"
 	}
 	if slices.ContainsFunc(j.Features, func(f Feature) bool { return f.Kind == Cross }) {
 		categories = strings.Replace(categories, "every category", "every category and combination", 1)
-	}
-	if j.Target != nil {
-		labels, categories, scores = j.targetSumsText()
 	}
 	if j.Classes != nil {
 		labels = fmt.Sprintf("the count of each of %d classes (fewer than %d training rows of one end the job)", len(j.Classes), j.Model.MinClassRows)

@@ -56,6 +56,27 @@ func averages(solver string) bool {
 	return solver == solverFedAvg || solver == solverFedProx || solver == solverFedAdam
 }
 
+// text says what a round of averaging does.
+func (a *Averaging) text(l1 float64) string {
+	passes, changes := "once", "changes"
+	if a.Epochs > 1 {
+		passes = fmt.Sprintf("%d times", a.Epochs)
+	}
+	if l1 > 0 {
+		changes = "coefficients' changes before the L1 penalty"
+	}
+	return fmt.Sprintf("%s: each participant passes %s over its rows; the mean of the %s is added", a.Optimizer, passes, changes)
+}
+
+// averagedSums says what the sums of FIT and of all rounds of averaging tell of categories and coefficients.
+func averagedSums(m *Model) string {
+	before := ""
+	if m.L1 > 0 {
+		before = ", before the L1 penalty,"
+	}
+	return "the count of every category, the mean change of every coefficient" + before + " in each round"
+}
+
 // exactSolvers lists a model's solvers in exact jobs, the default first.
 func exactSolvers(model string) []string {
 	switch model {

@@ -113,6 +113,8 @@ func absent(name string, c *Contract, features []Feature, listed map[string]bool
 // uncrossed says why no cross can be of a feature; "" if one can.
 func (f *Feature) uncrossed() (wrong, hint string) {
 	switch {
+	case f.Kind == Number && f.Date != nil:
+		return f.Name + " is a number: it has no values to combine", "put it in buckets by transform: days and buckets: {edges: [365, 730]}"
 	case f.Kind == Number:
 		return f.Name + " is a number: it has no values to combine", "put it in buckets by buckets: {edges: [18, 30, 45]}, in place of its transform"
 	case f.Kind == kindBuckets && (f.Buckets == nil || f.Buckets.Edges == nil):

@@ -32,7 +32,10 @@ func (d *document) matchEnding(s *Spec) {
 	}
 	exact := s.Privacy.Kind == KindExact
 	if m.L1 > 0 && exact && !m.penalises() {
-		hint, solver := "remove l1, or write solver: newton or lbfgs", "solver "+m.Solver
+		hint, solver := "remove l1", "solver "+m.Solver
+		if !m.recommends() && m.Type != typeFactorization {
+			hint += ", or write solver: newton or lbfgs"
+		}
 		if m.Solver == solverFedAvg && m.Averaging != nil && m.Averaging.Optimizer != optimizerSGD && m.Type != typeFactorization {
 			solver += " with the optimizer " + m.Averaging.Optimizer
 		}
@@ -84,7 +87,7 @@ func (r *Resolved) checkEnding(report report) {
 // extraSums lists what these choices open beside an exact linear job's other sums.
 func extraSums(j *Resolved) string {
 	text := ""
-	if j.Model.Patience > 0 {
+	if a := j.Model.Averaging; j.Model.Patience > 0 || a != nil && a.Patience > 0 {
 		text += ", the held-out rows' loss in each round"
 	}
 	if j.Model.StandardErrors {

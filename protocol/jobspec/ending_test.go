@@ -42,6 +42,42 @@ func TestEndingOfLBFGSJobs(t *testing.T) {
 	}
 }
 
+// What averaging opens is told as such: no counts of pairs, which only second derivatives give, but the mean of what training changed.
+func TestApprovalsSayWhatAveragingOpens(t *testing.T) {
+	c := mustContract(t, string(read(t, "shop-customers.yaml")))
+	for model, want := range map[string]string{
+		"{type: logistic_regression, solver: fedavg}":                                                "the count of every category, the mean change of every coefficient in each round, held-out scores",
+		"{type: logistic_regression, solver: fedavg, l1: 2, averaging: {epochs: 2}}":                 "the count of every category, the mean change of every coefficient, before the L1 penalty, in each round",
+		"{type: factorization_machine, averaging: {patience: 3}}":                                    "the held-out rows' loss in each round",
+		"{type: logistic_regression, solver: fedprox, averaging: {patience: 0}}":                     "each participant passes once over its rows",
+		"{type: logistic_regression, solver: fedavg, l1: 2, averaging: {epochs: 2, optimizer: sgd}}": "passes 2 times over its rows; the mean of the coefficients' changes before the L1 penalty is added",
+	} {
+		r, problems := Resolve(mustSpec(t, averagingSpec(t, "model: "+model)), c, fourMembers())
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		text := ApprovalText(ApprovalInput{Job: r, Cohort: []string{"a", "b", "c", "d"}})
+		if !strings.Contains(text, want) || strings.Contains(text, "pair of categories") || strings.Contains(text, "loss in each round") != (r.Model.Averaging.Patience > 0) {
+			t.Errorf("%s: %s", model, text)
+		}
+	}
+}
+
+// A remedy works for the model that it is told for.
+func TestRemediesFitTheModel(t *testing.T) {
+	recommender := string(read(t, "recommend.yaml"))
+	for text, want := range map[string]string{
+		averagingSpec(t, "model: {type: factorization_machine, l1: 1}"):           "remove l1",
+		averagingSpec(t, "model: {type: factorization_machine, solver: dp_sgd}"):  "write solver: fedavg, or leave it out",
+		strings.Replace(recommender, "factors: ", "solver: dp_als, factors: ", 1): "write solver: als, or leave it out",
+		strings.Replace(recommender, "factors: ", "l1: 1, factors: ", 1):          "remove l1",
+	} {
+		if _, problems := ParseSpec([]byte(text)); len(problems) != 1 || problems[0].Hint != want {
+			t.Errorf("%v, want the hint %q", problems, want)
+		}
+	}
+}
+
 func TestEndingsThatDontGoTogether(t *testing.T) {
 	for model, want := range map[string][2]string{
 		"{type: logistic_regression, standard_errors: true}":                                                 {"model.standard_errors", "by itself"},
@@ -51,6 +87,7 @@ func TestEndingsThatDontGoTogether(t *testing.T) {
 		"{type: logistic_regression, solver: fedavg, patience: 3}":                                           {"model.patience", "of their own"},
 		"{type: factorization_machine, patience: 3}":                                                         {"model.patience", "of their own"},
 		"{type: logistic_regression, patience: -1}":                                                          {"model.patience", "not within"},
+		"{type: factorization_machine, l1: 1}":                                                               {"model.l1", "no L1 penalty"},
 		"{type: logistic_regression, solver: fedprox, l1: 1}":                                                {"model.l1", "no L1 penalty"},
 		"{type: multinomial_logistic_regression, offset: age, l2: 1, tolerance: 1e-8, solver: lbfgs, l1: 1}": {"model.offset", "changes no probability"},
 	} {

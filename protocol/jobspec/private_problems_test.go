@@ -37,7 +37,7 @@ func TestPrivateSpecProblemsNameTheirPlaceAndRemedy(t *testing.T) {
 		"sampling":            {"solver: dp_gradient_descent", `sampling: {rate: "0.1"}`, "model.sampling", "{rate", "for the solver dp_sgd", "write solver: dp_sgd"},
 		"sampling rate":       {"solver: dp_gradient_descent", "solver: dp_sgd\n  sampling: {rate: \"1.1\"}", "model.sampling.rate", `"1.1"`, "not above 0 and at most 1", `"0.05"`},
 		"sampling learning":   {"solver: dp_gradient_descent", "solver: dp_sgd\n  sampling: {learning_rate: 0}", "model.sampling.learning_rate", "0}", "not above 0", ""},
-		"sampling momentum":   {"solver: dp_gradient_descent", "solver: dp_sgd\n  sampling: {momentum: 1}", "model.sampling.momentum", "1}", "not within 0 to 1", ""},
+		"sampling momentum":   {"solver: dp_gradient_descent", "solver: dp_sgd\n  sampling: {momentum: 1}", "model.sampling.momentum", "1}", "below 1", "momentum: 0.9"},
 		"min_participants":    {"min_participants: 9 ", "min_participants: 0 ", "run.min_participants", "0   ", "0 is not within 1 to 1638", ""},
 		"min_participants in": {"min_participants: 9 ", "min_participant: 9 ", "run.min_participant", "min_participant:", "unknown key", "did you mean min_participants"},
 	}

@@ -319,8 +319,14 @@ func (p *page) recommended(j *Resolved, n int) {
 		counted += ", and the mean rating"
 	}
 	ends := "the training loss in every round"
+	if j.Model.Recommendation.Patience > 0 {
+		ends = "the loss of training and of held-out pairs in every round"
+	}
 	if !j.Holdout.None() {
-		ends += ", how well held-out items are found, and how many organisations would recommend each item"
+		ends += ", how well held-out items are found"
+	}
+	if contains(j.Metrics, "coverage") {
+		ends += ", and how many organisations would recommend each item"
 	}
 	sums := "the sums over its users of their factors and of the products of those"
 	if steps(j.Model.Solver) {

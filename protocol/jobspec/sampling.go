@@ -55,7 +55,7 @@ func (d *document) sampling(v value) *Sampling {
 	}
 	if v, ok := keys["momentum"]; ok {
 		if s.Momentum, ok = d.number(v); ok && !(s.Momentum >= 0 && s.Momentum < 1) {
-			d.at(v.path, v.at, fmt.Sprintf("momentum %v is not within 0 to 1", s.Momentum), "")
+			d.at(v.path, v.at, fmt.Sprintf("momentum %v is not 0 or above and below 1", s.Momentum), "write momentum: 0.9, or leave it out")
 		}
 	}
 	return s

@@ -37,7 +37,7 @@ func (d *document) matchPrivateNumber(f *FeatureSpec, at string) {
 		}
 		return
 	case deviations:
-		d.report("clip counts standard deviations and needs standardize", "add standardize, or write clip: {quantiles: [0.01, 0.99]}", clip, child(at, "transform"))
+		d.report("clip counts standard deviations and needs standardize", "write clip: {quantiles: [0.01, 0.99]}, or standardize in place of scale", clip, child(at, "transform"))
 	}
 	f.Clip = 0
 }

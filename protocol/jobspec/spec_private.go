@@ -23,7 +23,7 @@ func (d *document) matchKind(s *Spec) {
 		d.matchPrivate(s)
 	case known:
 		if d.given("model.solver") && isPrivateSolver(s.Model.Solver) {
-			d.report("solver "+s.Model.Solver+" is for private jobs", "write solver: newton, or leave it out", "model.solver")
+			d.report("solver "+s.Model.Solver+" is for private jobs", "write solver: "+exactSolvers(s.Model.Type)[0]+", or leave it out", "model.solver")
 		}
 		if d.given("model.sampling") {
 			d.report("sampling is for private jobs with solver "+solverSGD, "remove sampling", "model.sampling")

@@ -161,7 +161,7 @@ func (r *Resolved) targetSumsText() (labels, categories, scores string) {
 	case solverLBFGS:
 		categories = "the count of every category, the sum of the labels in every category and of their products with each number, the loss's derivative by every coefficient in each round"
 	default:
-		categories = "the count of every category, the mean change of every coefficient in each round"
+		categories = averagedSums(&r.Model)
 	}
 	if m := r.Metrics; len(m) > 0 {
 		var of []string

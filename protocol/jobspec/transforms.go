@@ -50,6 +50,10 @@ func (d *document) buckets(v value) *Buckets {
 		d.at(v.path, v.at, "so many buckets are a cross's, or an open category's in the contract; a number's have edges or quantiles", "write {edges: [18, 30, 45]} or {quantiles: 10}, or remove buckets")
 		return nil
 	}
+	if isList(v) {
+		d.at(v.path, v.at, "buckets have edges, or a number of quantiles, not a list", "write {edges: [18, 30, 45]} or {quantiles: 10}")
+		return nil
+	}
 	_, keys, ok := d.fields(v, "edges", "quantiles")
 	if !ok {
 		return nil

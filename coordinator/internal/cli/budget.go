@@ -110,9 +110,9 @@ func (a *app) showBudgets(ctx context.Context) error {
 			if b.Refills > 0 {
 				epsilon = fmt.Sprintf("%s, refill %d", epsilon, b.Refills)
 			}
-			rows = append(rows, []string{b.Member, b.Account[:12], epsilon, b.Delta, fmt.Sprint(b.Order), nats(b.Budget), nats(b.Spent), nats(b.Left), fmt.Sprintf("%.1f %%", b.Used), fmt.Sprint(b.Charges)})
+			rows = append(rows, []string{b.Member, b.Account[:12], b.Unit, epsilon, b.Delta, fmt.Sprint(b.Order), nats(b.Budget), nats(b.Spent), nats(b.Left), fmt.Sprintf("%.1f %%", b.Used), fmt.Sprint(b.Charges)})
 		}
-		table(w, "MEMBER | ACCOUNT | ε | δ | ORDER | BUDGET | SPENT | LEFT | USED | CHARGES", rows)
-		fmt.Fprintf(w, "\nBudget, spent and left are RDP in nats at the account's order, for each record; %d entries of %s, signature and root verified\n", x.Head.Size, x.Origin)
+		table(w, "MEMBER | ACCOUNT | UNIT | ε | δ | ORDER | BUDGET | SPENT | LEFT | USED | CHARGES", rows)
+		fmt.Fprintf(w, "\nBudget, spent and left are RDP in nats at the account's order; %d entries of %s, signature and root verified\n", x.Head.Size, x.Origin)
 	})
 }

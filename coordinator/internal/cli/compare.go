@@ -61,6 +61,10 @@ func measures() []measure {
 		{"accuracy", "accuracy", false, func(c *compared) *float64 { return c.Quality.Accuracy }},
 		{"brier", "Brier score", true, evaluated(func(e *evaluation.Evaluation) *float64 { return e.Brier })},
 		{"calibration_error", "calibration error", true, evaluated(func(e *evaluation.Evaluation) *float64 { return e.CalibrationError })},
+		{"recall", "recall", false, func(c *compared) *float64 { return c.Quality.Recall }},
+		{"ndcg", "NDCG", false, func(c *compared) *float64 { return c.Quality.NDCG }},
+		{"map", "MAP", false, func(c *compared) *float64 { return c.Quality.MAP }},
+		{"coverage", "coverage", false, func(c *compared) *float64 { return c.Quality.Coverage }},
 		{"rmse", "RMSE", true, func(c *compared) *float64 { return c.Quality.RMSE }},
 		{"mae", "MAE", true, func(c *compared) *float64 { return c.Quality.MAE }},
 		{"r2", "R²", false, func(c *compared) *float64 { return c.Quality.R2 }},
@@ -158,6 +162,9 @@ func (a *app) showComparison(jobs []*compared, by string) error {
 		}
 		for _, m := range append(measures(), gaps(jobs)...) {
 			row := []string{m.name}
+			if !slices.ContainsFunc(jobs, func(c *compared) bool { return m.of(c) != nil }) {
+				continue // of other kinds of models
+			}
 			for _, c := range jobs {
 				row = append(row, shownMeasure(m.of(c)))
 			}
@@ -177,6 +184,9 @@ func (a *app) showComparison(jobs []*compared, by string) error {
 		}
 		rows = nil
 		for _, v := range variations {
+			if derived(v.Path) {
+				continue
+			}
 			row := []string{v.Path}
 			for _, value := range v.Values {
 				row = append(row, orDash(value))
@@ -186,6 +196,11 @@ func (a *app) showComparison(jobs []*compared, by string) error {
 		header[0] = "SPEC"
 		table(w, strings.Join(header[:len(jobs)+1], " | "), rows)
 	})
+}
+
+// derived tells whether a field follows from others: of a private job's noise, from ε, δ and the rounds. JSON lists it.
+func derived(path string) bool {
+	return strings.HasPrefix(path, "private.kinds.") || strings.HasPrefix(path, "program.private.") || path == "private.order" || path == "private.scale"
 }
 
 // gaps are the differences between groups, of columns that any job is evaluated by.

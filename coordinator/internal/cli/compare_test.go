@@ -33,6 +33,26 @@ func jobOf(t *testing.T, name, model, metrics string) *compared {
 	return out
 }
 
+// Metrics that no job has aren't told, those of recommenders are; nor is noise that follows from ε and δ.
+func TestCompareTellsWhatTheJobsHave(t *testing.T) {
+	a := jobOf(t, "first", "{type: logistic_regression}", `{"rows":80,"held_out_rows":18,"top_k":20,"recall":0.25,"ndcg":0.125}`)
+	b := jobOf(t, "second", "{type: logistic_regression}", `{"rows":80,"held_out_rows":18,"top_k":20,"recall":0.5}`)
+	var out bytes.Buffer
+	if err := (&app{Streams: Streams{Out: &out}}).showComparison([]*compared{a, b}, "recall"); err != nil {
+		t.Fatal(err)
+	}
+	for want, told := range map[string]bool{"METRIC second first": true, "recall 0.500000 0.250000 -0.25": true, "NDCG - 0.125000": true, "AUC": false, "R²": false} {
+		if strings.Contains(strings.Join(strings.Fields(out.String()), " "), want) != told {
+			t.Errorf("%q: told is %t in\n%s", want, !told, out.String())
+		}
+	}
+	for path, want := range map[string]bool{"private.kinds.train.rounds": true, "program.private.sigma2_fit": true, "private.epsilon": false, "private.unit": false, "program.model.l2": false} {
+		if derived(path) != want {
+			t.Errorf("%s follows from others: %t", path, !want)
+		}
+	}
+}
+
 func TestCompareShowsMetricsAndDifferences(t *testing.T) {
 	const newton, fedavg = "{type: logistic_regression}", "{type: logistic_regression, solver: fedavg}"
 	a := jobOf(t, "first", newton, `{"rows":80,"held_out_rows":18,"log_loss":0.5,"scores":{"positive":[0,1,2,5],"negative":[6,3,1,0]}}`)

@@ -139,8 +139,13 @@ func (a *app) showJob(j *pb.JobInfo, err error, threshold float64) error {
 		if e := document.Evaluation; e != nil {
 			rows = append(rows, e.Rows()...)
 		}
-		if q := readQuality(j.GetMetricsJson()); q.Number && q.HeldOut > 0 {
+		switch q := readQuality(j.GetMetricsJson()); {
+		case q.TopK > 0:
+			rows = append(rows, q.ranking()...)
+		case q.Number && q.HeldOut > 0:
 			rows = append(rows, q.errors()...)
+		case q.HeldOut > 0:
+			rows = append(rows, []string{"log loss", evaluation.Number(q.LogLoss)}, []string{"accuracy", evaluation.Number(q.Accuracy)})
 		}
 		table(w, "", rows)
 		header, members := memberRows(j)
@@ -180,8 +185,11 @@ func jobRows(j *pb.JobInfo) [][]string {
 
 // objective shows a job's, with its unit.
 func objective(j *pb.JobInfo) string {
-	if readQuality(j.GetMetricsJson()).Number {
+	switch q := readQuality(j.GetMetricsJson()); {
+	case q.Number:
 		return fmt.Sprintf("%.6f, of half the squared error in the label's deviations", j.GetObjective())
+	case q.TopK > 0:
+		return fmt.Sprintf("%.6f", j.GetObjective())
 	}
 	return fmt.Sprintf("%.6f nats", j.GetObjective())
 }

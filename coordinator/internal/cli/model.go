@@ -96,6 +96,9 @@ func (q quality) verdict() string {
 	if q.Converged {
 		return fmt.Sprintf("converged in %d rounds", q.TrainRounds)
 	}
+	if q.TrainRounds < q.MaxRounds { // nothing else than a patience ends a training before
+		return fmt.Sprintf("stopped after %d rounds: the held-out loss got no better; the best of them is kept", q.TrainRounds)
+	}
 	if q.TopK > 0 {
 		return fmt.Sprintf("stopped after %d rounds, short of the tolerance", q.TrainRounds)
 	}

@@ -115,9 +115,15 @@ func (m *exported) show(w io.Writer, j *pb.JobInfo, e *evaluation.Evaluation) {
 		}
 		columns = append(columns, row)
 	}
-	head := "COLUMN | COEFFICIENT | MEAN | SD | "
+	head := "COLUMN | COEFFICIENT | "
 	if m.TestNote != "" {
-		head = "COLUMN | COEFFICIENT | STD ERROR | Z | P | MEAN | SD | "
+		head += "STD ERROR | Z | P | "
+	}
+	if m.Private {
+		head += "CENTRE | REACH | "
+		rest = append(rest, "A number (its log1p, where the job asks for that) counts as (x-CENTRE)/REACH, from -1 to 1.")
+	} else {
+		head += "MEAN | SD | "
 	}
 	table(w, head, columns)
 	note(w, rest)
@@ -149,6 +155,8 @@ func qualityRows(j *pb.JobInfo, e *evaluation.Evaluation) (rows [][]string) {
 		rows = append(rows, []string{"training RMSE", evaluation.Number(q.TrainRMSE)})
 	}
 	switch {
+	case q.TopK > 0:
+		rows = append(rows, q.ranking()...)
 	case q.HeldOut > 0 && q.Number:
 		rows = append(append(rows, []string{"held-out rows", fmt.Sprint(q.HeldOut)}), q.errors()...)
 		if q.Noised && q.Note != "" {

@@ -40,6 +40,14 @@ func TestShownModelHasTestsOfItsCoefficients(t *testing.T) {
 	}
 }
 
+// A private job's numbers aren't told with means and deviations: what they are divided by is where they are cut off.
+func TestShownPrivateModelTellsItsScale(t *testing.T) {
+	got := shown(t, `{"type":"logistic_regression","private":true,"l2":1,"intercept":-1,"columns":[{"name":"age","coefficient":2,"number":{"mean":40,"sd":30}}]}`)
+	if !strings.Contains(got, "COLUMN COEFFICIENT CENTRE REACH (intercept) -1 age 2 40 30") || !strings.Contains(got, "from -1 to 1") {
+		t.Error(got)
+	}
+}
+
 func TestShownModelHasItsClasses(t *testing.T) {
 	got := shown(t, `{"type":"multinomial_logistic_regression","l2":1,"classes":["a","b"],"intercepts":[0.5,-0.5],"columns":[{"name":"x","coefficients":[1,-1]}],"metrics":{"confusion":[[2,1],[0,1]]}}`)
 	for _, want := range []string{"HELD OUT \\ PREDICTED a b a 2 1 b 0 1", "(intercept) 0.5 -0.5", "x 1 -1", "accuracy 0.750000"} {

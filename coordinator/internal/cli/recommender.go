@@ -64,23 +64,7 @@ func (r *recommender) show(w io.Writer, m *exported, q quality, j *pb.JobInfo) {
 	} else {
 		rows = append(rows, []string{"training pairs", fmt.Sprintf("%d of %d users", r.Pairs, r.Users)}, items, []string{"objective", fmt.Sprintf("%.6f", j.GetObjective())})
 	}
-	switch {
-	case q.HeldOut > 0:
-		rows = append(rows, []string{"held-out pairs", fmt.Sprintf("%d; %d users have relevant ones", q.HeldOut, q.Users)})
-	case q.Users > 0:
-		rows = append(rows, []string{"held-out users", fmt.Sprintf("noised: about %d", q.Users)})
-	}
-	if q.HeldOut > 0 || q.Users > 0 {
-		for _, v := range []struct {
-			name  string
-			value *float64
-		}{{fmt.Sprintf("recall@%d", q.TopK), q.Recall}, {fmt.Sprintf("NDCG@%d", q.TopK), q.NDCG}, {fmt.Sprintf("MAP@%d", q.TopK), q.MAP}, {"coverage", q.Coverage}, {"RMSE", q.RMSE}} {
-			if v.value != nil {
-				rows = append(rows, []string{v.name, evaluation.Number(v.value)})
-			}
-		}
-	}
-	table(w, "", rows)
+	table(w, "", append(rows, q.ranking()...))
 	fmt.Fprintln(w)
 	listed := slices.Clone(r.Items)
 	slices.SortStableFunc(listed, func(a, b item) int { return cmp.Compare(b.Users, a.Users) })
@@ -99,4 +83,27 @@ func (r *recommender) show(w io.Writer, m *exported, q quality, j *pb.JobInfo) {
 	if left := len(listed) - len(lines); left > 0 {
 		fmt.Fprintf(w, "… and %d more: `tributary model export` has them all, with their factors\n", left)
 	}
+}
+
+// ranking are the held-out pairs or users of a recommender, and how well it does on them; nothing of other models.
+func (q quality) ranking() (rows [][]string) {
+	switch {
+	case q.TopK == 0:
+		return nil
+	case q.HeldOut > 0:
+		rows = append(rows, []string{"held-out pairs", fmt.Sprintf("%d; %d users have relevant ones", q.HeldOut, q.Users)})
+	case q.Users > 0:
+		rows = append(rows, []string{"held-out users", fmt.Sprintf("noised: about %d", q.Users)})
+	default:
+		return nil
+	}
+	for _, v := range []struct {
+		name  string
+		value *float64
+	}{{fmt.Sprintf("recall@%d", q.TopK), q.Recall}, {fmt.Sprintf("NDCG@%d", q.TopK), q.NDCG}, {fmt.Sprintf("MAP@%d", q.TopK), q.MAP}, {"coverage", q.Coverage}, {"RMSE", q.RMSE}} {
+		if v.value != nil {
+			rows = append(rows, []string{v.name, evaluation.Number(v.value)})
+		}
+	}
+	return rows
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -60,6 +61,16 @@ func TestModelShowTellsOfAPrivateRecommender(t *testing.T) {
 	}
 	if strings.Contains(got, "objective") {
 		t.Errorf("%s", got)
+	}
+	j := &pb.JobInfo{Status: "completed", Objective: 9, MetricsJson: `{"rows":500,"held_out_rows":40,"held_out_users":33,"top_k":20,"recall":0.25}`}
+	var listed bytes.Buffer
+	if err := (&app{Streams: Streams{Out: &listed}}).showJob(j, nil, 0.5); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{listed.String(), fmt.Sprint(qualityRows(j, nil))} {
+		if !strings.Contains(text, "recall@20") || !strings.Contains(text, "40; 33 users") || strings.Contains(text, "nats") || strings.Contains(text, "log loss") {
+			t.Errorf("%s", text)
+		}
 	}
 }
 

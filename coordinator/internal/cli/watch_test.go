@@ -71,6 +71,9 @@ func TestModelsSayPlainlyWhetherTheyConverged(t *testing.T) {
 	if got := readQuality(`{"converged":false,"train_rounds":3,"max_rounds":3}`).verdict(); !strings.HasPrefix(got, "did not converge in 3 rounds; ") {
 		t.Error(got)
 	}
+	if got := readQuality(`{"converged":false,"train_rounds":6,"max_rounds":15,"number":true}`).verdict(); !strings.HasPrefix(got, "stopped after 6 rounds: ") {
+		t.Error(got)
+	}
 	if got := readQuality(`{"noised":true,"train_rounds":12}`).verdict(); !strings.HasPrefix(got, "12 noisy rounds; ") {
 		t.Error(got)
 	}

@@ -25,7 +25,7 @@ func (e *Engine) Forecast(ctx context.Context, r Request) (*jobspec.Resolved, *f
 			if !slices.Contains(c.resolved.Participants, card.Name) {
 				continue
 			}
-			paying, err := payers(t, card.Key, c.contract.Name)
+			paying, err := payers(t, card.Key, c.resolved, c.contract.Name)
 			if err != nil {
 				return err
 			}
@@ -45,10 +45,11 @@ func (e *Engine) Forecast(ctx context.Context, r Request) (*jobspec.Resolved, *f
 	return c.resolved, f, nil, err
 }
 
-// payers are the accounts that a member would pay a job from: the one that paid for its last job under the same contract, or its only
-// one. Which source a contract is bound to is the member's own business, so there may be several, or none.
-func payers(t *store.Tx, m wire.Member, contract string) ([]store.Account, error) {
+// payers are the accounts that a member would pay a job from: of those that count the job's unit, the one that paid for its last job
+// under the same contract, or its only one. Which source a contract is bound to is the member's own business, so there may be several, or none.
+func payers(t *store.Tx, m wire.Member, r *jobspec.Resolved, contract string) ([]store.Account, error) {
 	own, err := t.AccountsOf(m)
+	own = slices.DeleteFunc(own, func(a store.Account) bool { return r.Private == nil || wire.UnitName(a.Unit) != r.Private.Unit })
 	if err != nil || len(own) < 2 {
 		return own, err
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
@@ -202,7 +203,16 @@ func TestForecastComparesTheJobWithWhatTheAccountsHaveLeft(t *testing.T) {
 	if got := ask().Accounts; len(got) != 4 || got[0].Left != after.Accounts[0].Left {
 		t.Errorf("%+v", got)
 	}
-	_, err := s.operator.ForecastJob(t.Context(), &pb.JobRequest{SpecYaml: []byte(specYAML[:strings.Index(specYAML, "run:")] + "run: {mode: sealed, committee: {threshold: 3, of: 3}}\n"), ContractYaml: []byte(contractYAML)})
+	// An account that counts rows pays for no job that protects users.
+	users := bytes.Replace(privateSpec("2m", 2), []byte("unit: record"), []byte("unit: user"), 1)
+	told, err := s.operator.ForecastJob(t.Context(), &pb.JobRequest{SpecYaml: users, ContractYaml: []byte(contractYAML)})
+	if err != nil || len(told.GetProblems()) > 0 {
+		t.Fatalf("%v, %v", told.GetProblems(), err)
+	}
+	if f, err := forecast.Parse(told.GetForecastJson()); err != nil || f.Unit != "user" || len(f.Accounts) != 0 || len(f.Unknown) != 4 {
+		t.Errorf("%v: %+v", err, f)
+	}
+	_, err = s.operator.ForecastJob(t.Context(), &pb.JobRequest{SpecYaml: []byte(specYAML[:strings.Index(specYAML, "run:")] + "run: {mode: sealed, committee: {threshold: 3, of: 3}}\n"), ContractYaml: []byte(contractYAML)})
 	refused(t, err, codes.InvalidArgument, "exact")
 	reply, err := s.operator.ForecastJob(t.Context(), &pb.JobRequest{SpecYaml: privateSpec("1y", 2), ContractYaml: []byte(contractYAML)})
 	if err != nil || len(reply.GetProblems()) == 0 || len(reply.GetForecastJson()) != 0 {

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"tributary/coordinator/internal/engine"
 	"tributary/coordinator/internal/onnx"
@@ -51,7 +52,11 @@ func (o *operator) ExportModel(ctx context.Context, r *pb.ExportRequest) (*pb.Ex
 	}
 	if isGraph {
 		if data, err = onnx.Encode(data, precision); errors.Is(err, onnx.ErrUnsupported) {
-			return nil, refuse(engine.Precondition, "format", "format", "Use json.", err.Error())
+			message, hint, found := strings.Cut(err.Error(), "\nhint: ")
+			if !found {
+				hint = "Use json."
+			}
+			return nil, refuse(engine.Precondition, "format", "format", hint, message)
 		} else if err != nil {
 			return nil, err
 		}

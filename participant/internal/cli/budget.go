@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"tributary/crypto/dp/accountant"
 	"tributary/crypto/identity"
 	"tributary/participant/internal/config"
+	"tributary/participant/internal/engine"
 	"tributary/participant/internal/store"
 	"tributary/protocol/wire"
 )
@@ -138,6 +140,9 @@ func (a *app) openAccount(ctx context.Context, source, unitName, epsilon, delta 
 	if err != nil {
 		return err
 	}
+	if unit != wire.UnitUser && recommends(c, same) {
+		return &failure{Exit: exitUsage, Code: "usage", Field: "unit", Message: fmt.Sprintf("the contract of %s has no label: its private jobs are recommenders, which protect each user, and an account stays for ever", source), Hint: "add --unit user"}
+	}
 	var limit accountant.Cap
 	if limit.Epsilon, err = rational("epsilon", epsilon); err != nil {
 		return err
@@ -168,6 +173,19 @@ func (a *app) openAccount(ctx context.Context, source, unitName, epsilon, delta 
 	return a.print(v, v.String()+meaning(v, limit, uses))
 }
 
+// recommends tells whether the sources serve recommenders alone: none of their contracts has a label.
+func recommends(c *config.Config, sources []string) bool {
+	for _, b := range c.Data {
+		if !slices.Contains(sources, b.ID) {
+			continue
+		}
+		if contract, err := engine.LoadContract(b.ContractFile); err != nil || contract.HasLabel() {
+			return false
+		}
+	}
+	return len(sources) > 0
+}
+
 // meaning says in words what an account promises.
 func meaning(v accountView, limit accountant.Cap, exact int) string {
 	what := map[string][3]string{
@@ -185,7 +203,11 @@ account is used up, this node refuses. Nobody else can lower what is spent: the 
 Exact jobs are refused on this source from now on. The account can't be closed; `+"`budget refill`"+` adds to it, which weakens the promise.
 `, v.Source, what[0], limit.Epsilon, limit.Delta, what[1], what[2])
 	if exact > 0 {
-		text += fmt.Sprintf("%d exact jobs took part with this source before: what their sums told isn't covered by the account.\n", exact)
+		took := "1 exact job"
+		if exact > 1 {
+			took = fmt.Sprintf("%d exact jobs", exact)
+		}
+		text += took + " took part with this source before: what the sums told isn't covered by the account.\n"
 	}
 	return text
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -108,6 +109,28 @@ func TestOneFileHasOneAccount(t *testing.T) {
 	}
 	run(t, config, "budget", "open", "customers", "--epsilon", "10", "--delta", "1e-5").expect(t, exitOK)
 	run(t, config, "budget", "open", "again", "--epsilon", "10", "--delta", "1e-5").expect(t, exitRefused, "has a privacy account: customers")
+}
+
+// A recommender's source gets no account that its jobs can't use, for it would stay for ever.
+func TestRecommendersSourcesProtectUsers(t *testing.T) {
+	config := folder(t, "alpen")
+	dir := filepath.Dir(config)
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, _ := os.ReadFile(config)
+	text = bytes.Replace(text, []byte("policy: {"), []byte("policy: {privacy: [private], "), 1)
+	write(filepath.Base(config), string(text)+"  - {contract: purchases@1, id: bought, source: {csv: ./purchases.csv}}\n")
+	run(t, config, "check").expect(t, exitUsage, "purchases.yaml: no such file", "contract_file: FILE")
+	write("purchases.yaml", purchasesYAML)
+	write("purchases.csv", "customer,article\nc1,a1\n")
+	run(t, config, "check").expect(t, exitUnauthorised, "budget open bought --epsilon E --delta D --unit user`", "budget open customers --epsilon E --delta D`")
+	run(t, config, "budget", "open", "bought", "--epsilon", "10", "--delta", "1e-5").expect(t, exitUsage, "has no label", "add --unit user")
+	run(t, config, "budget", "open", "bought", "--epsilon", "10", "--delta", "1e-5", "--unit", "user").expect(t, exitOK, "unit user")
+	run(t, config, "budget", "open", "customers", "--epsilon", "10", "--delta", "1e-5").expect(t, exitOK, "unit record")
 }
 
 func TestCheckShowsAccounts(t *testing.T) {

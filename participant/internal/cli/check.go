@@ -131,7 +131,11 @@ func checkAccounts(v *checkView, c *config.Config, accounts []*store.Account) st
 	}
 	for _, d := range c.Data {
 		if !covered[d.ID] && slices.Contains(c.Policy.Privacy, jobspec.KindPrivate) {
-			fmt.Fprintf(&b, "Privacy account of %s: none; private jobs are refused on it until `budget open %s --epsilon E --delta D`\n", d.ID, d.ID)
+			unit := ""
+			if recommends(c, c.SameFile(d.ID)) {
+				unit = " --unit user"
+			}
+			fmt.Fprintf(&b, "Privacy account of %s: none; private jobs are refused on it until `budget open %s --epsilon E --delta D%s`\n", d.ID, d.ID, unit)
 		}
 	}
 	return b.String()

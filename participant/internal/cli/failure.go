@@ -122,7 +122,7 @@ func explain(err error) *failure {
 	case is(scoring.ErrUse):
 		return as(exitUsage, "usage", "")
 	case is(fs.ErrNotExist):
-		return as(exitUsage, "not-found", "give the right path, as --config FILE or in the config; paths of flags start at the current folder")
+		return as(exitUsage, "not-found", "give the right path; those of flags start at the current folder, the config's at its own")
 	case is(fs.ErrPermission):
 		return as(exitUsage, "permission", "run as the user that owns the file")
 	case is(context.Canceled):

@@ -21,7 +21,7 @@ import (
 const (
 	exactHint     = "The participant's data are protected by a privacy account: only private jobs run on them."
 	noAccountHint = "The participant's data have no privacy account yet: its operator opens one with `tributary-participant budget open`."
-	unitHint      = "The participant's privacy account counts another unit than the job."
+	unitHint      = "The participant's privacy account counts another unit than the job: write its unit as privacy.unit, or ask for a source with an account of the job's."
 	exhaustedHint = "The participant's privacy account can't pay for this: use more noise or fewer rounds, or ask its operator."
 )
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -35,6 +36,9 @@ type work struct {
 // LoadContract reads a participant's own copy of a contract.
 func LoadContract(file string) (*jobspec.Contract, error) {
 	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read contract: %w\nhint: put your copy of the contract there, beside the config under its own name, or say where it is: contract_file: FILE", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read contract: %w", err)
 	}

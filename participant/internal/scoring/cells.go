@@ -33,7 +33,7 @@ func addedOfOne(m *score.Model, terms []string, explain bool) []string {
 	if m.Factors > 0 {
 		for i, a := range terms {
 			for _, b := range terms[i+1:] {
-				names = append(names, sum+":"+a+"*"+b)
+				names = append(names, sum+":"+a+":"+b) // a cross of the two is a*b
 			}
 		}
 	}

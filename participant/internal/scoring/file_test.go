@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -111,7 +112,7 @@ func TestPairsAreExplained(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows := read(t, out, ',')
-	for i, want := range []string{"logit logit:(intercept) logit:age logit:land logit:age*land", "8.75 0.5 2 0.25 6", "20.25 0.5 -1 0.75 20", "1.25 0.5 0 0.75 0"} {
+	for i, want := range []string{"logit logit:(intercept) logit:age logit:land logit:age:land", "8.75 0.5 2 0.25 6", "20.25 0.5 -1 0.75 20", "1.25 0.5 0 0.75 0"} {
 		if got := strings.Join(rows[i][1:], " "); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
@@ -122,6 +123,18 @@ func TestPairsAreExplained(t *testing.T) {
 	}
 	if got := strings.Join(read(t, out, ',')[2][1:], " "); got != "1.25 0.5 0 0.75 0" {
 		t.Error(got)
+	}
+}
+
+// A machine may have a cross beside its features: their pair has another name.
+func TestPairsAndCrossesHaveTheirOwnNames(t *testing.T) {
+	m := parse(t, hashed)
+	m.Factors = 1
+	_, names := added(m, true)
+	for i, name := range names {
+		if slices.Contains(names[:i], name) {
+			t.Errorf("%q twice in %q", name, names)
+		}
 	}
 }
 
