@@ -123,7 +123,6 @@ func (e *encoder) flush() {
 	}
 	for _, i := range e.kept {
 		switch {
-		case e.sketchDesign():
 		case e.to.class != nil:
 			e.to.class.Append(e.table.Class[i])
 		case e.to.target != nil:
