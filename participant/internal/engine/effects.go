@@ -75,7 +75,15 @@ func (n *Node) step(ctx context.Context, l *live, in round.Input) error {
 }
 
 // contribution makes the machine's input: the noised sum of a private job, the sums of an exact one. nil: this member sits the round out.
-func (n *Node) contribution(ctx context.Context, l *live, e round.Train) (round.Input, error) {
+// A fault of one job's training is refused like data that can't serve it, and doesn't end the node, which would meet it again at its next
+// start: nothing is sent.
+func (n *Node) contribution(ctx context.Context, l *live, e round.Train) (in round.Input, err error) {
+	defer func() {
+		if broken := recover(); broken != nil {
+			n.Log.Error("training", zap.String("job", l.stored.Name), zap.Any("panic", broken), zap.Stack("stack"))
+			in, err = nil, refusal(round.RuleData, "A fault of the participant's program stopped the training: its log has more.", "training stopped: %v", broken)
+		}
+	}()
 	if l.terms.private() {
 		return n.noisedSum(ctx, l, e)
 	}

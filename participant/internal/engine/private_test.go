@@ -2,11 +2,14 @@ package engine
 
 import (
 	"errors"
+	"iter"
 	"testing"
 
 	"tributary/crypto/dp"
 	"tributary/crypto/dp/accountant"
 	"tributary/crypto/secagg"
+	"tributary/models/local"
+	"tributary/models/optim"
 	"tributary/protocol/round"
 	"tributary/protocol/wire"
 )
@@ -96,4 +99,35 @@ func TestManifestWithLessNoiseThanTheSpecIsRefused(t *testing.T) {
 		job := w.fake.propose(w.resolve(privateText, []string{"alpen", "baltic", "coast", "delta"}), w.contract, w.cohort(), w.cohort(), func(m *wire.Manifest) { m.NMin = 4 })
 		w.refuses(w.members[0], job, round.RuleCohort)
 	})
+}
+
+// broken is training with a fault.
+type broken struct{ local.Rounds }
+
+func (broken) Units(*optim.State) (int, error) { panic("a fault") }
+
+func (broken) Contributions(*optim.State, []int) (iter.Seq2[[]int, []float64], error) {
+	panic("a fault")
+}
+
+// A fault in training leaves its node out of the rounds, which lives on; nothing of its rows leaves, and nothing is charged for it.
+func TestAFaultInTrainingStopsNoNode(t *testing.T) {
+	w := privateWorld(t, "10")
+	m := w.members[0]
+	w.observe = func(who *member, e round.Effect) error {
+		if train, ok := e.(round.Train); ok && who == m && train.Plan.Kind == wire.Train {
+			l := m.node.find(train.Plan.Job[:])
+			if err := m.node.unchanged(t.Context(), l); err != nil {
+				return err
+			}
+			l.work.rounds = broken{}
+		}
+		return nil
+	}
+	w.startAll()
+	job := w.submit(privateText)
+	w.ends(job, round.Completed) // by the other three
+	if _, charges := w.account(m); len(charges) != 1 {
+		t.Errorf("%d charges: the first round's alone was uploaded", len(charges))
+	}
 }

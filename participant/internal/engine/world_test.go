@@ -66,6 +66,7 @@ type member struct {
 	config *config.Config
 	cancel context.CancelFunc
 	done   chan error
+	node   *Node // that was started last
 }
 
 // world is a consortium on loopback: a fake coordinator and real nodes.
@@ -269,6 +270,7 @@ func (w *world) node(m *member) *Node {
 func (w *world) start(m *member) {
 	w.t.Helper()
 	n := w.node(m)
+	m.node = n
 	ctx, cancel := context.WithCancel(context.Background())
 	m.cancel, m.done = cancel, make(chan error, 1)
 	go func() {
