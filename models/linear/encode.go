@@ -51,6 +51,7 @@ func (d *Design) encoder(columns []*dataset.Column, t *dataset.Table, numbers ro
 	}
 	e.to.dense, e.to.slots = dataset.Build[float64](m, n*k).Grow(n*k), dataset.Build[int32](m, n*d.slots).Grow(n*d.slots)
 	switch {
+	case d.sketchDesign(): // rows are counted whatever their labels are, and nothing says yet how a number is scaled
 	case t.Class != nil:
 		e.to.class = dataset.Build[int32](m, n).Grow(n)
 	case d.program.Target != nil:
@@ -126,7 +127,7 @@ func (e *encoder) flush() {
 			e.to.class.Append(e.table.Class[i])
 		case e.to.target != nil:
 			e.to.target.Append(e.program.Standardised(e.fitted, e.table.Target[i]))
-		default:
+		case e.to.label != nil:
 			e.to.label.Append(e.table.Label[i])
 		}
 		for feature, c := range e.groups {

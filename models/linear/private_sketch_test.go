@@ -1,6 +1,7 @@
 package linear_test
 
 import (
+	"encoding/json"
 	"errors"
 	"math"
 	"math/rand/v2"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"tributary/models/dataset"
 	"tributary/models/linear"
 	"tributary/models/optim"
 )
@@ -154,6 +156,55 @@ func TestHostileCountsAreRefusedOrHarmless(t *testing.T) {
 		}
 		if _, err := p.DecodeState(s.Encode()); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// Rows are counted before anything is fitted, whatever the label is: a whole job of each model, with classes and with numbers.
+func TestSketchedJobsOfEveryModelAndLabel(t *testing.T) {
+	numbers := transformed(1_000, 6)
+	numbers.Target, numbers.Label = make([]float64, numbers.Rows), nil
+	for i := range numbers.Target {
+		numbers.Target[i] = float64(10 * (i % 200))
+	}
+	classes := transformed(1_000, 6)
+	classes.Class, classes.Classes, classes.Label = make([]int32, classes.Rows), []string{"a", "b", "c"}, nil
+	for i := range classes.Class {
+		classes.Class[i] = int32(i % 3)
+	}
+	for name, c := range map[string]struct {
+		kind, label string
+		table       *dataset.Table
+	}{
+		"classes": {"multinomial_logistic_regression", `{"classes":["a","b","c"],"min_rows":1}`, classes}, "machine": {"factorization_machine", "", transformed(1_000, 6)},
+		"number": {"linear_regression", `{"min":0,"max":2000}`, numbers}, "number, machine": {"factorization_machine", `{"min":0,"max":2000}`, numbers},
+	} {
+		p := remade(t, sketchedProgram(t, optim.DPSGD), func(doc map[string]any) {
+			model := doc["model"].(map[string]any)
+			model["type"] = c.kind
+			sampling := model["sampling"].(map[string]any)
+			sampling["learning_rate"] = 1
+			if c.kind == "factorization_machine" {
+				model["factors"], sampling["seed"] = 2, "11"
+			}
+			metrics := []string{"log_loss", "accuracy"}
+			if c.label != "" {
+				doc["label"] = json.RawMessage(c.label)
+			}
+			if c.table.Target != nil {
+				metrics = []string{"rmse", "mae", "r2"}
+			}
+			doc["evaluate"] = map[string]any{"holdout": true, "metrics": metrics}
+		})
+		r := rand.New(rand.NewPCG(3, 4))
+		for s := p.Initial(); s.Kind() != optim.Done; {
+			d, err := linear.Prepare(p, s, c.table)
+			if err != nil {
+				t.Fatalf("%s: %s: %v", name, s.Kind(), err)
+			}
+			if s, _, err = p.Apply(s, [][]float64{noised(p, s.Kind(), contributed(t, p, d, s), r)}); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
 		}
 	}
 }
