@@ -38,10 +38,7 @@ func sketchedProgram(t testing.TB, solver string) *optim.Program {
 // counts as: what dp clips to, as jobspec has it.
 func TestOneUnitMovesTheCountsByNoMoreThanTheirNoiseCovers(t *testing.T) {
 	table := owned(transformed(700, 4))
-	extreme := []float64{0, 1e7, math.NaN()}
-	for i, x := range extreme {
-		table.Columns[1].Numbers[i] = x
-	}
+	copy(table.Columns[1].Numbers, []float64{0, 1e7, math.NaN()})
 	for _, unit := range []optim.Unit{optim.UnitRecord, optim.UnitUser, optim.UnitSilo} {
 		for _, clip := range []int{1, 3} {
 			if unit == optim.UnitRecord && clip != 1 {
