@@ -120,6 +120,7 @@ columns:
   debt: {type: number, min: -1000, max: 1e6}
   country: {type: category, values: [DE, FR], other: keep}
   since: {type: date, min: 2015-03-01, max: 2020-12-31, nullable: true}
+  left: {type: date, min: 2015-03-01, max: 2020-12-31}
 `
 
 const everythingSpec = `version: 1
@@ -132,6 +133,7 @@ features:
   - {columns: [country], transform: one_hot}
   - {columns: [since], date_parts: [weekday, month]}
   - {columns: [since], transform: days, buckets: {quantiles: 4}}
+  - {columns: [left], transform: [days, standardize], clip: {deviations: 2, quantiles: [0, 0.9]}}
   - {cross: [age, since.weekday, country], buckets: 64}
 model: %s
 evaluate: %s
@@ -142,7 +144,7 @@ run: {mode: sealed, seed: 3}
 // everything are rows of it, with values at the ends of ranges and missing ones, of users with 1 to 7 rows.
 func everything(rows int) *dataset.Table {
 	random := rand.New(rand.NewPCG(11, 12))
-	t := &dataset.Table{Rows: rows, Columns: []dataset.Column{{Name: "age"}, {Name: "income"}, {Name: "debt"}, {Name: "country", Values: []string{"DE", "FR"}}, {Name: "since"}}}
+	t := &dataset.Table{Rows: rows, Columns: []dataset.Column{{Name: "age"}, {Name: "income"}, {Name: "debt"}, {Name: "country", Values: []string{"DE", "FR"}}, {Name: "since"}, {Name: "left"}}}
 	first := float64(time.Date(2015, 3, 1, 0, 0, 0, 0, time.UTC).Unix())
 	user := int32(0)
 	for range rows {
@@ -160,6 +162,7 @@ func everything(rows int) *dataset.Table {
 		}
 		t.Columns[3].Codes = append(t.Columns[3].Codes, int32(random.IntN(3)))
 		t.Columns[4].Numbers = append(t.Columns[4].Numbers, maybe(first+float64(random.IntN(2000*86400))))
+		t.Columns[5].Numbers = append(t.Columns[5].Numbers, first+float64(random.IntN(2000*86400)))
 		t.User, t.HeldOut = append(t.User, user), append(t.HeldOut, random.IntN(4) == 0)
 	}
 	return t
