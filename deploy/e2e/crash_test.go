@@ -53,10 +53,12 @@ func TestKilledAtEveryPersistPoint(t *testing.T) {
 
 // TestG5AccountSurvivesKillsAtEveryPersistPoint does the same in private jobs. Their states differ by their noise; what must hold is that the job
 // completes and that the ledger verifies: each account's charges chain without a gap, each is exact, none is forgotten and none paid twice
-// for one upload.
+// for one upload. Quantiles are fitted, so that SKETCH is among the rounds: what it gave is in the states alone, by which rows are encoded
+// after every restart.
 func TestG5AccountSurvivesKillsAtEveryPersistPoint(t *testing.T) {
 	c := private(t, crashing, []int{300, 300, 300, 300}, "2000")
-	spec := strings.Replace(shop.PrivateSpec("churn-private", "1.0", 3, 3, 3, "10s"), "max_rounds: 12", "max_rounds: 2", 1)
+	spec := strings.NewReplacer("max_rounds: 12", "max_rounds: 2", "[age, discount_share], transform: scale", "[age, discount_share], transform: standardize").
+		Replace(shop.PrivateSpec("churn-private", "1.0", 3, 3, 3, "10s"))
 	completed(t, c, spec, shop.Contract)
 	sweep(t, c, spec, func(*testing.T, *consortium.Ended) {})
 	verified(t, c)
@@ -122,7 +124,7 @@ func (v victim) enumerate(t *testing.T, c *consortium.Consortium, spec string) [
 	var points []string
 	for _, name := range names {
 		points = append(points, name+"#1")
-		if last[name] > 2 {
+		if last[name] > 2 && !strings.Contains(name, "cosign") { // whose number hangs on when the last job ended, too
 			points = append(points, name+"#"+strconv.Itoa((last[name]+1)/2))
 		}
 	}

@@ -33,7 +33,8 @@ func spending(rows int) *realData {
 
 // TestNumbersArePredictedOverRealProcesses: a linear regression and a factorization machine of a label that is a number, through
 // contract, approval, sealed sums, report and comparison; what the participants score by the exported model errs by what the job told.
-// Then, on the same data with accounts, private ones: the machine finds there, too, what no linear model can.
+// Then, on the same data with accounts, private ones, of a number that noised counts standardise: the machine finds there, too, what no
+// linear model can.
 func TestNumbersArePredictedOverRealProcesses(t *testing.T) {
 	d := spending(4_000)
 	contract := strings.Replace(d.Contract(), `positive: "", negative: ""`, "type: number, min: 0, max: 1000, outside: reject", 1)

@@ -82,12 +82,15 @@ func CostOf(r *jobspec.Resolved) (Cost, error) {
 	}
 	var cost Cost
 	var releases []accountant.Release
-	for _, kind := range []optim.RoundKind{optim.Fit, optim.Train, optim.Evaluate} {
+	for _, kind := range []optim.RoundKind{optim.Sketch, optim.Fit, optim.Train, optim.Evaluate} {
+		n := p.MaxRounds(kind)
+		if n == 0 {
+			continue
+		}
 		_, sum, ok := r.Noise(uint8(kind))
 		if !ok {
 			return Cost{}, fmt.Errorf("trial: no noise for %v", kind)
 		}
-		n := p.MaxRounds(kind)
 		cost.Rounds += n
 		// In many dimensions: the continuous Gaussian of variance σ²−4.
 		multiplier := math.Sqrt((sum.Sigma2.Float() - 4) / float64(sum.Sensitivity2))

@@ -2,14 +2,11 @@ package trial
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
 
-	"tributary/crypto/dp"
 	"tributary/models/dataset"
-	"tributary/models/local"
 	"tributary/models/optim"
 	"tributary/protocol/jobspec"
 )
@@ -72,72 +69,6 @@ func TestPrivateRatingsAreNoisedAsTheyAreCharged(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rounds, err := local.New(p, table)
-		if err != nil {
-			t.Fatal(err)
-		}
-		square, lanes := 0.0, 0.0 // of the noise in deviations
-		for s := p.Initial(); s.Kind() != optim.Done; {
-			noise, _, ok := r.Noise(uint8(s.Kind()))
-			if !ok {
-				t.Fatalf("no noise for %s", s.Kind())
-			}
-			length, clip := noise.Segments[0].Length, float64(noise.Segments[0].Clip)
-			params, err := dp.NewParams(noise)
-			if err != nil {
-				t.Fatal(err)
-			}
-			released, err := dp.Draw(params)
-			if err != nil {
-				t.Fatal(err)
-			}
-			units, err := rounds.Contributions(s, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			exact := make([]float64, length)
-			for at, values := range units {
-				norm := 0.0
-				for i, lane := range at {
-					exact[lane] += values[i]
-					norm += values[i] * values[i]
-				}
-				if norm = math.Sqrt(norm); norm > clip*(1+1e-12) {
-					t.Fatalf("%s, %s: a user's norm is %g, the clip %g", metrics, s.Kind(), norm, clip)
-				}
-				if err := released.AddSparse(at, values); err != nil {
-					t.Fatal(err)
-				}
-			}
-			out, err := released.Release()
-			if err != nil {
-				t.Fatal(err)
-			}
-			sum, err := out.Take()
-			if err != nil {
-				t.Fatal(err)
-			}
-			var segments [][]float64
-			at := 0
-			for _, segment := range p.Layout(s.Kind()) {
-				values := make([]float64, segment.Length)
-				for i := range values {
-					values[i] = float64(sum[at])
-					d := (values[i] - exact[at]) / math.Sqrt(noise.Local.Float())
-					square, lanes = square+d*d, lanes+1
-					at++
-				}
-				segments = append(segments, values)
-			}
-			if at != length {
-				t.Fatalf("%s, %s: %d lanes, charged are %d", metrics, s.Kind(), at, length)
-			}
-			if s, _, err = p.Apply(s, segments); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if deviation := math.Sqrt(square / lanes); math.Abs(deviation-1) > 6/math.Sqrt(2*lanes) {
-			t.Errorf("%s: the noise has %.3f of its deviation over %.0f lanes", metrics, deviation, lanes)
-		}
+		chargedRun(t, metrics, r, p, table)
 	}
 }

@@ -144,18 +144,20 @@ func hashColumns(feature int, f *Feature) []Column {
 	return out
 }
 
-// checkHashNames refuses a named column that is called as a bucket is.
+// checkHashNames refuses a named column that is called as a bucket is. It passes once over the names, of which there may be as many as
+// output columns, beside thousands of crosses.
 func (s *Spec) checkHashNames(named map[string]bool) error {
+	buckets := map[string]int{}
 	for i := range s.features {
-		f := &s.features[i]
-		if f.HashBuckets == 0 {
-			continue
+		if f := &s.features[i]; f.HashBuckets > 0 {
+			buckets[f.Name] = f.HashBuckets
 		}
-		for name := range named {
-			number, ok := strings.CutPrefix(name, f.Name+"#")
-			if n, err := strconv.Atoi(number); ok && err == nil && n >= 0 && n < f.HashBuckets && strconv.Itoa(n) == number {
-				return fmt.Errorf("%w: feature %q: output column %q twice\nhint: rename a value or a column in the contract", ErrSpec, f.Name, name)
-			}
+	}
+	for name := range named {
+		at := max(strings.LastIndexByte(name, '#'), 0)
+		feature, number := name[:at], strings.TrimPrefix(name[at:], "#")
+		if n, err := strconv.Atoi(number); err == nil && n >= 0 && n < buckets[feature] && strconv.Itoa(n) == number {
+			return fmt.Errorf("%w: feature %q: output column %q twice\nhint: rename a value or a column in the contract", ErrSpec, feature, name)
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -150,5 +151,26 @@ func TestDerivedFeaturesAreCrossed(t *testing.T) {
 	features[4] = Feature{Name: "age*since.weekday", Kind: Category, Cross: []string{"age", "since.weekday"}, HashBuckets: 16, Date: features[1].Date}
 	if _, err := NewSpec(features); !errors.Is(err, ErrSpec) {
 		t.Errorf("a cross of a date by itself: %v", err)
+	}
+}
+
+// Thousands of crosses beside half a million names, which a spec of a megabyte can ask for, are laid out in a second: names are looked up
+// once, not once for each cross.
+func TestManyCrossesBesideManyNamesAreLaidOut(t *testing.T) {
+	var features []Feature
+	for i := range 48 {
+		column := "d" + strconv.Itoa(i)
+		features = append(features, Feature{Name: column + ".year", Kind: Category, Date: &Date{Column: column, Part: Year, First: "0001-01-01", Last: "9999-12-31"}})
+	}
+	for i := range 48 {
+		for j := range i {
+			for k := range min(j, 5) {
+				of := []string{features[i].Name, features[j].Name, features[k].Name}
+				features = append(features, Feature{Name: CrossName(of), Kind: Category, Cross: of, HashBuckets: 2})
+			}
+		}
+	}
+	if s, err := NewSpec(features); err != nil || len(s.Columns()) != 48*10_000+3*(len(features)-48) {
+		t.Error(err)
 	}
 }

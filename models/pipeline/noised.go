@@ -191,7 +191,8 @@ func (s *Spec) scaled(f *Fitted, feature int, x float64) float64 {
 	return float64(2*((u-a)/(b-a))) - 1
 }
 
-// naturalScaled is Natural of such a number: what is 0 after scaling, and what is 1 above it.
+// naturalScaled is Natural of such a number: what is 0 after scaling, and what is 1 above it. Where both bounds are one value, all
+// numbers are 0 after scaling, whatever the deviation is: 1.
 func (s *Spec) naturalScaled(f *Fitted, feature int) (mean, sd float64) {
 	spec, lo, hi := &s.features[feature], s.ranges[feature][0], s.ranges[feature][1]
 	if spec.Standardize {
@@ -200,6 +201,9 @@ func (s *Spec) naturalScaled(f *Fitted, feature int) (mean, sd float64) {
 	}
 	if a, b, ok := s.Bounds(f, feature); ok {
 		lo, hi = spec.Transform(a), spec.Transform(b)
+	}
+	if !(lo < hi) {
+		return lo, 1
 	}
 	return float64(lo/2) + float64(hi/2), float64(hi/2) - float64(lo/2)
 }

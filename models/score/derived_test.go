@@ -218,3 +218,46 @@ func TestHostileTransformsNameTheField(t *testing.T) {
 		}
 	}
 }
+
+// Where nearly all rows have the range's upper end, which is a bin of its own, a private number's bounds are one value: the column
+// carries nothing, and the model is one that scores.
+func TestAPrivateNumberOfOneValueCarriesNothing(t *testing.T) {
+	document, err := private(t).Document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.NewReplacer(`"min":16,"max":110,"nullable":false,"log1p":false,"scale":true,"missing_indicator":false`,
+		`"min":0,"max":128,"nullable":false,"log1p":false,"scale":true,"missing_indicator":false,"clip_quantiles":[0.05,0.95]`,
+		`"sigma2_fit"`, `"sigma2_sketch":"26843545600","sigma2_fit"`).Replace(string(document))
+	p, table := program(t, text), generated(2_000, 9)
+	for i := range table.Columns[1].Numbers {
+		if table.Columns[1].Numbers[i] = 128; i%50 == 0 {
+			table.Columns[1].Numbers[i] = 30
+		}
+	}
+	s, m := trained(t, p, table)
+	if lo, hi, ok := p.Pipeline().Bounds(s.Fitted(), 0); !ok || lo != 128 || hi != 128 {
+		t.Fatalf("bounds %g..%g", lo, hi)
+	}
+	want, err := local.Score(p, s, table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows [][]score.Value
+	for row := range table.Rows {
+		values, err := m.Row(record(table, row))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, values)
+	}
+	got, err := m.Batch(rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for row := range got {
+		if math.Abs(got[row]-want[row]) > 1e-12 {
+			t.Fatalf("row %d: %g, want %g", row, got[row], want[row])
+		}
+	}
+}

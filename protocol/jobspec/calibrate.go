@@ -2,6 +2,7 @@ package jobspec
 
 import (
 	"fmt"
+	"math"
 
 	"tributary/crypto/dp"
 	"tributary/crypto/dp/accountant"
@@ -96,7 +97,7 @@ func (r *Resolved) kindNoise(sensitivity2 uint64, rate dp.Rational, rounds int64
 	noise := KindNoise{Sensitivity2: sensitivity2, Rounds: rounds, RateNum: rate.Num(), RateDen: rate.Den()}
 	if r.Mode == ModeNoised { // each contribution is seen by itself
 		noise.Sigma2Local, noise.SumSigma2 = least.Num(), least.Num()
-		return noise, true
+		return noise, least.Num() <= math.MaxUint64/r.added() // the program has the noise of them all
 	}
 	share, err := dp.LocalVariance(least, r.contributors())
 	if err != nil {

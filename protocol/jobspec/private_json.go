@@ -60,11 +60,16 @@ func (j *privateJSON) private() *Private {
 // program gives the noise of opened sums: a noised job's contributions are charged
 // one by one, and n_min of them or more are added.
 func (r *Resolved) noiseProgram() *noiseJSON {
-	p, added := r.Private, uint64(1)
-	if r.Mode == ModeNoised {
-		added = uint64(max(r.NMin, 1))
-	}
+	p, added := r.Private, r.added()
 	return &noiseJSON{Unit: p.Unit, Clip: p.Clip, Scale: p.Scale, Sigma2Sketch: added * p.Sketch.SumSigma2, Sigma2Fit: added * p.Fit.SumSigma2, Sigma2Train: added * p.Train.SumSigma2, Sigma2Evaluate: added * p.Evaluate.SumSigma2, Bins: histogramBins}
+}
+
+// added is how many times a sum has the noise that is charged, at least.
+func (r *Resolved) added() uint64 {
+	if r.Mode == ModeNoised {
+		return uint64(max(r.NMin, 1))
+	}
+	return 1
 }
 
 func (j modelJSON) model() Model {

@@ -118,6 +118,24 @@ func TestClipIsNeverBelowTheNorm(t *testing.T) {
 	}
 }
 
+// A noised job's contributions are charged one by one, but its program knows the noise of their sum: that of many large units must not
+// come out smaller than it is. Without counts, and with them.
+func TestTheNoiseOfManyContributionsFitsItsNumber(t *testing.T) {
+	edits := strings.NewReplacer(`unit: record`, `unit: user, clip: "10000"`, "mode: sealed", "mode: noised")
+	for _, text := range []string{sketchesPrivate, strings.NewReplacer(", clip: {quantiles: [0.05, 0.95]}", "", "[log1p, standardize]", "[log1p, scale]", "  - {columns: [since], transform: days, buckets: {quantiles: 10}}\n", "").Replace(sketchesPrivate)} {
+		r := mustResolve(t, mustSpec(t, edits.Replace(text)), mustContract(t, transformsContract), Options{F: 1, Contributors: 1000})
+		for _, kind := range kinds {
+			if k, _ := r.Private.Kind(kind); k.SumSigma2 > math.MaxUint64/uint64(r.NMin) {
+				t.Errorf("kind %d: %d contributions of variance %d at scale %d", kind, r.NMin, k.SumSigma2, r.Private.Scale)
+			}
+		}
+		n := r.noiseProgram()
+		if n.Sigma2Train/uint64(r.NMin) != r.Private.Train.SumSigma2 || n.Sigma2Sketch/uint64(r.NMin) != r.Private.Sketch.SumSigma2 || r.sketches() != (n.Sigma2Sketch > 0) {
+			t.Errorf("%+v", n)
+		}
+	}
+}
+
 func TestAPrivateJobFitsFewColumns(t *testing.T) {
 	contract, columns := strings.Builder{}, []string{}
 	contract.WriteString("version: 1\nname: wide\nrevision: 1\nkey: id\nmax_rows: 1000\nlabel: {column: y, positive: \"yes\", negative: \"no\"}\ncolumns:\n")

@@ -155,6 +155,9 @@ func (t *parquetTable) fill() error {
 		}
 		t.in, t.ended = nil, false
 	}
+	for t.in == nil && len(t.groups) > 0 && t.chunks[0].NumRows == 0 { // some writers give it no page, which the library asks for
+		t.groups, t.chunks = t.groups[1:], t.chunks[1:]
+	}
 	if t.in == nil {
 		if len(t.groups) == 0 {
 			return io.EOF

@@ -3,11 +3,13 @@ package source
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -212,5 +214,25 @@ func TestLargeParquetPagesAreRead(t *testing.T) {
 		if read, _, err := readCosts(t, file); err != nil || read != n {
 			t.Errorf("%s: %d rows, %v", name, read, err)
 		}
+	}
+}
+
+// emptyGroups is what Arrow writes of no rows, then two, then none: row groups without rows have a dictionary page and no data page.
+const emptyGroups = "UEFSMRUEFQAVAEwVABUAEgAAFQQVIhUiTBUEFQASAAADAAAAUm9tBgAAAFdlaWxlchUAFRIVEiwVBBUQFQYVBhwAAAACAAAABAEBAwIVBBUAFQBMFQAVABIAABUE" +
+	"GSw1ABgGc2NoZW1hFQIAFQwlAhgEY2l0eSUATBwAAAAWBBk8GRwmABwVDBklAAYZGARjaXR5FQAWABYcFhwmACYIKRwVBBUAFQIAAAAWHBYAJggWHAAZHCYAHBUM" +
+	"GTUABhAZGARjaXR5FQAWBBZ2FnYmYiYkKSwVBBUAFQIAFQAVEBUCADwWEhkGGSYABAAAABZ2FgQmJBZ2ABkcJgAcFQwZJQAGGRgEY2l0eRUAFgAWHBYcJgAmmgEp" +
+	"HBUEFQAVAgAAABYcFgAmmgEWHAAoIHBhcnF1ZXQtY3BwLWFycm93IHZlcnNpb24gMjYuMC4xGRwcAAAA+AAAAFBBUjE="
+
+func TestParquetRowGroupsWithoutRowsArePassedOver(t *testing.T) {
+	data, err := base64.StdEncoding.DecodeString(emptyGroups)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "rows")
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if rows, _, err := readCosts(t, file); err != nil || rows != 2 {
+		t.Errorf("%d rows: %v", rows, err)
 	}
 }
