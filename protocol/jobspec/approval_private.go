@@ -99,7 +99,11 @@ func privateApproval(in ApprovalInput) string {
 	if noised {
 		line("The coordinator sees your own values too, not only the sum, and they tell no more than that: your node adds all of the noise itself. That holds against everybody else together, for any model.")
 	} else {
-		line("That holds against the coordinator together with up to %d members, for any model it chooses: the %d that stay honest carry all of that noise.", in.F, j.Honest())
+		others := fmt.Sprintf("up to %d members", in.F)
+		if in.F == 1 {
+			others = "one member"
+		}
+		line("That holds against the coordinator together with %s, for any model it chooses: the %d that stay honest carry all of that noise.", others, j.Honest())
 	}
 	line("%d more values of each round are noise alone; they show whether all add the noise that was agreed.", dp.CanaryLanes)
 	line("")
