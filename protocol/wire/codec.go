@@ -111,7 +111,9 @@ func (c *codec) text(name string, v *string, limit int) {
 			return
 		}
 	}
-	*v = string(b)
+	if c.decoding { // an object may be encoded by several at once
+		*v = string(b)
+	}
 }
 
 // list walks a count (u16) and as many elements. Elements are appended as they are read, so memory grows with

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"sync"
 	"testing"
 
 	"tributary/crypto/identity"
@@ -260,5 +261,22 @@ func TestKindsOfRoundsAreInTheirOrder(t *testing.T) {
 		if err := of(bad...); !errors.Is(err, ErrMalformed) {
 			t.Errorf("%v: %v", bad, err)
 		}
+	}
+}
+
+// Encoding only reads: an object that several goroutines hold, such as the charter, may be encoded by all of them at once. What says so
+// is the race detector (go test -race).
+func TestObjectsAreEncodedSideBySide(t *testing.T) {
+	for _, o := range samples() {
+		want := Encode(o)
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				if !bytes.Equal(Encode(o), want) {
+					t.Error("encodes differently")
+				}
+			})
+		}
+		all.Wait()
 	}
 }
