@@ -81,6 +81,7 @@ func (n *Node) contribution(ctx context.Context, l *live, e round.Train) (in rou
 	defer func() {
 		if broken := recover(); broken != nil {
 			n.Log.Error("training", zap.String("job", l.stored.Name), zap.Any("panic", broken), zap.Stack("stack"))
+			l.work = work{} // whatever was half done
 			in, err = nil, refusal(round.RuleData, "A fault of the participant's program stopped the training: its log has more.", "training stopped: %v", broken)
 		}
 	}()
