@@ -92,7 +92,12 @@ func TestNoRowOfAMachineWithHugeFactorsExceedsTheScale(t *testing.T) {
 
 // A row's contribution hangs on no other row, whatever the factors are: removing one leaves all others their bits.
 func TestOneRowChangesAMachinesSumByItsContribution(t *testing.T) {
-	p, table := privateMachine(t, 3), synthetic(100, 17)
+	neighbours(t, privateMachine(t, 3), synthetic(100, 17))
+}
+
+// neighbours wants each row's removal to leave all others' contributions as they are, at every state of a run and at a hostile one.
+func neighbours(t *testing.T, p *optim.Program, table *dataset.Table) {
+	t.Helper()
 	for _, s := range append(statesOf(t, p, table), hostile(t, p, table, 1e3)) {
 		if s.Kind() == optim.Done {
 			continue

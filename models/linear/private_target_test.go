@@ -123,28 +123,7 @@ func TestTheWorstPredictionsStayWithinTheScale(t *testing.T) {
 // Neighbours: a row that is added or removed changes a sum by its own contribution and no other's, in every kind of round.
 func TestOneRowChangesASumOfANumberByItsContribution(t *testing.T) {
 	for factors := range 2 {
-		p, table := privateNumber(t, 2, factors), spending(60, 17)
-		for _, s := range append(statesOf(t, p, table), hostile(t, p, table, 1e3)) {
-			if s.Kind() == optim.Done {
-				continue
-			}
-			all, at := collect(t, p, s, table), -1
-			for i := range table.Rows {
-				if table.Held(i) != (s.Kind() == optim.Evaluate) {
-					continue
-				}
-				at++
-				var kept []int
-				for j := range table.Rows {
-					if j != i {
-						kept = append(kept, j)
-					}
-				}
-				if less := collect(t, p, s, pick(table, kept)); !slices.EqualFunc(less, slices.Delete(slices.Clone(all), at, at+1), slices.Equal[[]float64]) {
-					t.Fatalf("%s: removing row %d changed other rows' contributions", s.Kind(), i)
-				}
-			}
-		}
+		neighbours(t, privateNumber(t, 2, factors), spending(60, 17))
 	}
 }
 

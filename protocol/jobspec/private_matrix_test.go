@@ -22,31 +22,9 @@ func TestPrivateRatingsResolveToTheGoldenDocuments(t *testing.T) {
 	r := mustResolve(t, mustSpec(t, ratedPrivately(t)), c, fourMembers())
 	golden(t, "recommend-private-rated-resolved.json", string(r.Canonical())+"\n")
 	golden(t, "recommend-private-rated-approval.txt", ApprovalText(ApprovalInput{Job: r, Cohort: r.Participants, F: 1}))
-	if err := r.Conforms(c); err != nil {
-		t.Error(err)
-	}
-	again, err := ParseResolved(r.Canonical())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(r, again); diff != "" {
-		t.Errorf("the job changed:\n%s", diff)
-	}
+	checkNoisedRecommender(t, r, c, map[uint8]int{kindFit: 5 + 1 + 5, kindTrain: 5*8 + 36, kindEvaluate: 6})
 	if want := []string{"recall", "ndcg", "map", "rmse"}; !cmp.Equal(r.Metrics, want) || r.Coefficients() != 5*9 || r.Model.MaxRounds != 4 {
 		t.Errorf("metrics %v, %d coefficients, %d rounds", r.Metrics, r.Coefficients(), r.Model.MaxRounds)
-	}
-	for kind, lanes := range map[uint8]int{kindFit: 5 + 1 + 5, kindTrain: 5*8 + 36, kindEvaluate: 6} {
-		if o, _, ok := r.Noise(kind); !ok || o.Segments[0].Length != lanes {
-			t.Errorf("kind %d: %+v", kind, o)
-		}
-	}
-	cost, err := r.Cost(r.Private.Order)
-	limit, err2 := r.Cap()
-	if err != nil || err2 != nil {
-		t.Fatal(err, err2)
-	}
-	if budget, err := limit.BudgetAt(r.Private.Order); err != nil || cost > budget || cost < budget/100*99 {
-		t.Errorf("the sums cost %d of %d units (%v)", cost, budget, err)
 	}
 }
 

@@ -123,6 +123,15 @@ func TestPrivateRecommenderResolvesToTheGoldenDocuments(t *testing.T) {
 	r := mustResolve(t, mustSpec(t, privateRecommender(t)), c, fourMembers())
 	golden(t, "recommend-private-resolved.json", string(r.Canonical())+"\n")
 	golden(t, "recommend-private-approval.txt", ApprovalText(ApprovalInput{Job: r, Cohort: r.Participants, F: 1}))
+	checkNoisedRecommender(t, r, c, map[uint8]int{kindFit: 6, kindTrain: 5*8 + 36, kindEvaluate: 4})
+	if want := []string{"recall", "ndcg", "map"}; !cmp.Equal(r.Metrics, want) || r.Coefficients() != 5*8 {
+		t.Errorf("metrics %v, %d coefficients", r.Metrics, r.Coefficients())
+	}
+}
+
+// checkNoisedRecommender wants a recommender's noised job to survive its encoding, to have sums of so many values, and to use what its ε allows.
+func checkNoisedRecommender(t *testing.T, r *Resolved, c *Contract, lanes map[uint8]int) {
+	t.Helper()
 	if err := r.Conforms(c); err != nil {
 		t.Error(err)
 	}
@@ -133,10 +142,7 @@ func TestPrivateRecommenderResolvesToTheGoldenDocuments(t *testing.T) {
 	if diff := cmp.Diff(r, again); diff != "" {
 		t.Errorf("the job changed:\n%s", diff)
 	}
-	if want := []string{"recall", "ndcg", "map"}; !cmp.Equal(r.Metrics, want) || r.Coefficients() != 5*8 {
-		t.Errorf("metrics %v, %d coefficients", r.Metrics, r.Coefficients())
-	}
-	for kind, lanes := range map[uint8]int{kindFit: 6, kindTrain: 5*8 + 36, kindEvaluate: 4} {
+	for kind, lanes := range lanes {
 		if o, _, ok := r.Noise(kind); !ok || o.Segments[0].Length != lanes {
 			t.Errorf("kind %d: %+v", kind, o)
 		}
